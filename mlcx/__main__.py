@@ -1,0 +1,72 @@
+"""``python -m mlcx`` and the ``mlcx`` command: find the verb, run it, report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from mlcx import __version__
+from mlcx.cli import VERBS
+from mlcx.errors import MlcxError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Returns:
+        0 done, 1 failed, 2 wrong usage or wrong input, 130 interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _run(arguments)
+    except MlcxError as error:
+        print(f"mlcx: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("mlcx: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader went away; keep the interpreter from failing again on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name not in VERBS:
+        _overview().parse_args(arguments or ["--help"])
+        return 2
+    verb = VERBS[name]
+    module = importlib.import_module(f"mlcx.cli.{verb.module}")
+    parser = argparse.ArgumentParser(
+        prog=f"mlcx {name}",
+        description=verb.summary[0].upper() + verb.summary[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    getattr(module, f"{name}_arguments")(parser)
+    status: int = getattr(module, name)(parser.parse_args(arguments[1:]))
+    return status
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, VERBS))
+    rows = "\n".join(f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="mlcx",
+        description="A build system for on-device LLMs.",
+        epilog=f"verbs:\n{rows}\n\n'mlcx VERB --help' explains a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mlcx {__version__}")
+    parser.add_argument("verb", choices=list(VERBS), metavar="VERB", help="what to do")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""The verbs of the command line, as a table; each is loaded only when it runs.
+
+The module of a verb has two functions for it: ``<verb>_arguments(parser)`` declares
+its arguments, and ``<verb>(args)`` does the work and returns the exit status.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["VERBS", "Verb"]
+
+
+class Verb(NamedTuple):
+    """Where a verb lives, below ``mlcx.cli``, and what it does, in one line."""
+
+    module: str
+    summary: str
+
+
+VERBS: dict[str, Verb] = {
+    "validate": Verb("check", "check spec files and report every violation"),
+    "plan": Verb("check", "print the jobs of a spec"),
+    "gen_config": Verb("convert", "write mlc-chat-config.json and tokenizer files"),
+    "convert_weight": Verb("convert", "convert and quantize a checkpoint's weights"),
+    "normalize": Verb("compile", "write what compiling reads of a model's config"),
+    "compile": Verb("compile", "compile a model library"),
+    "bundle": Verb("package", "lay out a model directory below dist/bundle"),
+    "app_config": Verb("package", "write mlc-app-config.json"),
+    "generate": Verb("run", "continue a prompt with a built model"),
+    "logits": Verb("run", "write a built model's logits for given tokens"),
+}

@@ -1,0 +1,1 @@
+"""From a model to a library, by an ordered list of passes."""

@@ -1,0 +1,1 @@
+"""Kernels, in a folder for each family of devices."""

@@ -1,0 +1,62 @@
+"""The exceptions of mlcx: each says where, what, and the way out.
+
+Knows nothing of the rest of the package. ``exit_status`` is what a command exits with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["BuildError", "InputError", "MlcxError", "Problem", "UsageError"]
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in one place of one file.
+
+    Lines and columns count from 1; 0 means that the file as a whole is meant.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    pointer: str = ""
+    """JSON pointer (RFC 6901) of the value meant; empty for the whole file."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
+
+
+class MlcxError(Exception):
+    """Anything that mlcx refuses or fails to do."""
+
+    exit_status = 1
+
+
+class BuildError(MlcxError):
+    """A step was asked for rightly and could not be done."""
+
+
+class UsageError(MlcxError):
+    """A command was called wrongly."""
+
+    exit_status = 2
+
+
+class InputError(MlcxError):
+    """A file that a person gave is not what it must be; holds every problem found."""
+
+    exit_status = 2
+
+    def __init__(self, problems: Problem | Sequence[Problem]) -> None:
+        one = isinstance(problems, Problem)
+        self.problems: tuple[Problem, ...] = (problems,) if one else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def in_file(cls, file: object, message: str) -> InputError:
+        """Say that ``file`` as a whole has one problem."""
+        return cls(Problem(str(file), 0, 0, message))

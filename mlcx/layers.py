@@ -1,0 +1,45 @@
+"""Who may import whom, as data: read by the layer test and by source digests.
+
+A package is a folder or a module right below ``mlcx``. Nothing imports ``cli``.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ALLOWED", "LIGHT", "closure"]
+
+ALLOWED: dict[str, frozenset[str]] = {
+    "errors": frozenset(),
+    "layers": frozenset(),
+    "artifact": frozenset({"errors"}),
+    "spec": frozenset({"errors", "layers"}),
+    "nn": frozenset({"errors"}),
+    "models": frozenset({"nn", "errors"}),
+    "quant": frozenset({"nn", "errors"}),
+    "weights": frozenset({"quant", "artifact", "errors"}),
+    "compiler": frozenset({"spec", "models", "nn", "quant", "artifact", "errors"}),
+    "runtime": frozenset({"artifact", "errors"}),
+    "package": frozenset({"spec", "artifact", "errors"}),
+    "scons": frozenset({"spec", "artifact", "layers", "errors"}),
+}
+"""Package to the packages that it may import; ``cli`` may import them all."""
+
+LIGHT: tuple[str, ...] = (
+    "mlcx",
+    "mlcx.__main__",
+    "mlcx.artifact",
+    "mlcx.cli",
+    "mlcx.errors",
+    "mlcx.layers",
+    "mlcx.package",
+    "mlcx.quant.scheme",
+    "mlcx.scons",
+    "mlcx.spec",
+    "mlcx.weights",
+)
+"""Modules whose import must load neither tvm nor torch."""
+
+
+def closure(package: str) -> frozenset[str]:
+    """Return ``package`` and all the packages that it reaches."""
+    below = (closure(name) for name in ALLOWED[package])
+    return frozenset({package}).union(*below)

@@ -1,0 +1,1 @@
+"""Architectures, one file each, named by the checkpoint's model_type."""

@@ -1,0 +1,1 @@
+"""Lays out what apps take: model directories, configs, libraries."""

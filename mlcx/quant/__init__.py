@@ -1,0 +1,1 @@
+"""Quantization schemes as data, and how they change a model."""

@@ -1,0 +1,1 @@
+"""Runs what was built: scheduling in plain Python, the device in one module."""

@@ -1,0 +1,98 @@
+"""The frozen data that a spec resolves to: jobs and the plan.
+
+Paths are as a person would write them: ``model`` is absolute, everything that is made
+is relative to the output or the build folder, with ``/``. Nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = [
+    "AppEntry",
+    "BundleJob",
+    "LibraryJob",
+    "Overrides",
+    "Plan",
+    "SourceKind",
+    "WeightsJob",
+]
+
+Overrides = tuple[tuple[str, int | str | bool], ...]
+"""Overrides of a model's config, sorted by key."""
+
+SourceKind = Literal["checkpoint", "mlc"]
+"""What ``model`` holds: a Hugging Face checkpoint, or an MLC model directory."""
+
+
+@dataclass(frozen=True)
+class WeightsJob:
+    """Turn a checkpoint into a model directory: its config, tokenizer and weights."""
+
+    model_id: str
+    model: Path
+    quantization: str
+    conv_template: str
+    directory: str
+    """The model directory to make, relative to the build folder."""
+
+
+@dataclass(frozen=True)
+class LibraryJob:
+    """Compile one library."""
+
+    model_id: str
+    model: Path
+    kind: SourceKind
+    quantization: str | None
+    """Name of the scheme; None: the one that the MLC model directory names."""
+    device: str
+    opt: str
+    overrides: Overrides
+    system_lib_prefix: str | None
+    host: str
+    """LLVM triple, or ``auto`` for this machine's."""
+    mcpu: str
+    """LLVM CPU name, or ``auto``: this machine's when the host is, else a baseline."""
+    library: str
+    """The file to make, relative to the output folder."""
+
+
+@dataclass(frozen=True)
+class BundleJob:
+    """Lay out a model directory for an app."""
+
+    model_id: str
+    model: Path
+    kind: SourceKind
+    source: str
+    """The model directory that a weights job makes, relative to the build folder;
+    empty when ``model`` is the model directory itself."""
+    directory: str
+    """The folder to make, relative to the output folder."""
+
+
+@dataclass(frozen=True)
+class AppEntry:
+    """One row of mlc-app-config.json, in MLC's order of keys."""
+
+    model_id: str
+    model_lib: str
+    model_path: str | None
+    model_url: str | None
+    estimated_vram_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of one spec, in the order of the spec."""
+
+    spec: Path
+    kind: Literal["package", "delivery"]
+    weights: tuple[WeightsJob, ...]
+    libraries: tuple[LibraryJob, ...]
+    bundles: tuple[BundleJob, ...]
+    app: tuple[AppEntry, ...]
+    """Rows of mlc-app-config.json; empty for a delivery."""
