@@ -1,1 +1,35 @@
-"""Architectures, one file each, named by the checkpoint's model_type."""
+"""Architectures, one file each, named by the checkpoint's ``model_type``.
+
+A module of an architecture has ``Config`` (``from_hf``, ``to_dict``), ``Model``,
+``WEIGHTS`` (parameter to source names) and ``UNUSED`` (source names to pass over).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from types import ModuleType
+
+from mlcx.errors import UsageError
+
+__all__ = ["ARCHITECTURES", "architecture"]
+
+ARCHITECTURES: dict[str, str] = {
+    "llama": "mlcx.models.llama",
+}
+"""``model_type`` to the module that has it; nothing is imported before it is asked."""
+
+
+def architecture(model_type: str) -> ModuleType:
+    """Return the module of ``model_type``.
+
+    Raises:
+        UsageError: No such architecture; the message lists those that exist.
+    """
+    if model_type not in ARCHITECTURES:
+        close = difflib.get_close_matches(model_type, ARCHITECTURES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        known = ", ".join(sorted(ARCHITECTURES))
+        message = f"unknown model_type {model_type!r}{hint} Supported: {known}."
+        raise UsageError(message)
+    return importlib.import_module(ARCHITECTURES[model_type])

@@ -1,0 +1,144 @@
+"""Reading a checkpoint's config: typed fields, every violation reported at once.
+
+What a default is, each architecture says; this module only knows the keys that all
+of them share and their older and newer spellings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlcx.errors import InputError, Problem
+
+__all__ = ["Fields", "derive_context"]
+
+_MOST = 2**31 - 1
+
+
+class Fields:
+    """The fields of one config; wrong ones are collected until ``finish``.
+
+    Args:
+        model_type: Named in the messages.
+        data: The config's object.
+    """
+
+    def __init__(self, model_type: str, data: Mapping[str, Any]) -> None:
+        self._model_type = model_type
+        self._data = data
+        self._problems: list[str] = []
+
+    def has(self, key: str) -> bool:
+        """Say whether ``key`` is there and not null."""
+        return self._data.get(key) is not None
+
+    def positive(self, key: str, default: int | None = None) -> int:
+        """Return a whole number from 1 on; 0 and null count as absent when defaulted.
+
+        A number that is wrong is reported and read as 1.
+        """
+        value = self._data.get(key)
+        if default is not None and value in (None, 0):
+            return max(default, 1)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and 0 < value <= _MOST:
+            return int(value)
+        self._expect(key, f"a whole number from 1 to {_MOST}")
+        return 1
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """Return a number greater than 0."""
+        value = self._data.get(key)
+        if value is None and default is not None:
+            return default
+        numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if numeric and 0 < value < float("inf"):
+            return float(value)
+        self._expect(key, "a number greater than 0")
+        return 1.0
+
+    def flag(self, key: str) -> bool:
+        """Return a boolean, false when absent."""
+        value = self._data.get(key)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self._expect(key, "true or false")
+        return False
+
+    def refuse(self, *keys: str, because: str) -> None:
+        """Report each of ``keys`` that is set: the architecture ``because``."""
+        for key in keys:
+            if self._data.get(key):
+                found = self._data[key]
+                message = f"{key!r} is {found!r}, but {self._model_type} {because}"
+                self._problems.append(message)
+
+    def rope_theta(self) -> float:
+        """Return the base of RoPE, in MLC's, the classic, or the newest spelling."""
+        if self.has("position_embedding_base"):
+            return self.number("position_embedding_base")
+        newest = self._data.get("rope_parameters")
+        if isinstance(newest, dict) and "rope_theta" in newest:
+            return Fields(self._model_type, newest).number("rope_theta")
+        return self.number("rope_theta", 10000.0)
+
+    def rope_scaling(
+        self, known: Mapping[str, tuple[str, ...]]
+    ) -> dict[str, Any] | None:
+        """Return ``rope_type`` and its parameters, or None when RoPE is not scaled.
+
+        Args:
+            known: Each ``rope_type`` and the keys that it needs.
+        """
+        found = self._data.get("rope_scaling") or self._data.get("rope_parameters")
+        if not isinstance(found, dict):
+            return None
+        kind = found.get("rope_type", found.get("type", "default"))
+        if kind == "default":
+            return None
+        if kind not in known:
+            names = ", ".join(sorted(known))
+            self._problems.append(f"rope_scaling is {kind!r}, expected one of {names}")
+            return None
+        inner = Fields(self._model_type, found)
+        values = {key: _rope_number(inner, key) for key in known[kind]}
+        self._problems += [f"rope_scaling: {each}" for each in inner._problems]
+        return {"rope_type": kind, **values}
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        """Report ``otherwise`` unless ``holds``."""
+        if not holds:
+            self._problems.append(otherwise)
+
+    def finish(self) -> None:
+        """Raise what was collected.
+
+        Raises:
+            InputError: Anything was.
+        """
+        place = f"config of {self._model_type}"
+        if self._problems:
+            raise InputError([Problem(place, 0, 0, each) for each in self._problems])
+
+    def _expect(self, key: str, what: str) -> None:
+        found = repr(self._data[key]) if key in self._data else "nothing"
+        self._problems.append(f"{key!r}: expected {what}, found {found}")
+
+
+def _rope_number(fields: Fields, key: str) -> float | int:
+    if key == "original_max_position_embeddings":
+        return fields.positive(key)
+    return fields.number(key)
+
+
+def derive_context(fields: Fields, most: int = 8192) -> tuple[int, int]:
+    """Return the context window and the prefill chunk, in tokens.
+
+    The chunk is at most the context; by default it is at most ``most`` as well.
+    """
+    names = ("context_window_size", "max_position_embeddings", "max_sequence_length")
+    named = [name for name in names if fields.has(name)]
+    context = fields.positive(named[0] if named else names[1])
+    chunk = fields.positive("prefill_chunk_size", min(context, most))
+    return context, chunk if chunk <= context else min(context, most)

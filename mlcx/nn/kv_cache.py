@@ -1,0 +1,63 @@
+"""The paged KV cache as a model sees it: created by a placeholder, then attended to.
+
+A model does not know the device, so it only says what cache it needs; a pass of the
+compiler puts the device's kernels into the creation (``passes/lower_kv_cache.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tvm import ir, relax, tirx
+from tvm.relax.frontend.nn.llm import kv_cache
+
+__all__ = ["CREATE_KV_CACHE", "KVCacheSpec", "PagedKVCache"]
+
+CREATE_KV_CACHE = "mlcx.create_paged_kv_cache"
+"""Packed function called with Shape(5) and a JSON string; never reaches a library."""
+
+
+@dataclass(frozen=True)
+class KVCacheSpec:
+    """What a model asks of its KV cache; sizes are per layer and per shard."""
+
+    num_layers: int
+    num_q_heads: int
+    num_kv_heads: int
+    head_dim: int
+    rotary_dim: int
+    rope_theta: float
+    rope_scaling: dict[str, Any] | None
+    """As in a Hugging Face config: ``rope_type`` and its parameters."""
+    dtype: str
+
+
+class PagedKVCache(kv_cache.PagedKVCache):  # type: ignore[misc]
+    """The cache object inside a model's functions."""
+
+    @staticmethod
+    def create(
+        spec: KVCacheSpec,
+        max_batch_size: tirx.Var,
+        max_total_seq_len: tirx.Var,
+        prefill_chunk_size: tirx.Var,
+        page_size: tirx.Var,
+        support_sliding_window: tirx.Var,
+    ) -> PagedKVCache:
+        """Emit the placeholder that creates a cache of the five sizes given."""
+        sizes = relax.ShapeExpr(
+            [
+                max_batch_size,
+                max_total_seq_len,
+                prefill_chunk_size,
+                page_size,
+                support_sliding_window,
+            ]
+        )
+        text = ir.StringImm(json.dumps(asdict(spec), sort_keys=True))
+        call = relax.call_pure_packed(
+            CREATE_KV_CACHE, sizes, text, ty_args=relax.AnyType()
+        )
+        return PagedKVCache(_expr=call, _name="paged_kv_cache")

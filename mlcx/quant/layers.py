@@ -1,0 +1,100 @@
+"""Layers whose weight is stored group-quantized and dequantized where it is used.
+
+They say what is computed, not how: on a device, a pass of the compiler finds the
+dequantization by its attributes and puts a fused kernel in its place.
+"""
+
+from __future__ import annotations
+
+from tvm import te, tirx
+from tvm.relax.frontend import nn
+from tvm.relax.frontend.nn import op
+
+from mlcx.quant.group import GroupScheme
+
+__all__ = ["BITS", "GROUP_SIZE", "GroupEmbedding", "GroupLinear"]
+
+BITS = "mlcx.bits"
+"""Attribute of a dequantizing function: bits of a code."""
+
+GROUP_SIZE = "mlcx.group_size"
+"""Attribute of a dequantizing function: elements that share a scale."""
+
+
+class GroupWeight(nn.Module):  # type: ignore[misc]
+    """A weight (N, K) in groups along K: ``q_weight`` and ``q_scale``."""
+
+    def __init__(self, rows: int, columns: int, scheme: GroupScheme) -> None:
+        groups = -(-columns // scheme.group_size)
+        words = groups * scheme.words_per_group
+        self.rows = rows
+        self.columns = columns
+        self.scheme = scheme
+        self.q_weight = nn.Parameter((rows, words), scheme.storage_dtype)
+        self.q_scale = nn.Parameter((rows, groups), scheme.model_dtype)
+
+    def dequantize(self) -> nn.Tensor:
+        """Return the whole weight (N, K) in the model's dtype."""
+
+        def dequantize(words: te.Tensor, scales: te.Tensor) -> te.Tensor:
+            shape = (self.rows, self.columns)
+            return te.compute(shape, lambda n, k: self._element(words, scales, n, k))
+
+        return self._emit("dequantize", dequantize, [self.q_weight, self.q_scale])
+
+    def take(self, ids: nn.Tensor) -> nn.Tensor:
+        """Return the rows (s, K) that ``ids`` (s,) name."""
+
+        def take(words: te.Tensor, scales: te.Tensor, rows: te.Tensor) -> te.Tensor:
+            shape = (rows.shape[0], self.columns)
+            return te.compute(
+                shape, lambda i, k: self._element(words, scales, rows[i], k)
+            )
+
+        return self._emit("take_rows", take, [self.q_weight, self.q_scale, ids])
+
+    def _element(
+        self, words: te.Tensor, scales: te.Tensor, n: tirx.Expr, k: tirx.Expr
+    ) -> tirx.Expr:
+        scheme = self.scheme
+        per_word = scheme.codes_per_word
+        shift = tirx.Cast(scheme.storage_dtype, k % per_word * scheme.bits)
+        mask = tirx.const((1 << scheme.bits) - 1, scheme.storage_dtype)
+        code = tirx.bitwise_and(words[n, k // per_word] >> shift, mask)
+        value = code.astype("int32") - tirx.const(scheme.max_code, "int32")
+        return value.astype(scheme.model_dtype) * scales[n, k // scheme.group_size]
+
+    def _emit(self, name: str, function: object, args: list[nn.Tensor]) -> nn.Tensor:
+        attrs = {BITS: self.scheme.bits, GROUP_SIZE: self.scheme.group_size}
+        return op.tensor_expr_op(function, name, args, attrs=attrs)
+
+
+class GroupLinear(GroupWeight):
+    """A linear layer (..., K) to (..., N); the bias, if any, is not quantized."""
+
+    def __init__(self, linear: nn.Linear, scheme: GroupScheme) -> None:
+        super().__init__(linear.out_features, linear.in_features, scheme)
+        self.out_dtype = linear.out_dtype
+        self.bias = linear.bias
+
+    def forward(self, x: nn.Tensor) -> nn.Tensor:
+        """Return ``x @ weight.T + bias``."""
+        weight = op.permute_dims(self.dequantize())
+        y = op.matmul(x, weight, out_dtype=self.out_dtype)
+        return y if self.bias is None else y + self.bias
+
+
+class GroupEmbedding(GroupWeight):
+    """A token embedding; may serve as the output head too."""
+
+    def __init__(self, embedding: nn.Embedding, scheme: GroupScheme) -> None:
+        super().__init__(embedding.num, embedding.dim, scheme)
+
+    def forward(self, ids: nn.Tensor) -> nn.Tensor:
+        """Token ids (s,) to embeddings (s, h)."""
+        return self.take(ids)
+
+    def logits(self, x: nn.Tensor) -> nn.Tensor:
+        """Hidden states (..., h) to float32 logits (..., V)."""
+        weight = op.permute_dims(self.dequantize())
+        return op.matmul(x, weight, out_dtype="float32")
