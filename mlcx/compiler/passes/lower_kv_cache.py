@@ -1,0 +1,139 @@
+"""Give the KV cache that a model asks for its device's kernels.
+
+A model emits one placeholder call that says what cache it needs. This pass adds the
+kernels to the module, creates TVM's paged cache from them, and gives the function the
+name under which runtimes look for it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tvm import IRModule, ir, relax, tirx
+from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.relax.frontend.nn.llm import _decode_kernels as decode
+from tvm.relax.frontend.nn.llm import _page_kernels as page
+from tvm.relax.frontend.nn.llm import _prefill_kernels as prefill
+from tvm.relax.frontend.nn.llm import kv_cache as tree
+from tvm.relax.frontend.nn.llm.position_embedding import llama_rope_with_position_map
+from tvm.target import Target
+
+from mlcx.nn.kv_cache import CREATE_KV_CACHE, KVCacheSpec
+
+__all__ = ["CREATE_FUNCTION", "LowerKVCache"]
+
+CREATE_FUNCTION = "create_tir_paged_kv_cache"
+"""What runtimes call a function that creates a cache out of compiled kernels."""
+
+_MODEL_FUNCTION = "create_paged_kv_cache"
+_RUNTIME_CREATE = "vm.builtin.paged_attention_kv_cache_create"
+_CALL_PURE_PACKED = ir.Op.get("relax.call_pure_packed")
+_MULTI_HEAD = 0
+_ROTATE_BEFORE_APPEND = 1
+
+
+@ir.transform.module_pass(opt_level=0, name="LowerKVCache")
+class LowerKVCache:
+    """Module pass: lower every placeholder for ``target``."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def transform_module(self, mod: IRModule, _: ir.transform.PassContext) -> IRModule:
+        """Return ``mod`` with its caches made of kernels; others pass through."""
+        lowering = _Lowering(mod, self.target)
+        for var, function in mod.functions_items():
+            if isinstance(function, relax.Function):
+                lowering.builder_.update_func(var, lowering.visit_expr(function))
+        return _rename(lowering.builder_.finalize())
+
+
+def _rename(mod: IRModule) -> IRModule:
+    """Give the model's creating function the name that runtimes know."""
+    functions = {var.name_hint: f for var, f in mod.functions_items()}
+    if _MODEL_FUNCTION not in functions:
+        return mod
+    function = functions[_MODEL_FUNCTION].with_attr("global_symbol", CREATE_FUNCTION)
+    mod = mod.clone()
+    del mod[_MODEL_FUNCTION]
+    mod[CREATE_FUNCTION] = function
+    return mod
+
+
+@mutator
+class _Lowering(PyExprMutator):  # type: ignore[misc]
+    def __init__(self, mod: IRModule, target: Target) -> None:
+        super().__init__(mod)
+        self.target = target
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:  # noqa: D102
+        call = super().visit_call_(call)
+        if not _is_placeholder(call):
+            return call
+        _, sizes, text = call.args
+        spec = KVCacheSpec(**json.loads(text.value))
+        return relax.call_pure_packed(
+            _RUNTIME_CREATE, *self._arguments(sizes, spec), ty_args=relax.AnyType()
+        )
+
+    def _arguments(self, sizes: relax.ShapeExpr, spec: KVCacheSpec) -> list[relax.Expr]:
+        """Return the 28 arguments in the order of the runtime's builtin."""
+        kernels = _kernels(spec, self.target)
+        add = self._add
+        return [
+            sizes,
+            relax.ShapeExpr([0, spec.num_layers]),
+            relax.prim_value(spec.num_q_heads),
+            relax.prim_value(spec.num_kv_heads),
+            relax.prim_value(spec.head_dim),
+            relax.prim_value(spec.head_dim),
+            relax.ShapeExpr([_MULTI_HEAD] * spec.num_layers),
+            relax.prim_value(0),  # disaggregation
+            relax.prim_value(_ROTATE_BEFORE_APPEND),
+            relax.prim_value(1.0),
+            relax.prim_value(spec.rope_theta),
+            relax.prim_value(0),  # extension factors: none
+            relax.op.zeros((), spec.dtype),
+            *map(add, kernels[:1]),
+            relax.prim_value(0),  # append of latent attention: none
+            *(_backend(add(kernel)) for kernel in kernels[1:8]),
+            relax.Tuple([]),  # prefill of latent attention
+            relax.Tuple([add(kernels[8])]),
+            *map(add, kernels[9:]),
+        ]
+
+    def _add(self, kernel: tirx.PrimFunc) -> ir.GlobalVar:
+        return self.builder_.add_func(kernel, str(kernel.attrs["global_symbol"]))
+
+
+def _is_placeholder(call: relax.Call) -> bool:
+    if call.op != _CALL_PURE_PACKED or not isinstance(call.args[0], relax.ExternFunc):
+        return False
+    return bool(call.args[0].global_symbol == CREATE_KV_CACHE)
+
+
+def _backend(kernel: ir.GlobalVar) -> relax.Tuple:
+    return relax.Tuple([ir.StringImm("tirx"), kernel])
+
+
+def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
+    kv, q, d, dt = spec.num_kv_heads, spec.num_q_heads, spec.head_dim, spec.dtype
+    scaling: dict[str, Any] = spec.rope_scaling or {}
+    return [
+        page._kv_cache_transpose_append(kv, d, dt),
+        prefill._attention_prefill_ragged_cpu(kv, q, d, d, dt, scaling),
+        prefill._attention_prefill_cpu(kv, q, d, dt, False, scaling),
+        decode._attention_decode_cpu(kv, q, d, dt, False, scaling),
+        prefill._attention_prefill_cpu(kv, q, d, dt, True, scaling),
+        decode._attention_decode_cpu(kv, q, d, dt, True, scaling),
+        tree.tree_attn_with_paged_kv_cache_cpu(kv, q, d, dt, scaling),
+        tree.tree_attn_cpu(kv, q, d, dt, scaling),
+        decode._merge_state_inplace_cpu(dt),
+        llama_rope_with_position_map(
+            spec.rope_theta, 1.0, d, q, kv, dt, scaling, spec.rotary_dim
+        ),
+        page._copy_single_page_cpu(kv, 16, d, dt),
+        page._kv_cache_debug_get_kv(spec.num_layers, kv, d, dt),
+        page._compact_kv_copy_cpu(kv, d, dt),
+    ]
