@@ -7,7 +7,7 @@ of them share and their older and newer spellings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from mlcx.errors import InputError, Problem
 
@@ -41,9 +41,8 @@ class Fields:
         value = self._data.get(key)
         if default is not None and value in (None, 0):
             return max(default, 1)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if whole and 0 < value <= _MOST:
-            return int(value)
+        if _is_number(value) and isinstance(value, int) and 0 < value <= _MOST:
+            return value
         self._expect(key, f"a whole number from 1 to {_MOST}")
         return 1
 
@@ -52,8 +51,7 @@ class Fields:
         value = self._data.get(key)
         if value is None and default is not None:
             return default
-        numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if numeric and 0 < value < float("inf"):
+        if _is_number(value) and 0 < value < float("inf"):
             return float(value)
         self._expect(key, "a number greater than 0")
         return 1.0
@@ -94,7 +92,7 @@ class Fields:
         found = self._data.get("rope_scaling") or self._data.get("rope_parameters")
         if not isinstance(found, dict):
             return None
-        kind = found.get("rope_type", found.get("type", "default"))
+        kind = str(found.get("rope_type", found.get("type", "default")))
         if kind == "default":
             return None
         if kind not in known:
@@ -124,6 +122,10 @@ class Fields:
     def _expect(self, key: str, what: str) -> None:
         found = repr(self._data[key]) if key in self._data else "nothing"
         self._problems.append(f"{key!r}: expected {what}, found {found}")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _rope_number(fields: Fields, key: str) -> float | int:

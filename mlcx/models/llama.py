@@ -109,7 +109,7 @@ class Config:
         return asdict(self)
 
 
-class Layer(nn.Module):  # type: ignore[misc]
+class Layer(nn.Module):
     """Attention and feed-forward, each behind a norm and a residual."""
 
     def __init__(self, config: Config) -> None:

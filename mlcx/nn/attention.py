@@ -10,7 +10,7 @@ from mlcx.nn.kv_cache import PagedKVCache
 __all__ = ["Attention"]
 
 
-class Attention(nn.Module):  # type: ignore[misc]
+class Attention(nn.Module):
     """Grouped-query attention; the cache rotates queries and keys and attends.
 
     Args:

@@ -11,7 +11,7 @@ from tvm import te, tirx
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op, spec
 
-from mlcx.nn.embedding import Embedding
+from mlcx.nn.embedding import Embedding, take_rows
 from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
 
 __all__ = ["Body", "DecoderLM"]
@@ -19,7 +19,7 @@ __all__ = ["Body", "DecoderLM"]
 Forward = tuple[nn.Tensor, PagedKVCache]
 
 
-class Body(nn.Module):  # type: ignore[misc]
+class Body(nn.Module):
     """The layers of a decoder between token ids and final hidden states."""
 
     embed_tokens: Embedding
@@ -29,7 +29,7 @@ class Body(nn.Module):  # type: ignore[misc]
         raise NotImplementedError
 
 
-class DecoderLM(nn.Module):  # type: ignore[misc]
+class DecoderLM(nn.Module):
     """A body and a head; when ``tied`` the embedding is the head."""
 
     def __init__(
@@ -64,7 +64,7 @@ class DecoderLM(nn.Module):  # type: ignore[misc]
         self, hidden_states: nn.Tensor, logit_positions: nn.Tensor
     ) -> nn.Tensor:
         """Rows of (s, h) at ``logit_positions`` (b,): (b, h)."""
-        return op.take(hidden_states, logit_positions, axis=0)
+        return take_rows(hidden_states, logit_positions)
 
     def prefill_to_last_hidden_states(
         self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache
@@ -114,7 +114,8 @@ class DecoderLM(nn.Module):  # type: ignore[misc]
     ) -> Forward:
         """(1, s, h) to the logits (1, b, V) at ``logit_positions`` (b,)."""
         hidden = self.model(input_embeds, paged_kv_cache)
-        hidden = op.take(hidden, logit_positions, axis=1)
+        hidden = op.squeeze(hidden, 0)
+        hidden = op.unsqueeze(take_rows(hidden, logit_positions), 0)
         return self.get_logits(hidden), paged_kv_cache
 
     def batch_decode(
@@ -193,9 +194,9 @@ _CACHE_SIZES = (
 
 def _last(hidden: nn.Tensor) -> nn.Tensor:
     """Return the last position (b, 1, h) of ``hidden`` (b, s, h)."""
-    b, s, h = hidden.shape
 
     def last(x: te.Tensor) -> te.Tensor:
+        b, s, h = x.shape
         return te.compute((b, 1, h), lambda i, _, k: x[i, s - 1, k], name="last")
 
     return op.tensor_expr_op(last, "last", [hidden])

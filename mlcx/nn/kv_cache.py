@@ -34,7 +34,7 @@ class KVCacheSpec:
     dtype: str
 
 
-class PagedKVCache(kv_cache.PagedKVCache):  # type: ignore[misc]
+class PagedKVCache(kv_cache.PagedKVCache):
     """The cache object inside a model's functions."""
 
     @staticmethod

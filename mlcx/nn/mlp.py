@@ -8,7 +8,7 @@ from tvm.relax.frontend.nn import op
 __all__ = ["GatedMLP"]
 
 
-class GatedMLP(nn.Module):  # type: ignore[misc]
+class GatedMLP(nn.Module):
     """SwiGLU: ``down(silu(gate(x)) * up(x))``, gate and up fused in that order."""
 
     def __init__(self, hidden_size: int, intermediate_size: int) -> None:

@@ -56,7 +56,7 @@ def parameters(
     ]
 
 
-class _Quantizer(nn.Mutator):  # type: ignore[misc]
+class _Quantizer(nn.Mutator):
     """Replaces layers by quantized ones; remembers the weights that it replaced."""
 
     def __init__(self, scheme: GroupScheme) -> None:

@@ -21,7 +21,7 @@ GROUP_SIZE = "mlcx.group_size"
 """Attribute of a dequantizing function: elements that share a scale."""
 
 
-class GroupWeight(nn.Module):  # type: ignore[misc]
+class GroupWeight(nn.Module):
     """A weight (N, K) in groups along K: ``q_weight`` and ``q_scale``."""
 
     def __init__(self, rows: int, columns: int, scheme: GroupScheme) -> None:

@@ -1,0 +1,83 @@
+"""The verbs ``normalize`` and ``compile``: from a model's config to a library."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlcx.compiler.compile_config import CompileConfig
+
+__all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
+
+_AUTO = "auto"
+
+
+def _model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="folder with mlc-chat-config.json or config.json, or such a file",
+    )
+    parser.add_argument("--quantization", help="scheme (the one the config names)")
+    parser.add_argument("--model-type", default=_AUTO, help="architecture")
+    parser.add_argument(
+        "--overrides",
+        default="",
+        metavar="K=V;K=V",
+        help="fields of the config to replace, such as context_window_size=2048",
+    )
+
+
+def normalize_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``normalize``."""
+    _model_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+
+
+def normalize(args: argparse.Namespace) -> int:
+    """Write ``compile-config.json``; an equal one stays untouched."""
+    config = _load(args)
+    config.save(args.output)
+    return 0
+
+
+def compile_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``compile``."""
+    _model_arguments(parser)
+    parser.add_argument("--device", default="cpu", help="device preset")
+    parser.add_argument("--opt", default="O2", help="O0, O1, O2, O3")
+    parser.add_argument("--host", default=_AUTO, help="LLVM triple of the host")
+    parser.add_argument("--mcpu", default=_AUTO, help="LLVM name of the host's CPU")
+    parser.add_argument("--system-lib-prefix", help="prefix of a system library")
+    parser.add_argument("--debug-dump", type=Path, metavar="DIR")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+
+
+def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
+    """Compile a library and its description."""
+    from mlcx.compiler.build import Options, compile_library
+    from mlcx.compiler.targets import target_of
+
+    if args.output.suffix != ".so":
+        raise UsageError(f"{args.output}: device cpu makes a .so library")
+    config = _load(args)
+    target = target_of(args.device, args.host, args.mcpu)
+    options = Options(args.device, target, args.opt, args.debug_dump)
+    compile_library(config, options, args.output)
+    return 0
+
+
+def _load(args: argparse.Namespace) -> CompileConfig:
+    from mlcx.compiler.compile_config import CompileConfig, find, parse_overrides
+
+    return CompileConfig.load(
+        find(args.model),
+        quantization=args.quantization,
+        model_type=None if args.model_type == _AUTO else args.model_type,
+        overrides=parse_overrides(args.overrides),
+    )

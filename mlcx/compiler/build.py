@@ -1,0 +1,102 @@
+"""Compile a model to a library: export, passes, code generation, linking."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm import relax
+from tvm.target import Target
+
+from mlcx import __version__
+from mlcx.artifact import library_info, write_json, write_text
+from mlcx.compiler.compile_config import CompileConfig
+from mlcx.compiler.export import export
+from mlcx.compiler.metadata import bounds, metadata
+from mlcx.compiler.pipeline import Context, phases
+from mlcx.models import architecture
+from mlcx.quant import apply
+from mlcx.quant.scheme import scheme
+
+__all__ = ["Options", "compile_library"]
+
+_PASS_CONFIG = {
+    # Common-subexpression elimination leaves dangling variables in host code.
+    "tirx.disable_cse_tir": True,
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile, beside what."""
+
+    device: str
+    target: Target
+    opt: str
+    debug_dump: Path | None = None
+    """Folder for the module after each phase."""
+
+
+def compile_library(config: CompileConfig, options: Options, output: Path) -> None:
+    """Write the library of ``config`` to ``output`` and its description beside it.
+
+    Raises:
+        BuildError: Linking failed.
+        UsageError: The model asks for what this device does not do.
+    """
+    module, context = _trace(config, options.target)
+    with tvm.transform.PassContext(opt_level=3, config=_PASS_CONFIG), options.target:
+        module = _run_phases(module, context, options.debug_dump)
+        executable = relax.build(module, target=options.target, relax_pipeline=None)
+    export(executable, output)
+    write_json(library_info(output), _describe(config, options))
+
+
+def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context]:
+    """Return the model's functions, and what the passes need to know of it."""
+    family = architecture(config.model_type)
+    chosen = scheme(config.quantization)
+    model = apply.build(family, family.Config.from_hf(config.model_config), chosen)
+    module, params = model.export_tvm(model.functions(chosen.model_dtype))
+    fields = config.model_config
+    context = Context(
+        target=target,
+        dtype=chosen.model_dtype,
+        hidden_size=fields["hidden_size"],
+        vocab_size=fields["vocab_size"],
+        active_vocab_size=config.active_vocab_size,
+        bounds=bounds(fields),
+        metadata=metadata(config, model.cache_spec, params),
+    )
+    return module, context
+
+
+def _run_phases(
+    module: tvm.IRModule, context: Context, dump: Path | None
+) -> tvm.IRModule:
+    for index, phase in enumerate(phases(context)):
+        module = tvm.transform.Sequential(list(phase.passes))(module)
+        if dump is not None:
+            text = module.script(show_meta=True)
+            write_text(dump / f"debug-phase{index}-{phase.name}.py", text)
+    return module
+
+
+def _describe(config: CompileConfig, options: Options) -> dict[str, Any]:
+    text = json.dumps(asdict(config), sort_keys=True)
+    return {
+        "mlcx": __version__,
+        "tvm": version("apache-tvm"),
+        "tvm_ffi": version("apache-tvm-ffi"),
+        "device": options.device,
+        "target": str(options.target),
+        "opt": options.opt,
+        "model_type": config.model_type,
+        "quantization": config.quantization,
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }

@@ -1,0 +1,143 @@
+"""What compiling reads of a model, and nothing else: ``compile-config.json``.
+
+Made from a Hugging Face config or an MLC chat config plus overrides. Two configs that
+compile to the same library come out equal here, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG, read_json, write_json
+from mlcx.errors import InputError, UsageError
+from mlcx.models import architecture
+from mlcx.quant.scheme import scheme
+
+__all__ = ["OVERRIDES", "CompileConfig", "find", "parse_overrides"]
+
+_KIND = "mlcx-compile-config"
+
+OVERRIDES: dict[str, type] = {
+    "context_window_size": int,
+    "sliding_window_size": int,
+    "prefill_chunk_size": int,
+    "attention_sink_size": int,
+    "max_batch_size": int,
+    "tensor_parallel_shards": int,
+    "pipeline_parallel_stages": int,
+    "disaggregation": bool,
+}
+"""The fields that a spec or a command line may override, as in MLC."""
+
+
+@dataclass(frozen=True)
+class CompileConfig:
+    """A model to compile: its architecture, scheme and normalized fields."""
+
+    model_type: str
+    quantization: str
+    model_config: Mapping[str, Any]
+    active_vocab_size: int | None
+    """Ids from here on never come out of the softmax; None: all may."""
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        quantization: str | None = None,
+        model_type: str | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> CompileConfig:
+        """Read a config file of any of the three kinds and normalize it.
+
+        Raises:
+            InputError: The file or one of its fields is not what it must be.
+            UsageError: No quantization is known, or an override does not apply.
+        """
+        data = read_json(path)
+        chosen = quantization or data.get("quantization")
+        if not chosen:
+            raise UsageError(f"{path} names no quantization: give --quantization")
+        scheme(chosen)
+        kind = model_type or data.get("model_type")
+        if not isinstance(kind, str):
+            raise InputError.in_file(path, "expected a 'model_type', found none")
+        active = data.get("active_vocab_size")
+        fields = _flatten(data) | dict(overrides or {})
+        try:
+            config = architecture(kind).Config.from_hf(fields)
+        except InputError as error:
+            raise InputError([_at(path, each) for each in error.problems]) from error
+        _check_overrides(kind, config.to_dict(), overrides or {})
+        return cls(kind, chosen, config.to_dict(), active if active else None)
+
+    def save(self, path: Path) -> None:
+        """Write this to ``path``, atomically."""
+        write_json(path, {"kind": _KIND, **asdict(self)})
+
+
+def find(model: Path) -> Path:
+    """Return the config file that ``model`` means: a file itself, or one inside.
+
+    Raises:
+        InputError: There is none.
+    """
+    if model.is_file():
+        return model
+    for name in (COMPILE_CONFIG, CHAT_CONFIG, "config.json"):
+        if (model / name).is_file():
+            return model / name
+    message = f"expected a model: a folder with {CHAT_CONFIG} or config.json"
+    raise InputError.in_file(model, message)
+
+
+def parse_overrides(text: str) -> dict[str, int | bool]:
+    """Read ``key=value;key=value``.
+
+    Raises:
+        UsageError: An entry has no value, or is not of an override's name or type.
+    """
+    parts = [part.strip() for part in text.split(";")]
+    return dict(_parse_override(part) for part in parts if part)
+
+
+def _parse_override(part: str) -> tuple[str, int | bool]:
+    key, equals, value = (each.strip() for each in part.partition("="))
+    if not equals or key not in OVERRIDES:
+        known = ", ".join(OVERRIDES)
+        raise UsageError(f"override {part!r}: expected KEY=VALUE, KEY one of {known}")
+    if OVERRIDES[key] is bool:
+        return key, value.lower() in {"true", "1", "yes"}
+    try:
+        return key, int(value)
+    except ValueError as error:
+        message = f"override {key!r}: expected a whole number, found {value!r}"
+        raise UsageError(message) from error
+
+
+def _flatten(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the top level over ``model_config``, as MLC does; it wins."""
+    inner = data.get("model_config")
+    outer = {key: value for key, value in data.items() if key != "model_config"}
+    return {**inner, **outer} if isinstance(inner, dict) else outer
+
+
+def _check_overrides(
+    kind: str, fields: Mapping[str, Any], overrides: Mapping[str, object]
+) -> None:
+    for key, wanted in overrides.items():
+        if key not in fields:
+            raise UsageError(f"override {key!r}: {kind} has no such field")
+        if fields[key] != wanted:
+            message = (
+                f"override {key}={wanted} cannot be: {kind} makes it {fields[key]}"
+            )
+            raise UsageError(message)
+
+
+def _at(path: Path, problem: Any) -> Any:
+    return type(problem)(str(path), 0, 0, problem.message)

@@ -1,0 +1,69 @@
+"""What a library says of itself: the JSON that ``_metadata()`` returns.
+
+The fields are those that MLC Engine and web-llm read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tvm.relax.frontend import nn
+
+from mlcx.compiler.compile_config import CompileConfig
+from mlcx.nn.kv_cache import KVCacheSpec
+
+__all__ = ["bounds", "metadata"]
+
+_ABSENT = -1
+"""How the format says that a model has no such window."""
+
+
+def metadata(
+    config: CompileConfig,
+    cache: KVCacheSpec,
+    params: Sequence[tuple[str, nn.Parameter]],
+) -> dict[str, Any]:
+    """Return everything but ``memory_usage``, which planning finds out."""
+    fields = config.model_config
+    return {
+        "model_type": config.model_type,
+        "quantization": config.quantization,
+        "context_window_size": fields.get("context_window_size", _ABSENT),
+        "sliding_window_size": fields.get("sliding_window_size", _ABSENT),
+        "attention_sink_size": fields.get("attention_sink_size", _ABSENT),
+        "prefill_chunk_size": fields["prefill_chunk_size"],
+        "max_batch_size": fields["max_batch_size"],
+        "tensor_parallel_shards": fields["tensor_parallel_shards"],
+        "pipeline_parallel_stages": fields["pipeline_parallel_stages"],
+        "disaggregation": fields["disaggregation"],
+        "kv_state_kind": "kv_cache",
+        "model_task": "chat",
+        "active_vocab_size": config.active_vocab_size,
+        "params": [_parameter(name, each) for name, each in params],
+        "kv_cache": {
+            "num_hidden_layers": cache.num_layers,
+            "num_attention_heads": cache.num_q_heads,
+            "num_key_value_heads": cache.num_kv_heads,
+            "head_dim": cache.head_dim,
+        },
+    }
+
+
+def _parameter(name: str, parameter: nn.Parameter) -> dict[str, Any]:
+    return {
+        "name": name,
+        "shape": [int(size) for size in parameter.shape],
+        "dtype": parameter.dtype,
+        "preprocs": [],
+        "pipeline_stages": [0],
+    }
+
+
+def bounds(model_config: Mapping[str, Any]) -> dict[str, int]:
+    """Return the most that each symbolic size of a function can be."""
+    return {
+        "total_seq_len": model_config["context_window_size"],
+        "seq_len": model_config["prefill_chunk_size"],
+        "batch_size": model_config["max_batch_size"],
+    }

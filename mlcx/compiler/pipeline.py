@@ -1,0 +1,94 @@
+"""The passes from an exported model to what the code generator takes, in order.
+
+Each phase is a list of named passes; a phase ends with a well-formed module, which
+``build`` checks and can dump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import relax
+from tvm.ir.transform import Pass
+from tvm.target import Target
+from tvm.tirx.transform import BindTarget
+
+from mlcx.compiler.passes.attach_bounds import AttachBounds
+from mlcx.compiler.passes.attach_metadata import AttachMetadata
+from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
+
+__all__ = ["Context", "Phase", "phases"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that passes read beside the module."""
+
+    target: Target
+    dtype: str
+    """Of activations and cache."""
+    hidden_size: int
+    vocab_size: int
+    active_vocab_size: int | None
+    bounds: Mapping[str, int]
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Passes that belong together."""
+
+    name: str
+    passes: tuple[Pass, ...]
+
+
+def phases(context: Context) -> tuple[Phase, ...]:
+    """Return the pipeline for ``context``."""
+    return (
+        Phase("attach", _attach(context)),
+        Phase("dispatch", _dispatch(context)),
+        Phase("fuse", _fuse()),
+        Phase("lower", _lower(context)),
+    )
+
+
+def _attach(context: Context) -> tuple[Pass, ...]:
+    return (
+        LowerKVCache(context.target),
+        AttachBounds(context.bounds),
+        BindTarget(context.target),
+    )
+
+
+def _dispatch(context: Context) -> tuple[Pass, ...]:
+    return (relax.transform.DeadCodeElimination(),)
+
+
+def _fuse() -> tuple[Pass, ...]:
+    return (
+        relax.transform.LegalizeOps(),
+        relax.transform.AnnotateTIROpPattern(),
+        relax.transform.FoldConstant(),
+        relax.transform.FuseOps(),
+        relax.transform.FuseTIR(),
+        relax.transform.DeadCodeElimination(),
+    )
+
+
+def _lower(context: Context) -> tuple[Pass, ...]:
+    return (
+        relax.transform.RewriteDataflowReshape(),
+        relax.transform.ToNonDataflow(),
+        relax.transform.RemovePurityChecking(),
+        relax.transform.CallTIRRewrite(),
+        relax.transform.StaticPlanBlockMemory(),
+        AttachMetadata(context.metadata),
+        relax.transform.LowerAllocTensor(),
+        relax.transform.KillAfterLastUse(),
+        relax.transform.LowerRuntimeBuiltin(),
+        relax.transform.ComputePrimValue(),
+        relax.transform.VMShapeLower(),
+        relax.transform.AttachGlobalSymbol(),
+    )
