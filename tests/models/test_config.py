@@ -1,0 +1,106 @@
+"""Reading configs: what is wrong is said all at once, in the reader's words."""
+
+import pytest
+
+from mlcx.errors import InputError, UsageError
+from mlcx.models import architecture
+from mlcx.models.llama import Config
+
+TINY = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 2,
+    "vocab_size": 96,
+    "max_position_embeddings": 128,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 5000.0,
+}
+LLAMA3 = {
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+
+def test_sizes_are_derived_from_a_checkpoints_config() -> None:
+    config = Config.from_hf(TINY)
+    assert (config.head_dim, config.num_key_value_heads) == (16, 2)
+    assert (config.context_window_size, config.prefill_chunk_size) == (128, 128)
+    assert (config.position_embedding_base, config.rope_scaling) == (5000.0, None)
+
+
+def test_a_normalized_config_reads_back_as_itself() -> None:
+    config = Config.from_hf(TINY | {"rope_scaling": {"rope_type": "llama3", **LLAMA3}})
+    assert Config.from_hf(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "scaling"),
+    [
+        ({"rope_scaling": None}, None),
+        ({"rope_scaling": {"rope_type": "default"}}, None),
+        (
+            {"rope_scaling": {"rope_type": "llama3", **LLAMA3, "more": 1}},
+            {"rope_type": "llama3", **LLAMA3},
+        ),
+        (
+            {"rope_scaling": {"type": "linear", "factor": 2.0}},
+            {"rope_type": "linear", "factor": 2.0},
+        ),
+        (
+            {"rope_parameters": {"rope_type": "linear", "factor": 4, "rope_theta": 7.0}},
+            {"rope_type": "linear", "factor": 4.0},
+        ),
+    ],
+)
+def test_rope_scaling_is_read_in_each_spelling(fields: dict, scaling: object) -> None:
+    assert Config.from_hf(TINY | fields).rope_scaling == scaling
+
+
+def test_the_newest_spelling_of_theta_is_read() -> None:
+    fields = {key: value for key, value in TINY.items() if key != "rope_theta"}
+    config = Config.from_hf(fields | {"rope_parameters": {"rope_theta": 7.0}})
+    assert config.position_embedding_base == 7.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_size": -4}, "'hidden_size': expected a whole number from 1 to"),
+        ({"vocab_size": 2**40}, "'vocab_size': expected a whole number from 1 to"),
+        ({"vocab_size": "96"}, "found '96'"),
+        ({"vocab_size": True}, "found True"),
+        ({"rms_norm_eps": 0}, "'rms_norm_eps': expected a number greater than 0"),
+        ({"tie_word_embeddings": "no"}, "expected true or false, found 'no'"),
+        ({"attention_bias": True}, "llama has no bias here"),
+        ({"num_key_value_heads": 3}, "must be a multiple of num_key_value_heads"),
+        ({"rope_scaling": {"rope_type": "yarn"}}, "expected one of linear, llama3"),
+        (
+            {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
+            "rope_scaling: 'low_freq_factor': expected",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_was_expected(
+    fields: dict, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        Config.from_hf(TINY | fields)
+    assert message in str(caught.value)
+
+
+def test_all_missing_fields_are_reported_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        Config.from_hf({"hidden_size": 64, "num_attention_heads": 4})
+    named = {problem.message.split("'")[1] for problem in caught.value.problems}
+    assert {"intermediate_size", "num_hidden_layers", "vocab_size"} <= named
+    assert all("found nothing" in each.message for each in caught.value.problems)
+
+
+def test_an_unknown_architecture_is_refused_with_the_closest_name() -> None:
+    with pytest.raises(UsageError, match=r"'lama'; did you mean 'llama'\?"):
+        architecture("lama")
