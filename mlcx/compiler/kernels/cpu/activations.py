@@ -1,0 +1,112 @@
+"""Activations laid out so that a vector of words meets them without a shuffle.
+
+Lane i of a vector of L words holds the codes of elements E*i .. E*i+E-1 (E codes a
+word). So element E*i+j of the activations goes to lane i of vector j, and since code j
+is taken out of its word by a mask alone, it counts 2**(bits*j) times too much: the
+activation is divided by that power of two, which is exact in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm.ir import Expr
+from tvm.tirx import Buffer, const, if_then_else
+from tvm.tirx.script import builder as T
+
+from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.vectors import bind, cast, load, number, pick, store
+from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+
+__all__ = ["Shuffled", "shuffle", "weight_of_code"]
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Float32 buffers of shuffled activations.
+
+    ``values`` (M, words * E): of each vector of words, E vectors; ``offsets``
+    (M, words): -zero times the sum of the E activations of each word. Activations
+    past K are zero, and so never count.
+    """
+
+    values: Buffer
+    offsets: Buffer
+
+
+def weight_of_code(fmt: GroupQuantized, code: int) -> float:
+    """Return how much too large code ``code`` of a word comes out of its mask."""
+    top = (code + 1) * fmt.bits == 32
+    return 1.0 if top else 2.0 ** (fmt.bits * code)
+
+
+def shuffle(operands: Operands, rows: Expr | int) -> Shuffled:
+    """Shuffle the first ``rows`` rows of x."""
+    fmt = operands.format
+    assert isinstance(fmt, GroupQuantized)
+    words = WORDS * fmt.groups(operands.k)
+    lanes = operands.lanes
+    done = words // lanes * lanes
+    whole = min(operands.k // (fmt.codes * lanes), words // lanes)
+    shuffled = Shuffled(
+        T.alloc_buffer((rows, words * fmt.codes), "float32"),
+        T.alloc_buffer((rows, words), "float32"),
+    )
+    with T.serial(rows) as m:
+        with T.serial(whole) as chunk:
+            _vectors(operands, fmt, shuffled, m, chunk)
+        for first, last, width in ((whole * lanes, done, lanes), (done, words, WORDS)):
+            with T.serial((last - first) // width) as chunk:
+                _scalars(operands, fmt, shuffled, m, first + chunk * width, width)
+    return shuffled
+
+
+def _vectors(
+    operands: Operands,
+    fmt: GroupQuantized,
+    shuffled: Shuffled,
+    m: Expr,
+    chunk: Expr,
+) -> None:
+    lanes, codes = operands.lanes, fmt.codes
+    base = chunk * lanes * codes
+    flat = [
+        bind(cast(load(operands.x, m, base + v * lanes, lanes=lanes), "float32", lanes))
+        for v in range(codes)
+    ]
+    total = None
+    for j in range(codes):
+        value = bind(pick(flat, [i * codes + j for i in range(lanes)]))
+        total = value if total is None else total + value
+        scaled = value * number(1 / weight_of_code(fmt, j), lanes)
+        store(shuffled.values, scaled, m, base + j * lanes, lanes=lanes)
+    offset = total * number(-fmt.zero, lanes)
+    store(shuffled.offsets, offset, m, chunk * lanes, lanes=lanes)
+
+
+def _scalars(
+    operands: Operands,
+    fmt: GroupQuantized,
+    shuffled: Shuffled,
+    m: Expr,
+    word: Expr,
+    width: int,
+) -> None:
+    with T.serial(width) as i:
+        total = None
+        for j in range(fmt.codes):
+            k = (word + i) * fmt.codes + j
+            element = if_then_else(
+                k < operands.k,
+                cast(operands.x[m, k], "float32", 1),
+                const(0, "float32"),
+            )
+            value = bind(element)
+            total = value if total is None else total + value
+            scaled = value * const(1 / weight_of_code(fmt, j), "float32")
+            T.buffer_store(
+                shuffled.values, scaled, [m, word * fmt.codes + j * width + i]
+            )
+        T.buffer_store(
+            shuffled.offsets, total * const(-fmt.zero, "float32"), [m, word + i]
+        )

@@ -1,0 +1,32 @@
+"""The operands of a matmul as its kernels see them, whatever dims the caller has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm.ir import Expr
+from tvm.tirx import Buffer
+
+from mlcx.compiler.kernels.cpu.weights import WeightFormat
+
+__all__ = ["Operands"]
+
+
+@dataclass(frozen=True)
+class Operands:
+    """``out[m, n] = sum_k x[m, k] * W[n, k]``, within a function being built.
+
+    ``x`` (M, K) and ``out`` (M, N) are flat views; ``weights`` are the buffers of
+    ``format`` in its own order; ``lanes`` is how many float32 a vector holds.
+    """
+
+    lanes: int
+    format: WeightFormat
+    rows: Expr | int
+    n: int
+    k: int
+    x: Buffer
+    x_dtype: str
+    weights: tuple[Buffer, ...]
+    out: Buffer
+    out_dtype: str
