@@ -16,6 +16,7 @@ __all__ = [
     "LibraryJob",
     "Overrides",
     "Plan",
+    "PrebuiltJob",
     "SourceKind",
     "WeightsJob",
 ]
@@ -61,6 +62,17 @@ class LibraryJob:
 
 
 @dataclass(frozen=True)
+class PrebuiltJob:
+    """Copy a library that the spec hands over ready-made."""
+
+    model_lib: str
+    source: Path
+    """The library file; absolute."""
+    library: str
+    """The file to make, relative to the output folder."""
+
+
+@dataclass(frozen=True)
 class BundleJob:
     """Lay out a model directory for an app."""
 
@@ -96,3 +108,5 @@ class Plan:
     bundles: tuple[BundleJob, ...]
     app: tuple[AppEntry, ...]
     """Rows of mlc-app-config.json; empty for a delivery."""
+    prebuilt: tuple[PrebuiltJob, ...] = ()
+    """Libraries to copy instead of compiling them; empty for a delivery."""

@@ -1,0 +1,71 @@
+"""What the schema of a delivery spec cannot check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlcx.errors import Problem
+from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
+from mlcx.spec.source import Steps, quote
+
+__all__ = ["delivery_problems"]
+
+_DEFAULTS = "default_compile_options"
+
+
+def delivery_problems(checked: Checked) -> Iterator[Problem]:
+    """Yield every problem, in no order."""
+    yield from _folder(checked)
+    slides = False
+    for steps, task in checked.items("tasks"):
+        if checked.has(steps, task, "model_id"):
+            yield from of_name(checked, (*steps, "model_id"), task["model_id"])
+        yield from _nothing_to_do(checked, steps, task)
+        model, problems = model_of(checked, steps, task)
+        yield from problems
+        has_window = model is not None and model.has_window
+        slides = slides or has_window
+        for at, option in checked.items(*steps, "compile_options"):
+            yield from _option(checked, at, option, has_window)
+    for at, option in checked.items(_DEFAULTS):
+        yield from _option(checked, at, option, slides)
+
+
+def _folder(checked: Checked) -> Iterator[Problem]:
+    if not checked.has((), checked.source.value, "binary_libs_dir"):
+        return
+    path = checked.source.value["binary_libs_dir"]
+    if Path(os.path.normpath(path)).parts[:1] == ("..",):
+        message = f"expected a folder inside the output folder, found {quote(path)}"
+        yield checked.source.problem(("binary_libs_dir",), message)
+
+
+def _nothing_to_do(
+    checked: Checked, steps: Steps, task: dict[str, Any]
+) -> Iterator[Problem]:
+    """Refuse a task of which no library would come."""
+    spec = checked.source.value
+    for default, own in (
+        (_DEFAULTS, "compile_options"),
+        ("default_quantization", "quantization"),
+    ):
+        if spec.get(default) == [] and not task.get(own):
+            message = f"this task makes no library: {default} is empty and it has no"
+            yield checked.source.problem(steps, f"{message} {own}: add some")
+
+
+def _option(
+    checked: Checked, steps: Steps, option: dict[str, Any], has_window: bool
+) -> Iterator[Problem]:
+    yield from of_overrides(checked, steps, option, has_window)
+    device = checked.device(steps, option)
+    if device is not None and not device.static and "system_lib_prefix" in option:
+        message = (
+            f"libraries for the device {device.name} are shared, so their symbols "
+            "carry no prefix: remove system_lib_prefix"
+        )
+        at = (*steps, "system_lib_prefix")
+        yield checked.source.problem(at, message, at_key=True)

@@ -1,0 +1,88 @@
+"""What the folder of a model holds, as far as a spec must agree with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlcx.errors import InputError, Problem
+from mlcx.spec.types import SourceKind
+
+__all__ = ["ModelFolder", "is_file", "is_folder", "kind_of", "look_into"]
+
+# mlcx.artifact owns these names too, but a spec may not import it.
+_CONFIGS: dict[SourceKind, str] = {
+    "mlc": "mlc-chat-config.json",
+    "checkpoint": "config.json",
+}
+"""Kind to the file that makes a folder one; the first that exists decides."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a model's own config says."""
+
+    kind: SourceKind
+    quantization: str | None
+    """Of its weights; None when they are not quantized by MLC."""
+    has_window: bool
+    """Attention slides over a window."""
+
+
+def is_file(path: Path) -> bool:
+    """Say whether ``path`` is a file; one that cannot be looked at is none."""
+    # Path.is_file raises for a name that is too long or a folder that is closed.
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether ``path`` is a folder; one that cannot be looked at is none."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def kind_of(folder: Path) -> SourceKind | None:
+    """Return what ``folder`` holds; None: no model, or no such folder."""
+    for kind, name in _CONFIGS.items():
+        if is_file(folder / name):
+            return kind
+    return None
+
+
+def look_into(folder: Path, kind: SourceKind) -> ModelFolder:
+    """Read the config of the model in ``folder``.
+
+    Raises:
+        InputError: The config is not a JSON object, or names no quantization.
+    """
+    path = folder / _CONFIGS[kind]
+    config = _read(path)
+    quantization = config.get("quantization") if kind == "mlc" else None
+    if kind == "mlc" and not isinstance(quantization, str):
+        message = 'expected "quantization" to name the scheme of the weights'
+        raise InputError.in_file(path, message)
+    return ModelFolder(kind, quantization, _has_window(config))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        problem = Problem(
+            str(path), error.lineno, error.colno, f"not JSON: {error.msg}"
+        )
+        raise InputError(problem) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError.in_file(path, f"cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise InputError.in_file(path, "expected a JSON object as the root")
+    return config
+
+
+def _has_window(config: dict[str, Any]) -> bool:
+    inner = config.get("model_config")
+    flat = {**inner, **config} if isinstance(inner, dict) else config
+    sizes = (flat.get("sliding_window_size"), flat.get("sliding_window"))
+    return any(isinstance(size, int) and size > 0 for size in sizes)

@@ -1,0 +1,49 @@
+"""Overrides that contradict each other, though each is right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["contradictions"]
+
+_CONTEXT = "context_window_size"
+_WINDOW = "sliding_window_size"
+_CHUNK = "prefill_chunk_size"
+_SINK = "attention_sink_size"
+
+
+def contradictions(
+    overrides: Mapping[str, Any], model_has_window: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the key at fault and what is wrong with it.
+
+    Args:
+        overrides: By key; sizes are in tokens, and -1 means none.
+        model_has_window: The model's own config sets a sliding window.
+    """
+    sizes = {key: size for key, size in overrides.items() if size != -1}
+    context, window = sizes.get(_CONTEXT), sizes.get(_WINDOW)
+    if context and window:
+        both = f"{_WINDOW} {window} and {_CONTEXT} {context} exclude each other"
+        yield _WINDOW, f"{both}: remove one, or set it to -1"
+    yield from _chunk(sizes)
+    slides = model_has_window and overrides.get(_WINDOW) != -1
+    yield from _sink(sizes, slides)
+
+
+def _chunk(sizes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    chunk = sizes.get(_CHUNK)
+    for key in (_CONTEXT, _WINDOW):
+        limit = sizes.get(key)
+        if chunk and limit and chunk > limit:
+            yield _CHUNK, f"expected at most {limit}, the {key}, found {chunk}"
+
+
+def _sink(sizes: Mapping[str, Any], slides: bool) -> Iterator[tuple[str, str]]:
+    sink, window = sizes.get(_SINK), sizes.get(_WINDOW)
+    if sink and window and sink >= window:
+        yield _SINK, f"expected less than {window}, the {_WINDOW}, found {sink}"
+    elif sink and not window and not slides:
+        needs = f"{_SINK} {sink} needs a sliding window, and neither the overrides"
+        yield _SINK, f"{needs} nor the model set one: add {_WINDOW} or remove this"

@@ -1,0 +1,125 @@
+"""What the schema of a package config cannot check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlcx.errors import Problem
+from mlcx.spec.folder import ModelFolder, is_file
+from mlcx.spec.resolve import local
+from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
+from mlcx.spec.source import Steps, quote
+from mlcx.spec.violations import did_you_mean
+
+__all__ = ["package_problems"]
+
+_APP_CONFIG = "mlc-app-config.json"
+_LIBRARIES = "model_lib_path_for_prepare_libs"
+_WHY_BUNDLE = "the app can reach a local model only in its bundle"
+
+
+def package_problems(checked: Checked) -> Iterator[Problem]:
+    """Yield every problem, in no order."""
+    yield from _ids(checked)
+    yield from _libraries(checked)
+    for steps, entry in checked.items("model_list"):
+        if checked.has(steps, entry, "model_lib") and entry["model_lib"]:
+            yield from of_name(checked, (*steps, "model_lib"), entry["model_lib"])
+        model, problems = model_of(checked, steps, entry)
+        yield from problems
+        has_window = model is not None and model.has_window
+        yield from of_overrides(checked, steps, entry, has_window)
+        if model is not None:
+            yield from _bundling(checked, steps, entry, model)
+            yield from _scheme_and_template(checked, steps, entry, model)
+
+
+def _ids(checked: Checked) -> Iterator[Problem]:
+    first: dict[str, Steps] = {}
+    for steps, entry in checked.items("model_list"):
+        if not checked.has(steps, entry, "model_id"):
+            continue
+        model_id, at = entry["model_id"], (*steps, "model_id")
+        yield from of_name(checked, at, model_id)
+        if model_id.lower() == _APP_CONFIG:
+            message = f"{_APP_CONFIG} is the name of a file in the same folder"
+            yield checked.source.problem(at, f"{message}: choose another")
+        # Two names that differ in case alone are one folder on macOS and Windows.
+        earlier = first.setdefault(model_id.lower(), at)
+        if earlier is not at:
+            line = checked.source.line(earlier)
+            message = f"the model_id {quote(model_id)} is taken, in line {line}"
+            yield checked.source.problem(at, f"{message}: choose another")
+
+
+def _libraries(checked: Checked) -> Iterator[Problem]:
+    if not checked.has((), checked.source.value, _LIBRARIES):
+        return
+    entries = [entry for _, entry in checked.items("model_list")]
+    wanted = [entry["model_lib"] for entry in entries if entry.get("model_lib")]
+    for name, path in checked.source.value[_LIBRARIES].items():
+        steps = (_LIBRARIES, name)
+        if name not in wanted:
+            hint = did_you_mean(name, wanted) or ": remove it"
+            message = f'no entry of model_list has "model_lib": {quote(name)}{hint}'
+            yield checked.source.problem(steps, message, at_key=True)
+        yield from _library_file(checked, steps, path)
+
+
+def _library_file(checked: Checked, steps: Steps, path: str) -> Iterator[Problem]:
+    file = local(checked.folder, path)
+    device = checked.device((), checked.source.value)
+    if not is_file(file):
+        yield checked.source.problem(steps, f"there is no file {file}")
+    elif device is not None and file.suffix != device.suffix:
+        message = f"expected a {device.suffix} file, as for the device {device.name}"
+        yield checked.source.problem(steps, f"{message}, found {quote(path)}")
+
+
+def _bundling(
+    checked: Checked, steps: Steps, entry: dict[str, Any], model: ModelFolder
+) -> Iterator[Problem]:
+    folder = local(checked.folder, entry["model"])
+    if "bundle_weight" not in entry:
+        message = (
+            f'model entry: "bundle_weight" is missing: set it to true, as {_WHY_BUNDLE}'
+        )
+        yield checked.source.problem(steps, message)
+    elif entry["bundle_weight"] is False:
+        message = f"expected true, as {_WHY_BUNDLE}, found false"
+        yield checked.source.problem((*steps, "bundle_weight"), message)
+    elif model.kind == "mlc" and not is_file(folder / "tensor-cache.json"):
+        message = f"there are no weights to bundle: {folder} has no tensor-cache.json"
+        yield checked.source.problem((*steps, "model"), message)
+
+
+def _scheme_and_template(
+    checked: Checked, steps: Steps, entry: dict[str, Any], model: ModelFolder
+) -> Iterator[Problem]:
+    if model.kind == "checkpoint":
+        for key, example in (("quantization", "q4f16_1"), ("conv_template", "chatml")):
+            if key not in entry:
+                message = f"model entry: {quote(key)} is missing, which a checkpoint"
+                message += f" needs: add it, such as {quote(example)}"
+                yield checked.source.problem(steps, message)
+        return
+    if checked.has(steps, entry, "quantization"):
+        yield from _other_scheme(checked, (*steps, "quantization"), entry, model)
+    if "conv_template" in entry:
+        message = (
+            "an MLC model directory has its own conversation template: remove this"
+        )
+        yield checked.source.problem((*steps, "conv_template"), message, at_key=True)
+
+
+def _other_scheme(
+    checked: Checked, steps: Steps, entry: dict[str, Any], model: ModelFolder
+) -> Iterator[Problem]:
+    if entry["quantization"] != model.quantization:
+        message = (
+            f"expected {quote(model.quantization)}, which the weights in "
+            f"{entry['model']} are in, found {quote(entry['quantization'])}: "
+            "remove this, or name a checkpoint"
+        )
+        yield checked.source.problem(steps, message)

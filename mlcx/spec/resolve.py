@@ -1,0 +1,239 @@
+"""From a spec's values to jobs: the only place that knows defaults and file names.
+
+Takes what a schema found valid and reads no file except to see what a model's folder
+holds. Paths in a spec are relative to the spec's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.folder import kind_of
+from mlcx.spec.opt import canonical
+from mlcx.spec.schema import SpecKind
+from mlcx.spec.source import Steps
+from mlcx.spec.types import (
+    AppEntry,
+    BundleJob,
+    LibraryJob,
+    Overrides,
+    Plan,
+    PrebuiltJob,
+    SourceKind,
+    WeightsJob,
+)
+
+__all__ = [
+    "DEFAULTS",
+    "Draft",
+    "Job",
+    "assemble",
+    "delivery_jobs",
+    "local",
+    "package_jobs",
+]
+
+Job = WeightsJob | LibraryJob | PrebuiltJob | BundleJob | AppEntry
+
+DEFAULTS: dict[str, Any] = {
+    "bundle_weight": False,
+    "host": "auto",
+    "mcpu": "auto",
+    "opt": "O2",
+}
+"""What a key means when a spec does not give it. The schemas say the same."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job, and what in the spec asks for it."""
+
+    job: Job
+    item: Steps
+    """The model entry or task."""
+    option: Steps
+    """The compile option of the task; of an entry, which has none, the entry."""
+
+
+def local(folder: Path, path: str) -> Path:
+    """Return ``path``, given relative to a spec's ``folder``, as an absolute one."""
+    # Path.resolve would follow symbolic links, which a person may have meant.
+    return Path(os.path.abspath(folder / path))  # noqa: PTH100
+
+
+def package_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[Draft]:
+    """Yield the jobs of one entry of ``model_list``, whose model is a local folder.
+
+    Args:
+        spec: A package config that its schema and the rules found valid.
+        index: Of the entry.
+        folder: Of the spec.
+    """
+    entry = spec["model_list"][index]
+    model = _Model.of(entry, folder)
+    jobs: list[Job] = [_library(spec, entry, model, folder), _bundle(model)]
+    if model.kind == "checkpoint":
+        jobs.append(_weights(entry, model))
+    jobs.append(_app_entry(entry, model))
+    steps: Steps = ("model_list", index)
+    yield from (Draft(job, steps, steps) for job in jobs)
+
+
+def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[Draft]:
+    """Yield the jobs of one task: defaults first, then the task's own, as MLC does.
+
+    Args:
+        spec: A delivery spec that its schema and the rules found valid.
+        index: Of the task, whose model is a local folder.
+        folder: Of the spec.
+    """
+    task = spec["tasks"][index]
+    model = _Model.of(task, folder)
+    schemes = [*spec["default_quantization"], *task.get("quantization", [])]
+    for steps, option in _compile_options(spec, index):
+        device = DEVICES[option["device"]]
+        prefix = option.get("system_lib_prefix")
+        for scheme in schemes:
+            name = f"{model.model_id}-{scheme}-{device.name}{device.suffix}"
+            path = str(PurePosixPath(spec["binary_libs_dir"], model.model_id, name))
+            job = _compile(option, model, device, scheme, prefix, path)
+            yield Draft(job, ("tasks", index), steps)
+
+
+def assemble(spec: Path, kind: SpecKind, jobs: Sequence[Job]) -> Plan:
+    """Sort ``jobs`` by type, each in its order, into the plan of ``spec``."""
+    return Plan(
+        spec=spec,
+        kind=kind,
+        weights=_only(WeightsJob, jobs),
+        libraries=_only(LibraryJob, jobs),
+        bundles=_only(BundleJob, jobs),
+        app=_only(AppEntry, jobs),
+        prebuilt=_only(PrebuiltJob, jobs),
+    )
+
+
+def _only(wanted: type[_T], jobs: Iterable[Job]) -> tuple[_T, ...]:
+    return tuple(job for job in jobs if isinstance(job, wanted))
+
+
+@dataclass(frozen=True)
+class _Model:
+    model_id: str
+    path: Path
+    kind: SourceKind
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], folder: Path) -> _Model:
+        path = local(folder, entry["model"])
+        kind = kind_of(path)
+        assert kind is not None, f"rules let a folder without a model through: {path}"
+        return cls(entry["model_id"], path, kind)
+
+    @property
+    def directory(self) -> str:
+        """The model directory to make, below the build folder; empty: none is made."""
+        return f"{self.model_id}/model" if self.kind == "checkpoint" else ""
+
+
+def _compile_options(
+    spec: Mapping[str, Any], index: int
+) -> Iterator[tuple[Steps, Mapping[str, Any]]]:
+    for number, option in enumerate(spec["default_compile_options"]):
+        yield ("default_compile_options", number), option
+    for number, option in enumerate(spec["tasks"][index].get("compile_options", [])):
+        yield ("tasks", index, "compile_options", number), option
+
+
+def _library_name(entry: Mapping[str, Any]) -> str:
+    given: str | None = entry.get("model_lib")
+    return given or re.sub(r"[^A-Za-z0-9_]", "_", entry["model_id"])
+
+
+def _library(
+    spec: Mapping[str, Any], entry: Mapping[str, Any], model: _Model, folder: Path
+) -> LibraryJob | PrebuiltJob:
+    device = DEVICES[spec["device"]]
+    name = _library_name(entry)
+    path = f"lib/{name}{device.suffix}"
+    ready = spec.get("model_lib_path_for_prepare_libs", {}).get(entry.get("model_lib"))
+    if ready is not None:
+        return PrebuiltJob(name, local(folder, ready), path)
+    # MLC's runtimes look for the symbols of "a-b" under "a_b_".
+    prefix = re.sub(r"[^A-Za-z0-9_]", "_", name) + "_" if device.static else None
+    return _compile(entry, model, device, entry.get("quantization"), prefix, path)
+
+
+def _app_entry(entry: Mapping[str, Any], model: _Model) -> AppEntry:
+    memory = entry.get("estimated_vram_bytes")
+    return AppEntry(
+        model_id=model.model_id,
+        model_lib=_library_name(entry),
+        model_path=model.model_id,
+        model_url=None,
+        estimated_vram_bytes=None if memory is None else int(memory),
+    )
+
+
+def _weights(entry: Mapping[str, Any], model: _Model) -> WeightsJob:
+    return WeightsJob(
+        model_id=model.model_id,
+        model=model.path,
+        quantization=entry["quantization"],
+        conv_template=entry["conv_template"],
+        directory=model.directory,
+    )
+
+
+def _bundle(model: _Model) -> BundleJob:
+    return BundleJob(
+        model_id=model.model_id,
+        model=model.path,
+        kind=model.kind,
+        source=model.directory,
+        directory=f"bundle/{model.model_id}",
+    )
+
+
+def _compile(
+    given: Mapping[str, Any],
+    model: _Model,
+    device: Device,
+    quantization: str | None,
+    prefix: str | None,
+    library: str,
+) -> LibraryJob:
+    """Make the job of ``given``: a model entry or a compile option."""
+    overrides = dict(given.get("overrides", {}))
+    # A package config has it among the overrides, a delivery spec beside them.
+    opt = overrides.pop("opt", given.get("opt", DEFAULTS["opt"]))
+    return LibraryJob(
+        model_id=model.model_id,
+        model=model.path,
+        kind=model.kind,
+        quantization=quantization,
+        device=device.name,
+        opt=canonical(opt),
+        overrides=_sorted(overrides),
+        system_lib_prefix=prefix,
+        host=given.get("host", DEFAULTS["host"]),
+        mcpu=given.get("mcpu", DEFAULTS["mcpu"]),
+        library=library,
+    )
+
+
+def _sorted(overrides: Mapping[str, Any]) -> Overrides:
+    """Sort by key; JSON Schema takes 512.0 for a whole number, so make it one."""
+    whole = {
+        key: int(value) if isinstance(value, float) else value
+        for key, value in overrides.items()
+    }
+    return tuple(sorted(whole.items()))

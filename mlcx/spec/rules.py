@@ -1,0 +1,129 @@
+"""What a schema cannot check and both kinds of spec share: names and models.
+
+A rule looks only at values that the schema found sound, so that one file's violations
+of both kinds are reported together and none is reported twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlcx.errors import InputError, Problem
+from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
+from mlcx.spec.overrides import contradictions
+from mlcx.spec.resolve import local
+from mlcx.spec.source import Source, Steps, pointer, quote
+from mlcx.spec.violations import did_you_mean
+
+__all__ = ["Checked", "model_of", "of_name", "of_overrides"]
+
+_WINDOWS_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul"}
+    | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(1, 10)}
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A spec that a schema has been held against."""
+
+    source: Source
+    faulty: frozenset[str]
+    """Pointers to what violates the schema."""
+
+    @property
+    def folder(self) -> Path:
+        """The absolute folder of the spec, which its paths are relative to."""
+        return Path(os.path.abspath(self.source.file)).parent  # noqa: PTH100
+
+    def sound(self, steps: Steps) -> bool:
+        """Say whether neither the value at ``steps`` nor any part of it is faulty."""
+        start = pointer(steps)
+        return not any(
+            fault == start or fault.startswith(f"{start}/") for fault in self.faulty
+        )
+
+    def items(self, *steps: str | int) -> Iterator[tuple[Steps, dict[str, Any]]]:
+        """Yield the objects in the list at ``steps``, if there is one."""
+        value: Any = self.source.value
+        for step in steps:
+            value = value[step] if isinstance(step, int) else value.get(step)
+        for index, each in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(each, dict):
+                yield (*steps, index), each
+
+    def has(self, steps: Steps, entry: dict[str, Any], key: str) -> bool:
+        """Say whether ``entry``, at ``steps``, has a sound value for ``key``."""
+        return key in entry and self.sound((*steps, key))
+
+    def device(self, steps: Steps, entry: dict[str, Any]) -> Device | None:
+        """Return the device that ``entry`` names, if it names one rightly."""
+        sound = self.has(steps, entry, "device")
+        return DEVICES[entry["device"]] if sound else None
+
+
+def of_name(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:
+    """Refuse a name that is no file name on Windows."""
+    if name.partition(".")[0].lower() in _WINDOWS_DEVICES:
+        message = f"{quote(name)} is no file name on Windows: choose another"
+        yield checked.source.problem(steps, message)
+
+
+def of_overrides(
+    checked: Checked, steps: Steps, entry: dict[str, Any], has_window: bool
+) -> Iterator[Problem]:
+    """Refuse overrides of ``entry`` that contradict each other."""
+    if not checked.has(steps, entry, "overrides"):
+        return
+    for key, message in contradictions(entry["overrides"], has_window):
+        yield checked.source.problem((*steps, "overrides", key), message)
+
+
+def model_of(
+    checked: Checked, steps: Steps, entry: dict[str, Any]
+) -> tuple[ModelFolder | None, tuple[Problem, ...]]:
+    """Return what the model of ``entry`` is, or why it cannot be used."""
+    if not checked.has(steps, entry, "model"):
+        return None, ()
+    folder = local(checked.folder, entry["model"])
+    kind = None if _is_remote(entry["model"]) else kind_of(folder)
+    if kind is None:
+        message = _why_no_model(entry["model"], folder)
+        return None, (checked.source.problem((*steps, "model"), message),)
+    try:
+        return look_into(folder, kind), ()
+    except InputError as error:
+        return None, error.problems
+
+
+def _is_remote(model: str) -> bool:
+    return model.startswith("HF://")
+
+
+def _why_no_model(model: str, folder: Path) -> str:
+    if _is_remote(model):
+        return (
+            f"{model} cannot be downloaded: this version of mlcx reads local models "
+            "only. Download the repository and give the path of its folder"
+        )
+    if is_file(folder):
+        return f"expected a folder, found the file {folder}: name the folder it is in"
+    if not is_folder(folder):
+        hint = did_you_mean(folder.name, _folders_beside(folder))
+        return f"there is no folder {folder}{hint}"
+    return (
+        f"the folder {folder} holds neither config.json, as a Hugging Face checkpoint "
+        "does, nor mlc-chat-config.json, as an MLC model directory does"
+    )
+
+
+def _folders_beside(folder: Path) -> list[str]:
+    try:
+        return sorted(each.name for each in folder.parent.iterdir() if is_folder(each))
+    except OSError:
+        return []

@@ -1,0 +1,228 @@
+"""A spec as a person wrote it: its text, its value, and where each value stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlcx.errors import InputError, Problem
+from mlcx.spec.syntax import explain
+
+__all__ = ["Source", "Steps", "describe", "pointer", "quote", "read"]
+
+Steps = tuple[str | int, ...]
+"""The keys and indices that lead from the root to a value."""
+
+
+_DEEPEST = 64
+_HALF = "holds half of a UTF-16 surrogate pair: write the character itself"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A JSON object in a file."""
+
+    file: str
+    """The file's name as it was given."""
+    text: str
+    value: dict[str, Any]
+
+    def problem(self, steps: Steps, message: str, at_key: bool = False) -> Problem:
+        """Say what is wrong with the value at ``steps``, or with its key."""
+        entry = self._entry(steps)
+        place = entry.key_start if at_key and entry.key_start else entry.value_start
+        line, column = place.line + 1, place.column + 1
+        return Problem(self.file, line, column, message, pointer(steps))
+
+    def line(self, steps: Steps) -> int:
+        """Return the line, from 1, on which the value at ``steps`` begins."""
+        return int(self._entry(steps).value_start.line) + 1
+
+    def _entry(self, steps: Steps) -> Any:
+        for length in range(len(steps), 0, -1):
+            entry = self._places.get(_raw_pointer(steps[:length]))
+            if entry is not None:
+                return entry
+        return self._places[""]
+
+    @cached_property
+    def _places(self) -> Mapping[str, Any]:
+        # Loaded late: a spec without a fault never asks for a position.
+        import json_source_map  # noqa: PLC0415
+
+        places: Mapping[str, Any] = json_source_map.calculate(self.text)
+        return places
+
+
+def pointer(steps: Steps) -> str:
+    """Return ``steps`` as a JSON pointer (RFC 6901)."""
+    parts = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(f"/{part}" for part in parts)
+
+
+def _raw_pointer(steps: Steps) -> str:
+    """Return ``steps`` as json_source_map writes it: keys as in the text, unescaped."""
+    return "".join(f"/{quote(str(step))[1:-1]}" for step in steps)
+
+
+def quote(value: object) -> str:
+    """Return ``value`` as a person would write it in JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def describe(value: object) -> str:
+    """Name a JSON value in a message: ``"yes"``, ``3``, ``an empty list``."""
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    if isinstance(value, dict):
+        return "an object" if value else "an empty object"
+    if isinstance(value, str) and len(value) > 60:
+        return quote(value[:57] + "...")
+    return quote(value)
+
+
+def read(path: str | Path) -> Source:
+    """Read the JSON object in ``path``.
+
+    Raises:
+        InputError: The file cannot be read, is not UTF-8, is not JSON, gives a key
+            twice, or holds no object; with the line and column where there is one.
+    """
+    file = str(path)
+    text = _decode(file, _bytes(path))
+    value = _parse(file, text)
+    if not isinstance(value, dict):
+        found = describe(value)
+        raise InputError(
+            Problem(file, 1, 1, f"expected an object {{…}} as the root, found {found}")
+        )
+    if _is_deeper(value, _DEEPEST):
+        raise InputError.in_file(file, "lists or objects are nested too deep")
+    source = Source(file, text, value)
+    flaws = [source.problem(*flaw) for flaw in _flaws(value, ())]
+    if flaws:
+        raise InputError(sorted(flaws))
+    return source
+
+
+def _bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError.in_file(path, "there is no such file") from error
+    except IsADirectoryError as error:
+        message = "expected a JSON file, found a folder"
+        raise InputError.in_file(path, message) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError.in_file(path, f"cannot be read: {reason}") from error
+
+
+def _decode(file: str, data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        message = "expected UTF-8 text, found UTF-16: save the file as UTF-8"
+        raise InputError(Problem(file, 1, 1, message))
+    if data.startswith(b"\xef\xbb\xbf"):
+        message = "found a byte order mark: save the file as UTF-8 without one"
+        raise InputError(Problem(file, 1, 1, message))
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"expected UTF-8 text, found the byte 0x{data[error.start]:02x}"
+        raise InputError(Problem(file, line, column, message)) from error
+    if not text.strip():
+        message = "the file is empty: expected a JSON object"
+        raise InputError(Problem(file, 1, 1, message))
+    return text
+
+
+def _parse(file: str, text: str) -> Any:
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_NotJson, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        problem = Problem(file, error.lineno, error.colno, explain(text, error))
+        raise InputError(problem) from error
+    except RecursionError as error:
+        raise InputError.in_file(
+            file, "lists or objects are nested too deep"
+        ) from error
+
+
+class _NotJson(str):
+    """A word such as NaN that Python's reader takes and JSON does not know."""
+
+    __slots__ = ()
+
+
+class _Repeating(dict[str, Any]):
+    """An object that gives a key more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        keys = [key for key, _ in pairs]
+        self.repeated = [key for key in self if keys.count(key) > 1]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else _Repeating(pairs)
+
+
+def _integer(digits: str) -> int | _NotJson:
+    # Python refuses to convert very long numbers; nothing here counts that far.
+    return int(digits) if len(digits) <= 40 else _NotJson(digits[:20] + "...")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _flaws(value: Any, steps: Steps) -> Iterator[tuple[Steps, str, bool]]:
+    """Find what Python's reader lets through though no spec may hold it.
+
+    Yields the steps to it, what is wrong, and whether with the key.
+    """
+    if isinstance(value, _NotJson):
+        yield steps, f"expected a JSON value, found {value}", False
+    elif isinstance(value, str) and not _is_text(value):
+        yield steps, f"the text {_HALF}", False
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _flaws(each, (*steps, index))
+    elif isinstance(value, dict):
+        yield from _flaws_of_keys(value, steps)
+        for key, each in value.items():
+            yield from _flaws(each, (*steps, key))
+
+
+def _flaws_of_keys(
+    value: dict[str, Any], steps: Steps
+) -> Iterator[tuple[Steps, str, bool]]:
+    for key in value.repeated if isinstance(value, _Repeating) else ():
+        message = f"the key {quote(key)} is given more than once: keep one of them"
+        yield (*steps, key), message, True
+    if not all(map(_is_text, value)):
+        yield steps, f"a key {_HALF}", False
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
