@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 
-from mlcx.layers import closure
-
-__all__ = ["canonical_json", "host", "of_file", "of_json", "of_sources"]
+__all__ = [
+    "canonical_json",
+    "describe_host",
+    "digest_file",
+    "digest_json",
+    "digest_sources",
+]
 
 _PACKAGE = Path(__file__).parents[1]
-_CPUINFO = Path("/proc/cpuinfo")
 _BLOCK = 1 << 20
 
 
@@ -25,12 +29,12 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def of_json(value: object) -> str:
+def digest_json(value: object) -> str:
     """Return the SHA-256 of ``canonical_json(value)``, in hexadecimal."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def of_file(path: Path) -> str:
+def digest_file(path: Path) -> str:
     """Return the SHA-256 of the bytes in ``path``, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -39,30 +43,30 @@ def of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def of_sources(package: str, root: Path = _PACKAGE) -> str:
-    """Return a digest of the sources that running ``package`` of mlcx can load.
+def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
+    """Return a digest of the Python files of ``packages``: their names and content.
 
-    Those are the Python files of the package and of all that ``layers`` lets it reach.
+    What running a package can load is ``layers.closure`` of it.
 
     Args:
-        package: A key of ``layers.ALLOWED``.
+        packages: Folders or modules right below ``root``.
         root: The folder of the sources of mlcx.
     """
     files = {
-        path.relative_to(root).as_posix(): of_file(path)
-        for name in closure(package)
+        path.relative_to(root).as_posix(): digest_file(path)
+        for name in packages
         for path in _python_files(root, name)
     }
-    return of_json(files)
+    return digest_json(files)
 
 
-def host() -> str:
+def describe_host(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Describe this machine's CPU: its architecture and, sorted, what it can do.
 
-    Two machines with equal descriptions run each other's libraries for ``auto``.
-    Features are known on Linux; elsewhere the name of the processor stands for them.
+    A machine with an equal description runs what was compiled for this one's CPU.
+    Features are known on Linux; elsewhere the processor's name stands for them.
     """
-    features = _features(_CPUINFO) or [platform.processor()]
+    features = _features(cpuinfo) or [platform.processor()]
     return " ".join([platform.machine(), *sorted(set(features))]).rstrip()
 
 
