@@ -77,6 +77,8 @@ def conversation(fields: Fields) -> Conversation:
     seps = fields.texts("seps")
     if len(seps) not in (1, 2):
         fields.reject("seps", f"expected one or two separators, found {len(seps)}")
+    for role in ("user", "assistant"):
+        fields.object("roles").text(role)
     templates = {role: f"{{{role}_message}}" for role in ROLES}
     return Conversation(
         system_template=fields.text("system_template", "{system_message}"),

@@ -36,7 +36,9 @@ def test_requests_run_together_answer_as_if_alone() -> None:
     for prompt, request in zip(prompts, requests, strict=True):
         assert request.output == greedy_after(prompt, 6)
         assert request.finish == "length"
-    assert {"batch_prefill", "batch_decode"} <= {function for function, _ in model.calls}
+    assert {"batch_prefill", "batch_decode"} <= {
+        function for function, _ in model.calls
+    }
     assert model.cache == {}
 
 
