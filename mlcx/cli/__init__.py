@@ -27,6 +27,9 @@ VERBS: dict[str, Verb] = {
     "compile": Verb("compile", "compile a model library"),
     "bundle": Verb("package", "lay out a model directory below dist/bundle"),
     "app_config": Verb("package", "write mlc-app-config.json"),
+    "prebuilt": Verb("package", "take over a library that was compiled elsewhere"),
+    "package": Verb("package", "build all that a package config asks for"),
+    "deliver": Verb("package", "build all that a delivery spec asks for"),
     "generate": Verb("run", "continue a prompt with a built model"),
     "logits": Verb("run", "write a built model's logits for given tokens"),
 }

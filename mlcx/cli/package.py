@@ -1,0 +1,175 @@
+"""The verbs that lay out what an app takes, and those that run a whole build."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlcx.spec.types import Plan
+
+__all__ = [
+    "app_config",
+    "app_config_arguments",
+    "bundle",
+    "bundle_arguments",
+    "deliver",
+    "deliver_arguments",
+    "package",
+    "package_arguments",
+    "prebuilt",
+    "prebuilt_arguments",
+]
+
+
+def bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``bundle``."""
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL_DIR", help="a complete model directory"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="to make"
+    )
+
+
+def bundle(args: argparse.Namespace) -> int:
+    """Lay out a model directory for an app."""
+    from mlcx.package.bundle import bundle as lay_out
+
+    lay_out(args.model, args.output)
+    return 0
+
+
+def app_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``app_config``."""
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a package config")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="to make"
+    )
+
+
+def app_config(args: argparse.Namespace) -> int:
+    """Write the app config of a package config."""
+    from mlcx.package.app_config import write_app_config
+
+    write_app_config(_load(args.spec, "package").app, args.output)
+    return 0
+
+
+def prebuilt_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``prebuilt``."""
+    parser.add_argument("library", type=Path, metavar="FILE", help="a model library")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="to make"
+    )
+
+
+def prebuilt(args: argparse.Namespace) -> int:
+    """Take over a library that was compiled elsewhere."""
+    from mlcx.package.place import copy
+
+    copy(args.library, args.output)
+    return 0
+
+
+def package_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``package``."""
+    parser.add_argument(
+        "--package-config",
+        type=Path,
+        default=Path("mlc-package-config.json"),
+        metavar="FILE",
+        help="what to build",
+    )
+    parser.add_argument(
+        "--mlc-llm-source-dir",
+        type=Path,
+        metavar="DIR",
+        help="sources of MLC LLM, for the steps that build its runtime",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("dist"),
+        metavar="DIR",
+        help="folder for what is made",
+    )
+    _jobs_argument(parser)
+
+
+def package(args: argparse.Namespace) -> int:
+    """Build all that a package config asks for."""
+    _load(args.package_config, "package")
+    environ = dict(os.environ)
+    if args.mlc_llm_source_dir is not None:
+        environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
+    options = [f"-j{args.jobs}", f"OUTPUT={args.output}"]
+    return _build(args.package_config, options, environ)
+
+
+def deliver_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``deliver``."""
+    parser.add_argument(
+        "--spec", type=Path, required=True, metavar="FILE", help="what to build"
+    )
+    _jobs_argument(parser)
+    parser.add_argument(
+        "-k", "--keep-going", action="store_true", help="go on after a failure"
+    )
+
+
+def deliver(args: argparse.Namespace) -> int:
+    """Build all that a delivery spec asks for."""
+    _load(args.spec, "delivery")
+    options = [f"-j{args.jobs}", *(["-k"] if args.keep_going else [])]
+    return _build(args.spec, options, os.environ)
+
+
+def _jobs_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=1, metavar="N", help="steps at a time"
+    )
+
+
+def _load(spec: Path, kind: str) -> Plan:
+    from mlcx.spec import load
+
+    plan = load(spec)
+    if plan.kind != kind:
+        raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
+    return plan
+
+
+def _build(spec: Path, options: list[str], environ: Mapping[str, str]) -> int:
+    """Run SCons on ``spec`` in the current folder; return 0 or 1."""
+    import mlcx.scons
+    from mlcx.scons.policy import policy
+
+    policy(environ)
+    script = Path(mlcx.scons.__file__).with_name("SConstruct")
+    scons = [sys.executable, "-m", "SCons", "-f", str(script), "-Q"]
+    return 1 if _run([*scons, *options, f"SPEC={spec}"], environ) else 0
+
+
+def _run(command: list[str], environ: Mapping[str, str]) -> int:
+    """Run ``command`` and hand signals on to it, so that it can stop its steps."""
+    with subprocess.Popen(command, env=environ) as process:
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [
+            signal.signal(number, lambda number, _: process.send_signal(number))
+            for number in numbers
+        ]
+        try:
+            return process.wait()
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""Run the command of a step as a process of its own.
+
+Behind the three methods of ``Executor`` a step may also run elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Executor", "LocalExecutor", "tail"]
+
+_GRACE = 3.0
+"""Seconds that an interrupted step has to clean up after itself."""
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class Executor(Protocol):
+    """Where the steps of a build run."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the build was interrupted."""
+
+    def run(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> int:
+        """Run ``command``, all its output into ``log``; return its exit status."""
+
+    def stop(self) -> None:
+        """Interrupt the steps that run and refuse new ones."""
+
+
+class LocalExecutor:
+    """Steps as processes on this machine, each in a process group of its own."""
+
+    def __init__(self, inherited: Sequence[int] = ()) -> None:
+        """Keep the descriptors ``inherited`` open in every step."""
+        self._inherited = tuple(inherited)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._guard = threading.Lock()
+        self._stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the build was interrupted."""
+        return self._stopped
+
+    def stop_on_signals(self) -> None:
+        """Stop when the process gets a signal to end; for the main thread only.
+
+        The handlers of SCons only keep it from starting more steps. The wake-up
+        descriptor tells of a signal whichever handler is installed.
+        """
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
+
+    def run(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> int:
+        """Run ``command``, all its output into ``log``; return its exit status."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            output.write(f"$ {shlex.join(command)}\n".encode())
+            output.flush()
+            process = self._start(command, environ, output.fileno())
+            if process is None:
+                return 128 + signal.SIGINT
+            try:
+                return process.wait()
+            finally:
+                with self._guard:
+                    self._running.discard(process)
+
+    def stop(self) -> None:
+        """Interrupt the steps that run, kill those that do not end, refuse new ones."""
+        with self._guard:
+            self._stopped = True
+            running = tuple(self._running)
+        for process in running:
+            _signal_group(process, signal.SIGINT)
+        deadline = time.monotonic() + _GRACE
+        for process in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            _signal_group(process, signal.SIGKILL)
+
+    def _start(
+        self, command: Sequence[str], environ: Mapping[str, str], output: int
+    ) -> subprocess.Popen[bytes] | None:
+        with self._guard:
+            if self._stopped:
+                return None
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environ),
+                pass_fds=self._inherited,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+    def _watch(self, reader: int) -> None:
+        while numbers := os.read(reader, 64):
+            if _SIGNALS.intersection(numbers):
+                self.stop()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+def tail(log: Path, lines: int) -> list[str]:
+    """Return the last ``lines`` lines of ``log`` that are not blank."""
+    size = log.stat().st_size
+    with log.open("rb") as file:
+        file.seek(max(0, size - 200 * lines))
+        text = file.read().decode(errors="replace")
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]

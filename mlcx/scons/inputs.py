@@ -1,0 +1,54 @@
+"""What a step depends on besides files, as text that changes when the input does."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib import metadata
+
+from mlcx.layers import closure
+from mlcx.spec.digest import describe_host, digest_json, digest_sources
+
+__all__ = ["host", "linker", "sources", "tvm"]
+
+_LINKERS = ("gcc", "cc", "clang", "ld")
+"""The programs that link, in the order in which the compiler looks for them."""
+
+
+@cache
+def sources(*packages: str) -> str:
+    """Name the sources of ``packages`` and of all that they import, by digest."""
+    reached = frozenset[str]().union(*map(closure, packages))
+    return f"sources of mlcx.{'+'.join(packages)} {digest_sources(reached)}"
+
+
+@cache
+def tvm() -> str:
+    """Name the versions of TVM."""
+    names = ("apache-tvm", "apache-tvm-ffi")
+    return " ".join(f"{name} {_version(name)}" for name in names)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+@cache
+def linker() -> str:
+    """Name the linker and its version."""
+    found = next(filter(None, map(shutil.which, _LINKERS)), None)
+    if found is None:
+        return "linker none"
+    shown = subprocess.run([found, "--version"], capture_output=True, check=False)
+    return f"linker {shown.stdout.decode(errors='replace').partition(chr(10))[0]}"
+
+
+@cache
+def host() -> str:
+    """Name this machine's CPU."""
+    return f"host {platform.machine()} {digest_json(describe_host())}"

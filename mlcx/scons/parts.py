@@ -1,0 +1,114 @@
+"""Files that SCons does not know: those that an index file lists.
+
+Nobody can tell before a conversion how many shards it makes, so the node of SCons is
+the index that is written last, and the parts are looked at when the index exists.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
+from mlcx.errors import InputError
+
+__all__ = ["Part", "differs", "fault", "leftovers", "made_beside", "parts"]
+
+
+_SHARDS = "params_shard_*.bin"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file that an index lists."""
+
+    path: Path
+    size: int | None
+    """Bytes, where the index says."""
+    hashed: bool
+    """Whether the index holds the file's hash, and so changes when the file does."""
+
+
+def parts(index: Path) -> list[Part]:
+    """Return the files that ``index`` lists; none for a file of another kind.
+
+    Raises:
+        InputError: The index cannot be read, or is not what it must be.
+    """
+    if index.name not in {TENSOR_CACHE, CHAT_CONFIG}:
+        return []
+    content = read_json(index)
+    try:
+        if index.name == CHAT_CONFIG:
+            names = content.get("tokenizer_files", [])
+            return [Part(index.parent / name, None, False) for name in names]
+        return [_shard(index.parent, record) for record in content["records"]]
+    except (KeyError, TypeError) as error:
+        raise InputError.in_file(index, f"not a {index.name}: {error!r}") from error
+
+
+def _shard(directory: Path, record: dict[str, Any]) -> Part:
+    return Part(directory / record["dataPath"], record["nbytes"], "md5sum" in record)
+
+
+def fault(index: Path) -> str:
+    """Say which part of ``index`` is missing or cut; empty when all are there."""
+    try:
+        listed = parts(index)
+    except InputError as error:
+        return str(error)
+    found = (_fault(part.path, part.size) for part in listed)
+    return next(filter(None, found), "")
+
+
+def differs(copy: Path, original: Path) -> str:
+    """Say which part of ``copy`` is not as long as the same part of ``original``.
+
+    Empty when all agree, or when the original itself is not complete.
+    """
+    try:
+        listed = parts(original)
+        sizes = {part.path.name: part.path.stat().st_size for part in listed}
+    except (InputError, OSError):
+        return ""
+    found = (_fault(copy.parent / name, size) for name, size in sizes.items())
+    return next(filter(None, found), "")
+
+
+def _fault(path: Path, size: int | None) -> str:
+    try:
+        found = path.stat().st_size
+    except OSError:
+        return f"{path} is missing"
+    if size is not None and found != size:
+        return f"{path} has {found} bytes, expected {size}"
+    return ""
+
+
+def made_beside(targets: Sequence[Path]) -> list[Path]:
+    """Return the files that the steps of ``targets`` made besides them."""
+    found = {part.path for target in targets for part in _listed(target)}
+    for target in targets:
+        if target.name == TENSOR_CACHE:
+            found.update(target.parent.glob(_SHARDS))
+    return sorted(found.difference(targets)) + leftovers(targets)
+
+
+def _listed(index: Path) -> list[Part]:
+    try:
+        return parts(index)
+    except InputError:
+        return []
+
+
+def leftovers(targets: Sequence[Path]) -> list[Path]:
+    """Return the temporary files of killed steps that made ``targets``."""
+    found: list[Path] = []
+    for target in targets:
+        shards = [_SHARDS] if target.name == TENSOR_CACHE else []
+        for name in (glob.escape(target.name), *shards):
+            found += target.parent.glob(f".{name}.????????")
+    return sorted(found)

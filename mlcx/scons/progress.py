@@ -1,0 +1,36 @@
+"""What a build says to the person who started it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+__all__ = ["Console", "Reporter"]
+
+
+class Reporter(Protocol):
+    """Where the lines of a build go; may be called from any thread."""
+
+    def note(self, text: str) -> None:
+        """Say how the build goes."""
+
+    def error(self, text: str) -> None:
+        """Say what went wrong."""
+
+
+class Console:
+    """Notes on stdout, unless silent; errors on stderr."""
+
+    def __init__(self, silent: bool) -> None:
+        self._silent = silent
+
+    def note(self, text: str) -> None:
+        """Write ``text`` as one or more lines, at once."""
+        if not self._silent:
+            sys.stdout.write(f"mlcx: {text}\n")
+            sys.stdout.flush()
+
+    def error(self, text: str) -> None:
+        """Write ``text`` as one or more lines, at once."""
+        sys.stderr.write(f"mlcx: {text}\n")
+        sys.stderr.flush()

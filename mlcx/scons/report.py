@@ -1,0 +1,143 @@
+"""What became of every job: the journal, ``report.json`` and the closing summary.
+
+The journal gets a line when a step ends, so that a killed build has lost nothing; the
+report is made from it when the build ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from mlcx.artifact import write_text
+from mlcx.scons.parts import parts
+from mlcx.spec.digest import digest_file
+
+__all__ = ["About", "Journal", "Result", "Row", "Status", "measure", "summary"]
+
+Status = Literal["built", "up to date", "failed", "not built"]
+
+_STATUSES: tuple[Status, ...] = ("built", "up to date", "failed", "not built")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a job is for; None where a job has no such thing."""
+
+    model: str | None = None
+    quantization: str | None = None
+    device: str | None = None
+    overrides: str | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(value for value in asdict(self).values() if value)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a step ended."""
+
+    target: str
+    status: Status
+    seconds: float | None = None
+    bytes: int | None = None
+    """Size of all that the step made."""
+    sha256: str | None = None
+    """Of the target; an index holds the hashes of its parts."""
+    log: str | None = None
+    error: str | None = None
+    """Last lines of the log of a step that failed."""
+
+    def unchanged(self) -> Result:
+        """Return what this says of a target that is still as it was built."""
+        return replace(self, status="up to date")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job of the report."""
+
+    verb: str
+    about: About
+    result: Result
+
+    def to_dict(self) -> dict[str, object]:
+        """Return this flat, ready for JSON."""
+        return {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
+
+
+def measure(targets: Iterable[Path]) -> tuple[int, str]:
+    """Return the bytes of ``targets`` with their parts, and the first one's sha256."""
+    first, *others = targets
+    made = [first, *others]
+    files = {*made, *(part.path for target in made for part in parts(target))}
+    return sum(file.stat().st_size for file in files), digest_file(first)
+
+
+class Journal:
+    """The results of steps, one JSON line each, the newest last."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines = 0
+        self._latest = self._read()
+        self._now: dict[str, Result] = {}
+
+    def latest(self, target: str) -> Result | None:
+        """Return how the step that makes ``target`` ended the last time it ran."""
+        return self._latest.get(target)
+
+    def this_run(self, target: str) -> Result | None:
+        """Return how the step that makes ``target`` ended in this run, if it ran."""
+        return self._now.get(target)
+
+    def add(self, result: Result) -> None:
+        """Append ``result``, with one write: threads and kills cannot tear a line."""
+        self._latest[result.target] = self._now[result.target] = result
+        self._lines += 1
+        line = json.dumps(asdict(result)) + "\n"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        descriptor = os.open(self.path, flags, 0o666)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    def compact(self) -> None:
+        """Drop the results that newer ones have replaced."""
+        if self._lines > len(self._latest):
+            lines = (json.dumps(asdict(each)) for each in self._latest.values())
+            write_text(self.path, "".join(f"{line}\n" for line in lines))
+
+    def _read(self) -> dict[str, Result]:
+        if not self.path.exists():
+            return {}
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        self._lines = len(lines)
+        found = filter(None, map(_result, lines))
+        return {result.target: result for result in found}
+
+
+def _result(line: str) -> Result | None:
+    """Read a line of a journal; None: it was torn, or another version wrote it."""
+    try:
+        return Result(**json.loads(line))
+    except (json.JSONDecodeError, TypeError):
+        return None
+
+
+def summary(rows: Sequence[Row], report: str) -> str:
+    """Return what a person wants to know at the end of a build."""
+    counts = Counter(row.result.status for row in rows)
+    shown = [f"{counts[each]} {each}" for each in _STATUSES if counts[each]]
+    failed = [
+        f"failed: {row.verb} {row.result.target} ({row.about}): {row.result.log}"
+        for row in rows
+        if row.result.status == "failed"
+    ]
+    return "\nmlcx: ".join([*failed, f"{', '.join(shown)}, see {report}"])

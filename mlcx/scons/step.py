@@ -1,0 +1,129 @@
+"""A step: one verb's command, run for SCons, its outcome written down.
+
+A step stands in for SCons' ``SPAWN``: it gets the words of the command as SCons made
+them, and no shell ever sees them.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlcx.scons.executor import Executor, tail
+from mlcx.scons.parts import fault, leftovers
+from mlcx.scons.policy import VARIABLE, Policy
+from mlcx.scons.progress import Reporter
+from mlcx.scons.report import About, Journal, Result, measure
+
+__all__ = ["Services", "Step"]
+
+_QUOTED = 12
+"""Lines of the log that a failure quotes."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the steps of a build share."""
+
+    executor: Executor
+    journal: Journal
+    reporter: Reporter
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Step:
+    """The command that makes ``targets``, the first of which names the job.
+
+    Paths are relative to the folder of the build, which is the current one when SCons
+    runs a step.
+    """
+
+    verb: str
+    targets: tuple[str, ...]
+    log: str
+    about: About
+    services: Services
+
+    @property
+    def target(self) -> str:
+        """The file that names the job."""
+        return self.targets[0]
+
+    def __call__(
+        self,
+        shell: str,
+        escape: object,
+        program: str,
+        words: Sequence[object],
+        environ: Mapping[str, str],
+    ) -> int:
+        """Run the command ``words``, as SCons' ``SPAWN``; return its exit status."""
+        refusal = self._refusal()
+        if refusal:
+            self._fail(0.0, refusal, None)
+            self.services.reporter.error(refusal)
+            return 1
+        command = [str(word) for word in words]
+        started = time.monotonic()
+        status, error = self._run(command, environ)
+        seconds = round(time.monotonic() - started, 3)
+        if error is None:
+            self._succeed(seconds)
+            return 0
+        self._fail(seconds, error, self.log)
+        if not self.services.executor.stopped:
+            self.services.reporter.error(self._message(status, error, command))
+        return status or 1
+
+    def _refusal(self) -> str:
+        policy = self.services.policy
+        if self.verb != "compile" or policy.compiles:
+            return ""
+        state = "would have to be compiled"
+        if policy is Policy.READONLY:
+            state = "is out of date" if Path(self.target).exists() else "is missing"
+        return f"{self.target} {state}, and {VARIABLE} is {policy.name}"
+
+    def _run(
+        self, command: list[str], environ: Mapping[str, str]
+    ) -> tuple[int, str | None]:
+        targets = [Path(target) for target in self.targets]
+        for file in leftovers(targets):
+            file.unlink(missing_ok=True)
+        try:
+            status = self.services.executor.run(command, environ, Path(self.log))
+        except OSError as error:
+            return 1, f"{command[0]}: {error.strerror}"
+        if self.services.executor.stopped:
+            return status or 1, "interrupted"
+        if status:
+            return status, "\n".join(tail(Path(self.log), _QUOTED))
+        return 0, _unmade(targets)
+
+    def _succeed(self, seconds: float) -> None:
+        size, digest = measure(map(Path, self.targets))
+        result = Result(self.target, "built", seconds, size, digest, self.log)
+        self.services.journal.add(result)
+
+    def _fail(self, seconds: float, error: str, log: str | None) -> None:
+        result = Result(self.target, "failed", seconds, log=log, error=error)
+        self.services.journal.add(result)
+
+    def _message(self, status: int, error: str, command: list[str]) -> str:
+        quoted = "".join(f"\n    {line}" for line in error.splitlines())
+        again = f"cd {shlex.quote(str(Path.cwd()))} && {shlex.join(command)}"
+        return (
+            f"{self.verb} {self.target} failed with status {status}; "
+            f"the end of {self.log}:{quoted}\n"
+            f"the same by hand:\n    {again}"
+        )
+
+
+def _unmade(targets: list[Path]) -> str | None:
+    """Say what a step that ended well did not make."""
+    missing = (f"{path} was not made" for path in targets if not path.exists())
+    return next(missing, None) or next(filter(None, map(fault, targets)), None)

@@ -1,0 +1,170 @@
+"""What SCons calls of the tool, and the methods that it adds to an environment."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import SCons.Script
+from SCons.Subst import Literal
+
+from mlcx.errors import MlcxError, UsageError
+from mlcx.scons import options
+from mlcx.scons.builders import COMMAND_LINE
+from mlcx.scons.graph import Graph, Nodes, model_config
+from mlcx.scons.session import Mode, Session, session
+from mlcx.spec import load
+from mlcx.spec.opt import canonical
+from mlcx.spec.resolve import DEFAULTS
+from mlcx.spec.types import LibraryJob, WeightsJob
+
+__all__ = ["exists", "generate"]
+
+
+def exists(env: Any) -> bool:
+    """Tell SCons that the tool can be used."""
+    del env
+    return True
+
+
+def generate(env: Any) -> None:
+    """Add the methods and construction variables of the tool to ``env``."""
+    options.read(env)
+    shown = "" if env["VERBOSE"] else "$MLCX_VERB $TARGET"
+    env.SetDefault(
+        MLCX=[Literal(sys.executable), "-m", "mlcx"],
+        MLCX_ENV=dict(os.environ),
+        **{COMMAND_LINE: shown},
+    )
+    for method in (_spec, _package, _delivery, _library, _weights, _command_line):
+        name = "MLC" + method.__name__.title().replace("_", "")
+        env.AddMethod(_reporting(method), name)
+
+
+def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
+    """End SCons with the message and status of a wrong spec, without a traceback."""
+
+    @functools.wraps(method)
+    def wrapper(env: Any, *args: Any, **kwargs: Any) -> Nodes:
+        try:
+            return method(env, *args, **kwargs)
+        except MlcxError as error:
+            sys.stderr.write(f"mlcx: {error}\n")
+            sys.exit(error.exit_status)
+
+    return wrapper
+
+
+def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
+    """Declare all that ``spec`` asks for, of either kind."""
+    current = _session(env)
+    path = Path(env.fs.File(str(spec)).get_abspath())
+    plan = load(_as_given(path), current.stamp)
+    if kind and plan.kind != kind:
+        raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
+    return Graph(env, current).plan(plan)
+
+
+def _as_given(path: Path) -> Path:
+    """Return ``path`` as messages should show it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _package(env: Any, spec: str = "mlc-package-config.json") -> Nodes:
+    """Declare what a package config asks for."""
+    return _spec(env, spec, "package")
+
+
+def _delivery(env: Any, spec: str) -> Nodes:
+    """Declare what a delivery spec asks for."""
+    return _spec(env, spec, "delivery")
+
+
+def _library(
+    env: Any,
+    library: str,
+    model: str,
+    *,
+    kind: str = "mlc",
+    quantization: str | None = None,
+    device: str = "cpu",
+    opt: str = DEFAULTS["opt"],
+    overrides: Mapping[str, int | bool | str] | None = None,
+    system_lib_prefix: str | None = None,
+    host: str = DEFAULTS["host"],
+    mcpu: str = DEFAULTS["mcpu"],
+) -> Nodes:
+    """Declare a library of ``model``: a model directory or, by ``kind``, a checkpoint.
+
+    Both paths are relative to the script that SCons reads.
+    """
+    directory = Path(env.Dir(model).get_abspath())
+    target = Path(env.File(library).get_abspath())
+    job = LibraryJob(
+        directory.name,
+        directory,
+        "checkpoint" if kind == "checkpoint" else "mlc",
+        quantization,
+        device,
+        canonical(opt),
+        tuple(sorted((overrides or {}).items())),
+        system_lib_prefix,
+        host,
+        mcpu,
+        library,
+    )
+    return Graph(env, _session(env)).library(job, model_config(job), target)
+
+
+def _weights(
+    env: Any, directory: str, model: str, *, quantization: str, conv_template: str
+) -> Nodes:
+    """Declare the model directory of a checkpoint."""
+    source = Path(env.Dir(model).get_abspath())
+    target = Path(env.Dir(directory).get_abspath())
+    job = WeightsJob(target.name, source, quantization, conv_template, directory)
+    return Graph(env, _session(env)).weights(job, target)
+
+
+def _command_line(env: Any, default: str) -> Nodes:
+    """Declare the specs among the command line's targets, or else one spec.
+
+    A target that ends in ``.json`` names a spec unless a build makes it. Without such
+    a target it is the spec of the variable ``SPEC``, or ``default``.
+    """
+    options.reject_unknown(env)
+    current = _session(env)
+    specs = [
+        target
+        for target in SCons.Script.COMMAND_LINE_TARGETS
+        if target.endswith(".json") and not _is_made(current, target)
+    ]
+    for spec in specs:
+        env.Alias(spec, _spec(env, spec))
+    if not specs:
+        env.Default(_spec(env, env["SPEC"] or default))
+    return []
+
+
+def _is_made(current: Session, target: str) -> bool:
+    path = Path(os.path.abspath(current.top / target))  # noqa: PTH100 (keep links)
+    return any(path.is_relative_to(root) for root in (current.output, current.build))
+
+
+def _session(env: Any) -> Session:
+    top = env.fs.Top
+    stays = any(map(env.GetOption, ("help", "no_exec", "question")))
+    mode = Mode(
+        builds=not stays and not env.GetOption("clean"),
+        cleans=bool(env.GetOption("clean")),
+        silent=bool(env.GetOption("silent")),
+    )
+    output, build = (
+        Path(top.Dir(env[name]).get_abspath()) for name in ("OUTPUT", "BUILD")
+    )
+    return session(Path(top.get_abspath()), output, build, mode)
