@@ -17,6 +17,8 @@ from tvm.tirx.transform import BindTarget
 
 from mlcx.compiler.passes.attach_bounds import AttachBounds
 from mlcx.compiler.passes.attach_metadata import AttachMetadata
+from mlcx.compiler.passes.cpu_matmul import matmul_rule
+from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
 
 __all__ = ["Context", "Phase", "phases"]
@@ -63,7 +65,11 @@ def _attach(context: Context) -> tuple[Pass, ...]:
 
 
 def _dispatch(context: Context) -> tuple[Pass, ...]:
-    return (relax.transform.DeadCodeElimination(),)
+    rules = {
+        "relax.matmul": matmul_rule(context.target),
+        "relax.reshape": collapse_reshape,
+    }
+    return (Dispatch(rules), relax.transform.DeadCodeElimination())
 
 
 def _fuse() -> tuple[Pass, ...]:
@@ -80,6 +86,7 @@ def _fuse() -> tuple[Pass, ...]:
 def _lower(context: Context) -> tuple[Pass, ...]:
     return (
         relax.transform.RewriteDataflowReshape(),
+        relax.transform.DeadCodeElimination(),
         relax.transform.ToNonDataflow(),
         relax.transform.RemovePurityChecking(),
         relax.transform.CallTIRRewrite(),

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 
 from tvm.target import Target
-from tvm.target.codegen import llvm_get_system_cpu, llvm_get_system_triple
+from tvm.target.codegen import (
+    llvm_get_cpu_archlist,
+    llvm_get_system_cpu,
+    llvm_get_system_triple,
+)
 
 from mlcx.errors import UsageError
 
 __all__ = ["TARGETS", "target_of"]
 
-_BASELINE = {"x86_64": "x86-64-v3"}
-"""Architecture to the CPU assumed when a host is named and its CPU is not."""
+_BASELINE = {"x86_64": "x86-64-v3", "aarch64": "generic", "arm64": "generic"}
+"""Architecture of a host to the CPU assumed when the host is named and its CPU not."""
 
 
 def _cpu(host: str, mcpu: str) -> Target:
     triple = llvm_get_system_triple() if host == "auto" else host
+    architecture = triple.partition("-")[0]
+    # LLVM crashes on the triple of an architecture that it does not have.
+    if architecture not in _BASELINE or "-" not in triple:
+        known = ", ".join(f"{name}-linux-gnu" for name in _BASELINE)
+        raise UsageError(f"host {triple!r}: expected a triple such as {known}")
     if mcpu == "auto":
-        arch = triple.partition("-")[0]
-        mcpu = llvm_get_system_cpu() if host == "auto" else _BASELINE.get(arch, "")
-    config = {"kind": "llvm", "mtriple": triple, "mcpu": mcpu}
-    return _parse({key: value for key, value in config.items() if value})
+        mcpu = llvm_get_system_cpu() if host == "auto" else _BASELINE[architecture]
+    cpus = [str(name) for name in llvm_get_cpu_archlist(Target(_llvm(triple)))]
+    if mcpu not in cpus:
+        hint = _close(mcpu, cpus)
+        raise UsageError(f"CPU {mcpu!r} is not one that LLVM knows for {triple}{hint}")
+    return Target({**_llvm(triple), "mcpu": mcpu})
+
+
+def _llvm(triple: str) -> dict[str, str]:
+    return {"kind": "llvm", "mtriple": triple}
+
+
+def _close(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 TARGETS: dict[str, Callable[[str, str], Target]] = {"cpu": _cpu}
@@ -39,11 +60,3 @@ def target_of(device: str, host: str = "auto", mcpu: str = "auto") -> Target:
         raise UsageError(f"unknown device {device!r}: expected one of {known}")
     target = TARGETS[device](host, mcpu)
     return Target(target, host=target)
-
-
-def _parse(config: dict[str, str]) -> Target:
-    try:
-        return Target(config)
-    except (ValueError, RuntimeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise UsageError(f"not a target that TVM knows: {config}: {reason}") from error

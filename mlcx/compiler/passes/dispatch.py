@@ -10,10 +10,11 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm import ir, relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-__all__ = ["Dispatch", "Rule", "Scope"]
+__all__ = ["Dispatch", "Rule", "Scope", "collapse_reshape", "dtype_of", "sizes_of"]
 
 
 class Scope:
@@ -25,10 +26,11 @@ class Scope:
         self._kernels: dict[Hashable, ir.GlobalVar] = {}
 
     def value_of(self, expr: relax.Expr) -> relax.Expr | None:
-        """Return what the variable ``expr`` is bound to, if it is one and known."""
-        if isinstance(expr, relax.Var):
-            return self._rewriter.lookup_binding(expr)
-        return None
+        """Return what a variable is bound to, in the end; None for a parameter."""
+        value: relax.Expr | None = expr
+        while isinstance(value, relax.Var):
+            value = self._rewriter.lookup_binding(value)
+        return value
 
     def operands(self, expr: relax.Expr, operator: str) -> list[relax.Expr] | None:
         """Return the arguments when ``expr`` is bound to a call of ``operator``."""
@@ -42,13 +44,26 @@ class Scope:
     ) -> ir.GlobalVar:
         """Return the kernel of ``key``, added to the module when first asked for."""
         if key not in self._kernels:
-            builder = self._rewriter.builder_
-            self._kernels[key] = builder.add_func(make(), name)
+            private = make().without_attr("global_symbol")
+            self._kernels[key] = self._rewriter.builder_.add_func(private, name)
         return self._kernels[key]
 
     def emit(self, expr: relax.Expr) -> relax.Var:
         """Bind ``expr`` to a new variable."""
         return self._rewriter.builder_.emit(expr)
+
+    def reshape(self, expr: relax.Expr, shape: Any) -> relax.Expr:
+        """Return ``expr`` viewed in ``shape``, without the reshapes it went through.
+
+        A reshape that stands alone costs nothing at run time, several in a row would
+        be fused to a copy.
+        """
+        while (inner := self.operands(expr, "relax.reshape")) is not None:
+            expr = inner[0]
+        target = relax.op.reshape(expr, shape)
+        reshaped = self.emit(target)
+        same = tvm_ffi.structural_equal(reshaped.ty.shape, expr.ty.shape)
+        return expr if same else reshaped
 
     def replace(self, old: relax.Expr, new: relax.Expr) -> None:
         """Make later uses of the variable ``old`` read ``new``."""
@@ -66,6 +81,24 @@ def Dispatch(rules: Mapping[str, Rule]) -> tvm.transform.Pass:  # noqa: N802
         return _Rewriter(mod, rules).run()
 
     return dispatch
+
+
+def collapse_reshape(call: relax.Call, scope: Scope) -> relax.Expr:
+    """Rule for ``reshape``: of a reshape, keep only the outer."""
+    return scope.reshape(*call.args)
+
+
+def dtype_of(expr: relax.Expr) -> str:
+    """Return the dtype of a tensor."""
+    return str(expr.ty.dtype.dtype)
+
+
+def sizes_of(expr: relax.Expr) -> list[int | str]:
+    """Return the shape of a tensor, symbolic sizes by their names."""
+    return [
+        str(size.name) if isinstance(size, ir.Var) else int(size)
+        for size in expr.ty.shape
+    ]
 
 
 def _operator(expr: relax.Expr) -> str | None:

@@ -1,0 +1,134 @@
+"""compile-config.json: what compiling reads comes through, the rest does not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlcx.compiler.compile_config import CompileConfig, find, parse_overrides
+from mlcx.errors import InputError, UsageError
+
+TINY = json.loads((Path(__file__).parents[1] / "tiny" / "llama.json").read_text())
+
+
+def chat_config(folder: Path, **fields: object) -> Path:
+    """Write an MLC chat config of the tiny model, with ``fields`` at its top level."""
+    inner = {key: value for key, value in TINY.items() if key != "model_type"}
+    top = {"model_type": "llama", "quantization": "q4f16_1", "model_config": inner}
+    path = folder / "mlc-chat-config.json"
+    path.write_text(json.dumps(top | fields))
+    return path
+
+
+def saved(path: Path, **options: object) -> bytes:
+    """Return the bytes of the normalized config."""
+    output = path.with_name("compile-config.json")
+    CompileConfig.load(path, **options).save(output)  # type: ignore[arg-type]
+    return output.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"temperature": 0.1}, {"conv_template": {"name": "x"}}, {"bos_token_id": 7}],
+)
+def test_fields_that_only_running_reads_change_nothing(
+    tmp_path: Path, fields: dict
+) -> None:
+    before = saved(chat_config(tmp_path))
+    assert saved(chat_config(tmp_path, **fields)) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"context_window_size": 64},
+        {"prefill_chunk_size": 32},
+        {"active_vocab_size": 90},
+        {"quantization": "q0f16"},
+    ],
+)
+def test_fields_that_compiling_reads_change_it(tmp_path: Path, fields: dict) -> None:
+    before = saved(chat_config(tmp_path))
+    assert saved(chat_config(tmp_path, **fields)) != before
+
+
+def test_the_order_of_keys_changes_nothing(tmp_path: Path) -> None:
+    path = chat_config(tmp_path)
+    before = saved(path)
+    turned = dict(reversed(json.loads(path.read_text()).items()))
+    path.write_text(json.dumps(turned, indent=7))
+    assert saved(path) == before
+
+
+def test_a_checkpoints_config_and_mlcs_come_out_equal(tmp_path: Path) -> None:
+    plain = tmp_path / "config.json"
+    plain.write_text(json.dumps(TINY))
+    assert saved(plain, quantization="q4f16_1") == saved(chat_config(tmp_path))
+
+
+def test_a_normalized_config_normalizes_to_itself(tmp_path: Path) -> None:
+    first = saved(chat_config(tmp_path))
+    assert saved(tmp_path / "compile-config.json") == first
+
+
+def test_an_override_reaches_the_field(tmp_path: Path) -> None:
+    config = CompileConfig.load(
+        chat_config(tmp_path), overrides={"context_window_size": 48}
+    )
+    assert config.model_config["context_window_size"] == 48
+    assert config.model_config["prefill_chunk_size"] == 48
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"sliding_window_size": 32}, "llama has no such field"),
+        ({"prefill_chunk_size": 999}, "cannot be: llama makes it 128"),
+    ],
+)
+def test_an_override_without_effect_is_refused(
+    tmp_path: Path, overrides: dict, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        CompileConfig.load(chat_config(tmp_path), overrides=overrides)
+
+
+def test_a_wrong_field_names_the_file(tmp_path: Path) -> None:
+    path = chat_config(tmp_path, vocab_size=-1)
+    with pytest.raises(InputError, match=r"mlc-chat-config.json: 'vocab_size'"):
+        CompileConfig.load(path)
+
+
+def test_without_a_quantization_the_option_is_named(tmp_path: Path) -> None:
+    plain = tmp_path / "config.json"
+    plain.write_text(json.dumps(TINY))
+    with pytest.raises(UsageError, match="give --quantization"):
+        CompileConfig.load(plain)
+
+
+def test_an_unknown_quantization_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="q4f16_9"):
+        CompileConfig.load(chat_config(tmp_path), quantization="q4f16_9")
+
+
+def test_overrides_are_read_from_text() -> None:
+    text = "context_window_size=64; disaggregation=Yes;"
+    assert parse_overrides(text) == {"context_window_size": 64, "disaggregation": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("temperature=1", "KEY one of context_window_size"),
+        ("context_window_size", "expected KEY=VALUE"),
+        ("context_window_size=x", "expected a whole number, found 'x'"),
+    ],
+)
+def test_a_wrong_override_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_overrides(text)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a model"):
+        find(tmp_path)
