@@ -19,6 +19,7 @@ Steps = tuple[str | int, ...]
 
 
 _DEEPEST = 64
+_TOO_DEEP = f"lists and objects are nested more than {_DEEPEST} deep"
 _HALF = "holds half of a UTF-16 surrogate pair: write the character itself"
 
 
@@ -101,7 +102,7 @@ def read(path: str | Path) -> Source:
             Problem(file, 1, 1, f"expected an object {{…}} as the root, found {found}")
         )
     if _is_deeper(value, _DEEPEST):
-        raise InputError.in_file(file, "lists or objects are nested too deep")
+        raise InputError.in_file(file, _TOO_DEEP)
     source = Source(file, text, value)
     flaws = [source.problem(*flaw) for flaw in _flaws(value, ())]
     if flaws:
@@ -144,16 +145,14 @@ def _decode(file: str, data: bytes) -> str:
 
 def _parse(file: str, text: str) -> Any:
     try:
-        return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_NotJson, parse_int=_integer
-        )
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_NotJson)
     except json.JSONDecodeError as error:
         problem = Problem(file, error.lineno, error.colno, explain(text, error))
         raise InputError(problem) from error
     except RecursionError as error:
-        raise InputError.in_file(
-            file, "lists or objects are nested too deep"
-        ) from error
+        raise InputError.in_file(file, _TOO_DEEP) from error
+    except ValueError as error:  # Python's limit on the digits that it converts
+        raise InputError.in_file(file, "a number has too many digits") from error
 
 
 class _NotJson(str):
@@ -174,11 +173,6 @@ class _Repeating(dict[str, Any]):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     return value if len(value) == len(pairs) else _Repeating(pairs)
-
-
-def _integer(digits: str) -> int | _NotJson:
-    # Python refuses to convert very long numbers; nothing here counts that far.
-    return int(digits) if len(digits) <= 40 else _NotJson(digits[:20] + "...")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -20,18 +20,20 @@ _WORDS = {
 def explain(text: str, error: JSONDecodeError) -> str:
     """Say what was expected at ``error``'s position of ``text`` and what to do."""
     return (
-        _in_a_string(error.msg)
+        _in_a_string(error.msg, text[error.pos : error.pos + 1])
         or _at_the_end(text, error.pos)
         or _odd_token(text, error.pos)
         or _between_values(text, error)
     )
 
 
-def _in_a_string(reason: str) -> str:
+def _in_a_string(reason: str, found: str) -> str:
     if reason.startswith("Unterminated string"):
         return "this text has no closing double quote"
     if reason.startswith("Invalid control character"):
-        return "a line break or tab inside a text: write \\n or \\t"
+        if found in "\r\n":
+            return "the line ends inside a text: a double quote is missing, or a \\n"
+        return "a control character inside a text: write \\t for a tab"
     if reason.startswith("Invalid \\"):
         return "a backslash inside a text: write \\\\ for the character itself"
     return ""
