@@ -19,6 +19,7 @@ import tvm_ffi
 from numpy.typing import NDArray
 
 from mlcx.errors import BuildError, InputError, MlcxError, UsageError
+from mlcx.runtime import provenance
 from mlcx.runtime.metadata import Metadata, parse
 from mlcx.runtime.model import Function, Logits
 
@@ -41,14 +42,15 @@ def open_library(file: Path, device: str) -> Library:
 
     Raises:
         UsageError: This runtime does not know the device.
-        InputError: The file is no model library that can run here.
+        InputError: The file is no model library, or not one that can run here.
     """
     if device not in DEVICES:
         known = ", ".join(DEVICES)
         raise UsageError(f"device {device}: this runtime runs on {known}")
+    provenance.check(file, device)
     _load_runtime()
     try:
-        module = tvm_ffi.load_module(str(file))["vm_load_executable"]()
+        module = tvm_ffi.load_module(str(file.resolve()))["vm_load_executable"]()
         module["vm_initialization"](DEVICES[device], 0, _POOLED, *_HOST)
         text = str(module["_metadata"]())
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Library
 from mlcx.errors import InputError
 from mlcx.runtime.tokenizer import Tokenizer, read
 
-TEXT = "  A naïve café: 日本語 🙂👩‍👩‍👧 \N{CYRILLIC SMALL LETTER ZHE}\n\ttabs   and  spaces "
+TEXT = "  A naïve café: 日本語 🙂👩\u200d👩\u200d👧 ß\n\ttabs   and  spaces "
 
 SENTENCEPIECE = [
     decoders.Replace("▁", " "),
