@@ -1,0 +1,52 @@
+"""Add what moves rows of probabilities and hidden states by index, for draft trees."""
+
+from __future__ import annotations
+
+from tvm import IRModule, relax, tirx
+from tvm.ir.transform import Pass, PassContext, module_pass
+
+from mlcx.compiler.kernels.cpu.gather import gather_rows, scatter_rows
+from mlcx.compiler.passes.additions import Additions, tensor
+
+__all__ = ["AttachGather"]
+
+
+def AttachGather(  # noqa: N802
+    dtype: str, hidden_size: int, vocab_size: int
+) -> Pass:
+    """Return the pass that adds gather_… and scatter_… of probs and hidden_states.
+
+    gather_…(src (m, w), indices (b,) int32, dst (b, w)): ``dst[i] = src[indices[i]]``;
+    scatter_…(src (b, w), indices (b,) int32, dst (m, w)): ``dst[indices[i]] = src[i]``.
+    Probabilities are float32, w = ``vocab_size``; hidden states ``dtype``, w =
+    ``hidden_size``, and the functions on them return dst.
+    """
+
+    @module_pass(opt_level=0, name="AttachGather")
+    def attach(mod: IRModule, _: PassContext) -> IRModule:
+        additions = Additions({})
+        additions.export("gather_probs", gather_rows(vocab_size, "float32"))
+        additions.export("scatter_probs", scatter_rows(vocab_size, "float32"))
+        additions.call_in_place(
+            "gather_hidden_states",
+            gather_rows(hidden_size, dtype),
+            _params(dtype, hidden_size, "m", "batch_size"),
+        )
+        additions.call_in_place(
+            "scatter_hidden_states",
+            scatter_rows(hidden_size, dtype),
+            _params(dtype, hidden_size, "batch_size", "m"),
+        )
+        return additions.added_to(mod)
+
+    return attach
+
+
+def _params(dtype: str, width: int, src_rows: str, dst_rows: str) -> list[relax.Var]:
+    """Return src, indices (batch_size,) and dst, with fresh sizes of these names."""
+    sizes = {name: tirx.Var(name, "int64") for name in (src_rows, dst_rows)}
+    return [
+        tensor("src", (sizes[src_rows], width), dtype),
+        tensor("indices", (sizes["batch_size"],), "int32"),
+        tensor("dst", (sizes[dst_rows], width), dtype),
+    ]
