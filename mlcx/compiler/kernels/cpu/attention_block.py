@@ -1,0 +1,324 @@
+"""Attention of one block of query rows: the inner part of every attention kernel.
+
+The query heads that share a key head, of one or several tokens, lie side by side as
+the lanes of vectors. Columns (keys and values) pass by in tiles that are widened to
+float32 once for all lanes; an online softmax (Milakov and Gimelshein,
+arXiv:1805.02867) keeps one maximum and one sum a lane. What rows and columns are, and
+which rows see which columns, is the caller's business.
+
+The functions here emit statements into the script that calls them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm import ir, tirx
+from tvm.script import tirx as T
+from tvm.target import Target
+
+from mlcx.compiler.kernels.cpu.exp import exp2
+from mlcx.compiler.kernels.cpu.rope import store_all
+from mlcx.compiler.kernels.cpu.simd import float32_lanes
+
+__all__ = ["Columns", "Heads", "Plan", "Rows", "attend"]
+
+Expr = ir.Expr
+
+_TILE = 32
+"""Columns in a tile."""
+_UNSEEN = -1e30
+"""Score of a column that a row must not see: its exponential is exactly 0."""
+_LOWEST = -1e29
+"""Maximum of the scores of a row that saw nothing yet; above `_UNSEEN`."""
+_LEAST = 1e-37
+"""Stands for a row's sum where the row saw nothing: its output is 0, not NaN."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The shape of a layer's attention."""
+
+    num_q_heads: int
+    num_kv_heads: int
+    head_dim: int
+    dtype: str
+    """Of queries, keys, values and the output."""
+    turn: tuple[float, ...]
+    """Radians a position, of each rotated pair, for caches that rotate on reading."""
+
+    @property
+    def group(self) -> int:
+        """Query heads that share a key head."""
+        return self.num_q_heads // self.num_kv_heads
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some tokens' query rows of one key head's group."""
+
+    q: tirx.Buffer
+    out: tirx.Buffer
+    lse: tirx.Buffer
+    first: Expr
+    """Row of the first token in the three buffers."""
+    count: Expr
+    """Tokens present, at least 1."""
+    head: Expr
+    key: Callable[[Expr], Expr]
+    """Token of the block to the number that `Columns.seen_by` is about."""
+    position: Callable[[Expr], Expr]
+    """Token of the block to its rotary position."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The keys and values that a block passes over."""
+
+    end: Expr
+    at: Callable[[Expr], Callable[[int, Expr], Expr]]
+    """Column to its reader: (0 key or 1 value, dimension) to an element."""
+    seen_by: Callable[[Expr], tuple[Expr, Expr]]
+    """Column to the half-open range of row keys that see it."""
+    position: Expr
+    """Rotary position of column 0; the others follow one by one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a block is cut into vectors and registers."""
+
+    heads: Heads
+    tokens: int
+    rows: int
+    """Lanes: ``tokens * group``, rounded up to whole vectors."""
+    lanes: int
+    """Of a vector over rows."""
+    width: int
+    """Of a vector over dimensions."""
+    registers: int
+    """Accumulators that a tile of a product may take."""
+
+    @classmethod
+    def of(cls, target: Target, heads: Heads, tokens: int) -> Plan:
+        """Plan blocks of at most ``tokens`` tokens."""
+        native = float32_lanes(target)
+        wanted = tokens * heads.group
+        lanes = min(native, 1 << (wanted - 1).bit_length())
+        rows = -(-wanted // lanes) * lanes
+        width = math.gcd(heads.head_dim, native)
+        return cls(heads, tokens, rows, lanes, width, 16 if native == 16 else 8)
+
+
+@dataclass(frozen=True)
+class _State:
+    query: tirx.Buffer
+    """(d, rows), scaled so that exponentials are powers of 2."""
+    out: tirx.Buffer
+    peak: tirx.Buffer
+    total: tirx.Buffer
+    shrink: tirx.Buffer
+    row_key: tirx.Buffer
+    key: tirx.Buffer
+    value: tirx.Buffer
+    score: tirx.Buffer
+    start: tirx.Buffer
+    stop: tirx.Buffer
+
+
+def attend(
+    plan: Plan, rows: Rows, columns: Columns, sm_scale: Expr, rotate: Expr
+) -> None:
+    """Emit the attention of ``rows`` over ``columns``: output, and base-2 log-sum-exp.
+
+    Queries and keys are rotated on reading where ``rotate`` is not 0.
+    """
+    state = _allocate(plan)
+    _load_rows(plan, rows, state, sm_scale, rotate)
+    with T.serial(T.ceildiv(columns.end, T.int64(_TILE))) as tile:
+        first = T.bind(tile * _TILE)
+        _load_columns(plan, columns, state, first)
+        with T.If(rotate != 0), T.Then():
+            position = columns.position + first.astype("int32")
+            _rotate(plan, state.key, _TILE, position)
+        _score(plan, state)
+        _softmax(plan, state)
+        _accumulate(plan, state)
+    _store_rows(plan, rows, state)
+
+
+def _allocate(plan: Plan) -> _State:
+    d, r = plan.heads.head_dim, plan.rows
+
+    def floats(*shape: int) -> tirx.Buffer:
+        return T.alloc_buffer(shape, "float32")
+
+    return _State(
+        query=floats(d, r),
+        out=floats(r, d),
+        peak=floats(r),
+        total=floats(r),
+        shrink=floats(r),
+        row_key=T.alloc_buffer((r,), "int32"),
+        key=floats(_TILE, d),
+        value=floats(_TILE, d),
+        score=floats(_TILE, r),
+        start=T.alloc_buffer((_TILE,), "int32"),
+        stop=T.alloc_buffer((_TILE,), "int32"),
+    )
+
+
+def _load_rows(
+    plan: Plan, rows: Rows, state: _State, sm_scale: Expr, rotate: Expr
+) -> None:
+    group, d, w = plan.heads.group, plan.heads.head_dim, plan.width
+    row = T.alloc_buffer((1, d), "float32")
+    scale = T.bind(sm_scale * T.float32(math.log2(math.e)))
+    with T.serial(plan.rows) as r:
+        # Lanes without a token repeat the last one; nobody reads what they make.
+        token = T.bind(T.min((r // group).astype("int64"), rows.count - 1))
+        head = T.bind(rows.head * group + r % group)
+        with T.serial(d // w) as i, T.vectorized(w) as l:
+            x = rows.q[rows.first + token, head, i * w + l]
+            T.buffer_store(row, x.astype("float32") * scale, [0, i * w + l])
+        with T.If(rotate != 0), T.Then():
+            _rotate(plan, row, 1, rows.position(token))
+        with T.serial(d) as i:
+            T.buffer_store(state.query, row[0, i], [i, r])
+        T.buffer_store(state.row_key, rows.key(token), [r])
+        T.buffer_store(state.peak, T.float32(_LOWEST), [r])
+        T.buffer_store(state.total, T.float32(0), [r])
+        with T.serial(d // w) as i, T.vectorized(w) as l:
+            T.buffer_store(state.out, T.float32(0), [r, i * w + l])
+
+
+def _load_columns(plan: Plan, columns: Columns, state: _State, first: Expr) -> None:
+    d, w = plan.heads.head_dim, plan.width
+    with T.serial(_TILE) as t:
+        # Beyond the end the last column repeats, seen by no row: no tail to treat.
+        column = T.bind(T.min(first + t, columns.end - 1))
+        read = columns.at(column)
+        with T.serial(d // w) as i, T.vectorized(w) as l:
+            at = i * w + l
+            T.buffer_store(state.key, read(0, at).astype("float32"), [t, at])
+            T.buffer_store(state.value, read(1, at).astype("float32"), [t, at])
+        start, stop = columns.seen_by(column)
+        present = first + t < columns.end
+        T.buffer_store(state.start, start, [t])
+        T.buffer_store(state.stop, T.Select(present, stop, start), [t])
+
+
+def _rotate(plan: Plan, vectors: tirx.Buffer, count: int, position: Expr) -> None:
+    """Rotate ``count`` rows of ``vectors``, at consecutive positions, in place.
+
+    The first angle is computed, the following ones by turning it on: in a tile that
+    costs less than 1e-5, and no library call a column.
+    """
+    half = len(plan.heads.turn)
+    w = math.gcd(half, plan.width)
+    rate, cosine, sine, cosine_1, sine_1 = (
+        T.alloc_buffer((half,), "float32") for _ in range(5)
+    )
+    store_all(rate, plan.heads.turn)
+    with T.serial(half) as i:
+        angle = T.bind(position.astype("float32") * rate[i])
+        T.buffer_store(cosine, T.cos(angle), [i])
+        T.buffer_store(sine, T.sin(angle), [i])
+        T.buffer_store(cosine_1, T.cos(rate[i]), [i])
+        T.buffer_store(sine_1, T.sin(rate[i]), [i])
+    with T.serial(count) as t, T.serial(half // w) as i, T.vectorized(w) as l:
+        at = i * w + l
+        x, y = T.bind(vectors[t, at]), T.bind(vectors[t, half + at])
+        c, s = T.bind(cosine[at]), T.bind(sine[at])
+        T.buffer_store(vectors, x * c - y * s, [t, at])
+        T.buffer_store(vectors, y * c + x * s, [t, half + at])
+        T.buffer_store(cosine, c * cosine_1[at] - s * sine_1[at], [at])
+        T.buffer_store(sine, s * cosine_1[at] + c * sine_1[at], [at])
+
+
+def _score(plan: Plan, state: _State) -> None:
+    """Multiply keys and queries, and hide what must not be seen."""
+    lanes, vectors = plan.lanes, plan.rows // plan.lanes
+    across = _divisor(vectors, 2)
+    down = plan.registers // across
+    acc = T.alloc_buffer((down, across, lanes), "float32")
+    with T.serial(_TILE // down) as t0, T.serial(vectors // across) as v0:
+        with T.unroll(down) as t, T.unroll(across) as v, T.vectorized(lanes) as l:
+            T.buffer_store(acc, T.float32(0), [t, v, l])
+        with T.serial(plan.heads.head_dim) as i:
+            with T.unroll(down) as t, T.unroll(across) as v, T.vectorized(lanes) as l:
+                query = state.query[i, (v0 * across + v) * lanes + l]
+                product = state.key[t0 * down + t, i] * query
+                T.buffer_store(acc, acc[t, v, l] + product, [t, v, l])
+        with T.unroll(down) as t, T.unroll(across) as v, T.vectorized(lanes) as l:
+            column, row = t0 * down + t, (v0 * across + v) * lanes + l
+            key = state.row_key[row]
+            seen = T.And(state.start[column] <= key, key < state.stop[column])
+            score = T.Select(seen, acc[t, v, l], T.float32(_UNSEEN))
+            T.buffer_store(state.score, score, [column, row])
+
+
+def _softmax(plan: Plan, state: _State) -> None:
+    """Turn scores into weights relative to the new maximum of each row."""
+    lanes = plan.lanes
+    peak = T.alloc_buffer((lanes,), "float32")
+    total = T.alloc_buffer((lanes,), "float32")
+    with T.serial(plan.rows // lanes) as v:
+        with T.vectorized(lanes) as l:
+            T.buffer_store(peak, state.peak[v * lanes + l], [l])
+        with T.serial(_TILE) as t, T.vectorized(lanes) as l:
+            T.buffer_store(peak, T.max(peak[l], state.score[t, v * lanes + l]), [l])
+        with T.vectorized(lanes) as l:
+            row = v * lanes + l
+            T.buffer_store(state.shrink, exp2(state.peak[row] - peak[l]), [row])
+            T.buffer_store(state.peak, peak[l], [row])
+            T.buffer_store(total, state.total[row] * state.shrink[row], [l])
+        with T.serial(_TILE) as t, T.vectorized(lanes) as l:
+            row = v * lanes + l
+            weight = exp2(state.score[t, row] - peak[l])
+            T.buffer_store(state.score, weight, [t, row])
+            T.buffer_store(total, total[l] + state.score[t, row], [l])
+        with T.vectorized(lanes) as l:
+            T.buffer_store(state.total, total[l], [v * lanes + l])
+
+
+def _accumulate(plan: Plan, state: _State) -> None:
+    """Shrink the output to the new maximum and add the weighted values."""
+    w, vectors = plan.width, plan.heads.head_dim // plan.width
+    across = _divisor(vectors, 4)
+    down = _divisor(plan.rows, plan.registers // across)
+    acc = T.alloc_buffer((down, across, w), "float32")
+    with T.serial(plan.rows // down) as r0, T.serial(vectors // across) as v0:
+        with T.unroll(down) as r, T.unroll(across) as v, T.vectorized(w) as l:
+            row, at = r0 * down + r, (v0 * across + v) * w + l
+            T.buffer_store(acc, state.out[row, at] * state.shrink[row], [r, v, l])
+        with T.serial(_TILE) as t:
+            with T.unroll(down) as r, T.unroll(across) as v, T.vectorized(w) as l:
+                value = state.value[t, (v0 * across + v) * w + l]
+                product = state.score[t, r0 * down + r] * value
+                T.buffer_store(acc, acc[r, v, l] + product, [r, v, l])
+        with T.unroll(down) as r, T.unroll(across) as v, T.vectorized(w) as l:
+            row, at = r0 * down + r, (v0 * across + v) * w + l
+            T.buffer_store(state.out, acc[r, v, l], [row, at])
+
+
+def _store_rows(plan: Plan, rows: Rows, state: _State) -> None:
+    group, d, w = plan.heads.group, plan.heads.head_dim, plan.width
+    with T.serial(rows.count * group) as r:
+        token = T.bind(rows.first + r // group)
+        head = T.bind(rows.head * group + r % group)
+        total = T.bind(T.max(state.total[r], T.float32(_LEAST)))
+        share = T.bind(T.float32(1) / total)
+        with T.serial(d // w) as i, T.vectorized(w) as l:
+            x = state.out[r, i * w + l] * share
+            T.buffer_store(
+                rows.out, x.astype(plan.heads.dtype), [token, head, i * w + l]
+            )
+        T.buffer_store(rows.lse, state.peak[r] + T.log2(total), [token, head])
+
+
+def _divisor(number: int, most: int) -> int:
+    """Return the greatest divisor of ``number`` up to ``most``."""
+    return next(d for d in range(most, 0, -1) if number % d == 0)

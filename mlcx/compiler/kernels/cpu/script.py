@@ -1,0 +1,57 @@
+"""Kernels written as Python functions that emit statements.
+
+Unlike a parsed TVMScript function, parts of such a kernel are ordinary functions:
+several kernels share them, and building takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tvm import ir, tirx
+from tvm.script import tirx as T
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script.builder.ir import prim_func
+
+__all__ = ["Expr", "array", "define", "parallel_from", "scalar", "view"]
+
+Expr = ir.Expr
+
+
+def define(name: str, emit: Callable[[], None]) -> tirx.PrimFunc:
+    """Return the function ``name`` of what ``emit`` declares and emits.
+
+    No later pass schedules or fuses it; its arguments must not overlap.
+    """
+    with IRBuilder() as builder, prim_func(s_tir=True):
+        T.func_name(name)
+        T.func_attr({"tirx.is_scheduled": True, "tirx.noalias": True, "op_pattern": 8})
+        emit()
+    return builder.get()
+
+
+def array(name: str, shape: Sequence[Expr | int], dtype: str) -> tirx.Buffer:
+    """Declare the next argument: a tensor that starts where its memory does."""
+    return T.arg(name, T.buffer(tuple(shape), dtype))
+
+
+def view(name: str, shape: Sequence[Expr | int], dtype: str) -> tirx.Buffer:
+    """Declare the next argument: a tensor that may start inside a larger one."""
+    return T.arg(name, T.buffer(tuple(shape), dtype, elem_offset=T.int64()))
+
+
+def scalar(name: str, dtype: str) -> tirx.Var:
+    """Declare the next argument: a number."""
+    return T.arg(name, tirx.Var(name, dtype))
+
+
+def parallel_from(least: int, extent: Expr, emit: Callable[[Expr], None]) -> None:
+    """Emit ``emit(i)`` for each i below ``extent``, on all threads from ``least`` on.
+
+    Starting the threads takes some microseconds, which little work does not repay.
+    """
+    with T.If(extent < least):
+        with T.Then(), T.serial(extent) as i:
+            emit(i)
+        with T.Else(), T.parallel(extent) as i:
+            emit(i)
