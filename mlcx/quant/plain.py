@@ -1,0 +1,52 @@
+"""Weights kept as they are, cast to the model's dtype."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Array", "PlainScheme", "cast", "dtype_named"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PlainScheme:
+    """No quantization: every parameter is stored in ``model_dtype``."""
+
+    name: str
+    model_dtype: str
+    kind: Literal["plain"] = "plain"
+
+
+def dtype_named(name: str) -> np.dtype[Any]:
+    """Return numpy's dtype of that name; ``bfloat16`` is one too."""
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+
+def cast(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return ``values`` as ``dtype``, rounded to nearest, ties to even.
+
+    Values too large for ``dtype`` become infinite. The result shares the memory of
+    ``values`` when the dtype is the same.
+    """
+    if values.dtype == dtype:
+        return values
+    if values.itemsize == 2:
+        # Looking up is several times faster than numpy's half-precision casts.
+        return np.take(_cast_table(values.dtype, dtype), values.view(np.uint16))
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(dtype)
+
+
+@functools.cache
+def _cast_table(source: np.dtype[Any], dtype: np.dtype[Any]) -> Array:
+    """Return the value in ``dtype`` of every bit pattern of a 16-bit ``source``."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(source)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return every.astype(dtype)

@@ -1,0 +1,41 @@
+"""The quantization schemes as a table: what is stored, and in which layers.
+
+The names and what they stand for are MLC's, so that its runtimes load the result. A
+new scheme of a known kind is a row; a new kind is a file and a row.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from mlcx.errors import UsageError
+from mlcx.quant.group import GroupScheme
+from mlcx.quant.plain import PlainScheme
+
+__all__ = ["SCHEMES", "Scheme", "scheme"]
+
+Scheme = PlainScheme | GroupScheme
+"""Any scheme; ``kind`` tells them apart."""
+
+_ROWS: tuple[Scheme, ...] = (
+    PlainScheme("q0f16", "float16"),
+    PlainScheme("q0f32", "float32"),
+    GroupScheme("q4f16_1", "float16", bits=4, group_size=32),
+    GroupScheme("q4f32_1", "float32", bits=4, group_size=32),
+)
+
+SCHEMES: dict[str, Scheme] = {row.name: row for row in _ROWS}
+
+
+def scheme(name: str) -> Scheme:
+    """Return the scheme called ``name``.
+
+    Raises:
+        UsageError: There is none; the message lists those that exist.
+    """
+    if name not in SCHEMES:
+        close = difflib.get_close_matches(name, SCHEMES, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        known = ", ".join(SCHEMES)
+        raise UsageError(f"unknown quantization {name!r}: {hint}Supported: {known}.")
+    return SCHEMES[name]

@@ -1,0 +1,94 @@
+"""Weights a block at a time: cutting parameters into blocks of rows, converting those.
+
+A block is converted on its own: nothing crosses rows, neither casting nor quantizing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlcx.errors import InputError
+from mlcx.quant.group import GroupScheme
+from mlcx.quant.plain import Array, cast, dtype_named
+from mlcx.quant.scheme import Scheme
+from mlcx.weights.mapping import Mapped, Parameter
+from mlcx.weights.safetensors import Reader, Tensor
+from mlcx.weights.shards import Record, encode
+
+__all__ = ["Block", "blocks", "convert_block", "stored"]
+
+_ELEMENTS = 1 << 20
+"""About as many go into a block."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of one source of a parameter."""
+
+    parameter: Parameter
+    tensor: Tensor
+    first: int
+    """Number of the first element."""
+    rows: int
+    columns: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the checkpoint."""
+        return self.rows * self.columns * self.tensor.element.itemsize
+
+
+def stored(parameter: Parameter, scheme: Scheme) -> tuple[Record, ...]:
+    """Return what ``parameter`` is stored as, in order."""
+    if not (parameter.quantized and isinstance(scheme, GroupScheme)):
+        return (Record(parameter.name, parameter.shape, parameter.dtype),)
+    parts = scheme.parts(parameter.name, parameter.shape)
+    return tuple(Record(name, *part) for name, part in parts.items())
+
+
+def blocks(mapped: Mapped) -> Iterator[Block]:
+    """Yield the blocks that make a parameter, in order."""
+    parameter = mapped.parameter
+    columns = parameter.shape[-1] if parameter.quantized else 1
+    most = max(1, _ELEMENTS // columns)
+    for tensor in mapped.sources:
+        rows = tensor.size // columns
+        for row in range(0, rows, most):
+            some = min(most, rows - row)
+            yield Block(parameter, tensor, row * columns, some, columns)
+
+
+def convert_block(block: Block, scheme: Scheme, reader: Reader) -> tuple[Array, ...]:
+    """Return the block's part of each of the parameter's records, as it is stored.
+
+    Raises:
+        InputError: A weight is not finite, or not when cast to the model's dtype.
+    """
+    source = np.empty((block.rows, block.columns), block.tensor.element)
+    reader.read(block.tensor, block.first, source)
+    weight = cast(source, dtype_named(block.parameter.dtype))
+    if block.parameter.quantized and isinstance(scheme, GroupScheme):
+        packed = scheme.pack(weight)
+        # A weight that is not finite makes the scale of its group so.
+        finite = np.isfinite(packed["q_scale"]).all()
+        parts = tuple(packed.values())
+    else:
+        finite = np.isfinite(weight).all()
+        parts = (weight,)
+    if not finite:
+        raise _not_finite(block, source)
+    return tuple(encode(part) for part in parts)
+
+
+def _not_finite(block: Block, source: Array) -> InputError:
+    tensor, dtype = block.tensor, block.parameter.dtype
+    if np.isfinite(source).all():
+        largest = float(np.abs(source).max())
+        message = f"holds {largest:g}, which is too large for {dtype}; choose a "
+        message += "quantization with a model dtype of more range"
+    else:
+        message = "holds NaN or infinity: the checkpoint is damaged"
+    return InputError.in_file(tensor.file, f"tensor {tensor.name} {message}")

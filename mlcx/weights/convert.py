@@ -1,0 +1,165 @@
+"""Converting a checkpoint: read, cast, quantize and store it, a block at a time.
+
+Blocks go through threads and come out in order, so that memory holds a few of them and
+the scales of one parameter, however large a tensor or the checkpoint is. Nothing of an
+earlier conversion is touched until the new one is complete.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mlcx.artifact import TENSOR_CACHE
+from mlcx.quant.plain import Array
+from mlcx.quant.scheme import Scheme
+from mlcx.weights.blocks import blocks, convert_block, stored
+from mlcx.weights.checkpoint import find, read_checkpoint
+from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
+from mlcx.weights.safetensors import Reader
+from mlcx.weights.shards import Record, Shard, index_text, lay_out
+from mlcx.weights.writer import TENSOR_CACHE_B16, ShardWriter, publish, staging
+
+__all__ = ["Converted", "Reporter", "convert"]
+
+
+class Reporter(Protocol):
+    """Is told how a conversion goes."""
+
+    def begin(self, nbytes: int) -> None:
+        """``nbytes`` of the checkpoint are going to be converted."""
+
+    def advance(self, nbytes: int) -> None:
+        """``nbytes`` more of the checkpoint are converted and written."""
+
+    def warn(self, message: str) -> None:
+        """Something may be wrong, but the conversion goes on."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a conversion wrote."""
+
+    parameters: int
+    """Stored tensors: a quantized parameter counts as several."""
+    nbytes: int
+    """Bytes of all shards."""
+    bits_per_parameter: float
+    """Bits in memory, for each element of the checkpoint."""
+
+
+def convert(
+    parameters: Sequence[Parameter],
+    rules: Mapping[str, tuple[str, ...]],
+    unused: Iterable[str],
+    scheme: Scheme,
+    source: Path,
+    output: Path,
+    reporter: Reporter,
+    *,
+    threads: int | None = None,
+) -> Converted:
+    """Write the shards and the index of a checkpoint's weights below ``output``.
+
+    Args:
+        parameters: All of the model's, unquantized, in the model's dtype.
+        rules: As in ``map_weights``.
+        unused: As in ``map_weights``.
+        scheme: How the parameters that say so are quantized.
+        source: A directory, a safetensors file or an index.
+        output: A directory; made when missing. Files other than a conversion's are left
+            alone; those of an earlier one go when this one is complete.
+        reporter: Told of progress and of what is unusual.
+        threads: How many convert at a time; None: one for each core.
+
+    Raises:
+        InputError: The checkpoint is damaged or not one of this model, or a weight is
+            not finite. ``output`` is as it was.
+        BuildError: ``output`` cannot be written. Nothing half-written is left.
+    """
+    tensors = read_checkpoint(source)
+    weights = map_weights(parameters, rules, unused, tensors, find(source))
+    if weights.ignored:
+        reporter.warn(_ignored(weights))
+    records = [stored(each.parameter, scheme) for each in weights.mapped]
+    shards = lay_out(itertools.chain(*records))
+    with staging(output, sum(shard.nbytes for shard in shards)) as folder:
+        with ShardWriter(folder, shards) as writer:
+            _write_shards(weights, records, scheme, writer, reporter, threads)
+        files = _write_index(shards, writer.md5s(), weights.source_elements, folder)
+        publish(folder, output, files)
+    every = list(itertools.chain(*records))
+    bits = 8 * sum(record.memory_bytes for record in every)
+    nbytes = sum(record.nbytes for record in every)
+    return Converted(len(every), nbytes, bits / weights.source_elements)
+
+
+def _ignored(weights: WeightMap) -> str:
+    names = ", ".join(weights.ignored[:5])
+    more = ", …" if len(weights.ignored) > 5 else ""
+    count = len(weights.ignored)
+    return f"the model has no use for {count} tensors of the checkpoint: {names}{more}"
+
+
+def _write_shards(
+    weights: WeightMap,
+    records: Sequence[tuple[Record, ...]],
+    scheme: Scheme,
+    writer: ShardWriter,
+    reporter: Reporter,
+    threads: int | None,
+) -> None:
+    """Convert everything and write it, each parameter as its ``records``."""
+    sources = [tensor for each in weights.mapped for tensor in each.sources]
+    reporter.begin(sum(tensor.nbytes for tensor in sources))
+    count = threads or os.cpu_count() or 1
+    with Reader(sources) as reader, ThreadPoolExecutor(count) as pool:
+        converted = _convert_ahead(weights.mapped, scheme, reader, pool, 2 * count)
+        for mapped, parts in zip(weights.mapped, records, strict=True):
+            later: list[tuple[Array, ...]] = []
+            for block in blocks(mapped):
+                first, *others = next(converted)
+                writer.write(parts[0], first)
+                later.append(tuple(others))
+                reporter.advance(block.nbytes)
+            for record, arrays in zip(parts[1:], zip(*later, strict=True), strict=True):
+                for array in arrays:
+                    writer.write(record, array)
+
+
+def _convert_ahead(
+    mapped: Iterable[Mapped],
+    scheme: Scheme,
+    reader: Reader,
+    pool: ThreadPoolExecutor,
+    ahead: int,
+) -> Iterator[tuple[Array, ...]]:
+    """Yield every converted block in order, ``ahead`` of them in the making."""
+    waiting: deque[Future[tuple[Array, ...]]] = deque()
+    for each in mapped:
+        for block in blocks(each):
+            waiting.append(pool.submit(convert_block, block, scheme, reader))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _write_index(
+    shards: Sequence[Shard], md5s: Sequence[str], elements: int, folder: Path
+) -> set[str]:
+    """Write the index, or the two, into ``folder``; return the names of all files."""
+    files = {shard.file for shard in shards} | {TENSOR_CACHE}
+    text = index_text(shards, md5s, elements)
+    (folder / TENSOR_CACHE).write_text(text, encoding="utf-8")
+    if any(r.dtype == "float32" for shard in shards for r in shard.records):
+        text = index_text(shards, md5s, elements, as_stored=True)
+        (folder / TENSOR_CACHE_B16).write_text(text, encoding="utf-8")
+        files.add(TENSOR_CACHE_B16)
+    return files
