@@ -1,0 +1,73 @@
+"""What a model's folder says of itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlcx.errors import InputError
+from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
+
+
+def test_a_folder_is_known_by_its_config(here: Path) -> None:
+    assert kind_of(here / "checkpoint") == "checkpoint"
+    assert kind_of(here / "mlc") == "mlc"
+    assert kind_of(here / "nothing") is None
+    assert kind_of(here / "missing") is None
+    assert kind_of(here / "checkpoint" / "config.json") is None
+
+
+def test_with_both_configs_it_is_an_mlc_model_directory(here: Path) -> None:
+    (here / "mlc" / "config.json").write_text("{}")
+    assert kind_of(here / "mlc") == "mlc"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_what_cannot_be_looked_at_is_nothing(here: Path, name: str) -> None:
+    assert not is_file(here / name)
+    assert not is_folder(here / name)
+
+
+def test_a_model_directory_names_its_scheme(here: Path) -> None:
+    assert look_into(here / "mlc", "mlc") == ModelFolder("mlc", "q4f16_1", False)
+
+
+@pytest.mark.parametrize(
+    ("config", "has_window"),
+    [
+        ({}, False),
+        ({"sliding_window": None}, False),
+        ({"sliding_window": 64}, True),
+        ({"sliding_window_size": -1}, False),
+        ({"sliding_window_size": 64}, True),
+        ({"model_config": {"sliding_window_size": 64}}, True),
+        (
+            {"sliding_window_size": -1, "model_config": {"sliding_window_size": 64}},
+            False,
+        ),
+    ],
+)
+def test_a_window_is_found(
+    here: Path, config: dict[str, Any], has_window: bool
+) -> None:
+    (here / "checkpoint" / "config.json").write_text(json.dumps(config))
+    assert look_into(here / "checkpoint", "checkpoint").has_window is has_window
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"{\n,", ":2:1: not JSON: "),
+        (b"[]", ": expected a JSON object as the root"),
+        (b'"\xff"', ": cannot be read: "),
+        (b"{}", ': expected "quantization" to name the scheme of the weights'),
+        (b"[" * 100_000, ": cannot be read: "),
+    ],
+)
+def test_a_broken_config_is_named(here: Path, data: bytes, message: str) -> None:
+    path = here / "mlc" / "mlc-chat-config.json"
+    path.write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        look_into(here / "mlc", "mlc")
+    assert str(caught.value).startswith(f"{path}{message}")

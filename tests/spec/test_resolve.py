@@ -1,0 +1,235 @@
+"""What a right spec means, job by job."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlcx.spec import load
+from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.types import (
+    AppEntry,
+    BundleJob,
+    LibraryJob,
+    Plan,
+    PrebuiltJob,
+    WeightsJob,
+)
+
+O0 = (
+    "flashinfer=0;cublas_gemm=0;faster_transformer=0;cudagraph=0;cutlass=0;"
+    "ipc_allreduce_strategy=NONE"
+)
+O2 = (
+    "flashinfer=1;cublas_gemm=1;faster_transformer=0;cudagraph=1;cutlass=1;"
+    "ipc_allreduce_strategy=NONE"
+)
+LIBRARIES = "model_lib_path_for_prepare_libs"
+
+
+def test_a_package_of_a_checkpoint_a_model_directory_and_a_ready_made_library(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+    here: Path,
+) -> None:
+    (here / "ready.so").touch()
+    spec = package(
+        entry(
+            model_id="tiny-q4.1",
+            overrides={"prefill_chunk_size": 8.0, "opt": "O0", "disaggregation": False},
+            estimated_vram_bytes=7.0,
+        ),
+        entry(
+            model="./mlc/",
+            model_id="b",
+            model_lib="b-lib",
+            quantization=...,
+            conv_template=...,
+            host="aarch64-linux-gnu",
+            mcpu="cortex-a76",
+        ),
+        entry(model_id="c", model_lib="ready"),
+        **{LIBRARIES: {"ready": "ready.so"}},
+    )
+    checkpoint, mlc = here / "checkpoint", here / "mlc"
+    assert load(write(spec)) == Plan(
+        spec=here / "spec.json",
+        kind="package",
+        weights=(
+            WeightsJob("tiny-q4.1", checkpoint, "q4f16_1", "chatml", "tiny-q4.1/model"),
+            WeightsJob("c", checkpoint, "q4f16_1", "chatml", "c/model"),
+        ),
+        libraries=(
+            LibraryJob(
+                model_id="tiny-q4.1",
+                model=checkpoint,
+                kind="checkpoint",
+                quantization="q4f16_1",
+                device="cpu",
+                opt=O0,
+                overrides=(("disaggregation", False), ("prefill_chunk_size", 8)),
+                system_lib_prefix=None,
+                host="auto",
+                mcpu="auto",
+                library="lib/tiny_q4_1.so",
+            ),
+            LibraryJob(
+                model_id="b",
+                model=mlc,
+                kind="mlc",
+                quantization=None,
+                device="cpu",
+                opt=O2,
+                overrides=(),
+                system_lib_prefix=None,
+                host="aarch64-linux-gnu",
+                mcpu="cortex-a76",
+                library="lib/b-lib.so",
+            ),
+        ),
+        bundles=(
+            BundleJob(
+                "tiny-q4.1",
+                checkpoint,
+                "checkpoint",
+                "tiny-q4.1/model",
+                "bundle/tiny-q4.1",
+            ),
+            BundleJob("b", mlc, "mlc", "", "bundle/b"),
+            BundleJob("c", checkpoint, "checkpoint", "c/model", "bundle/c"),
+        ),
+        app=(
+            AppEntry("tiny-q4.1", "tiny_q4_1", "tiny-q4.1", None, 7),
+            AppEntry("b", "b-lib", "b", None, None),
+            AppEntry("c", "ready", "c", None, None),
+        ),
+        prebuilt=(PrebuiltJob("ready", here / "ready.so", "lib/ready.so"),),
+    )
+
+
+def test_whole_numbers_stay_whole(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+) -> None:
+    spec = package(entry(overrides={"max_batch_size": 2.0}, estimated_vram_bytes=7.0))
+    plan = load(write(spec))
+    assert repr(plan.libraries[0].overrides) == "(('max_batch_size', 2),)"
+    assert repr(plan.app[0].estimated_vram_bytes) == "7"
+
+
+def test_a_delivery_is_every_option_with_every_quantization_defaults_first(
+    write: Callable[..., str], delivery: Callable[..., dict[str, Any]], here: Path
+) -> None:
+    option = {
+        "device": "cpu",
+        "overrides": {"max_batch_size": 2, "context_window_size": 64},
+        "opt": "O0",
+        "host": "aarch64-linux-gnu",
+        "mcpu": "cortex-a76",
+    }
+    spec = delivery(
+        tasks=[
+            {"model_id": "a", "model": "checkpoint", "quantization": ["q0f32"]},
+            {"model_id": "b", "model": "mlc"},
+        ],
+        default_compile_options=[option],
+        binary_libs_dir="./out//libs/",
+    )
+    plan = load(write(spec))
+    assert plan.libraries[0] == LibraryJob(
+        model_id="a",
+        model=here / "checkpoint",
+        kind="checkpoint",
+        quantization="q4f16_1",
+        device="cpu",
+        opt=O0,
+        overrides=(("context_window_size", 64), ("max_batch_size", 2)),
+        system_lib_prefix=None,
+        host="aarch64-linux-gnu",
+        mcpu="cortex-a76",
+        library="out/libs/a/a-q4f16_1-cpu.so",
+    )
+    assert [job.library for job in plan.libraries] == [
+        "out/libs/a/a-q4f16_1-cpu.so",
+        "out/libs/a/a-q0f32-cpu.so",
+        "out/libs/b/b-q4f16_1-cpu.so",
+    ]
+    assert plan.kind == "delivery"
+    assert (plan.weights, plan.bundles, plan.app, plan.prebuilt) == ((), (), (), ())
+
+
+def test_libraries_may_go_to_an_absolute_folder(
+    write: Callable[..., str], delivery: Callable[..., dict[str, Any]], here: Path
+) -> None:
+    plan = load(write(delivery(binary_libs_dir=f"{here}/libs")))
+    assert plan.libraries[0].library == f"{here}/libs/a/a-q4f16_1-cpu.so"
+
+
+def test_a_static_library_carries_its_name_as_the_prefix_of_its_symbols(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DEVICES, "cpu", Device("cpu", ".tar", static=True))
+    job = load(write(package(entry(model_lib="a-b.c")))).libraries[0]
+    assert (job.library, job.system_lib_prefix) == ("lib/a-b.c.tar", "a_b_c_")
+
+
+def test_a_delivered_static_library_carries_the_prefix_that_is_given(
+    write: Callable[..., str],
+    delivery: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DEVICES, "cpu", Device("cpu", ".tar", static=True))
+    option = {"device": "cpu", "system_lib_prefix": "mine_"}
+    job = load(write(delivery(default_compile_options=[option]))).libraries[0]
+    assert (job.library, job.system_lib_prefix) == ("libs/a/a-q4f16_1-cpu.tar", "mine_")
+
+
+def test_paths_start_at_the_spec_not_at_the_current_folder(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(package())
+    monkeypatch.chdir(here / "nothing")
+    plan = load("../spec.json")
+    assert plan.spec == here / "spec.json"
+    assert plan.weights[0].model == here / "checkpoint"
+
+
+def test_a_symbolic_link_to_a_model_is_left_as_it_is(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+    here: Path,
+) -> None:
+    (here / "link").symlink_to("checkpoint")
+    plan = load(write(package(entry(model="link"))))
+    assert plan.libraries[0].model == here / "link"
+
+
+def test_moving_everything_changes_nothing_but_the_folder(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    here: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    before = load(write(package()))
+    there = tmp_path_factory.mktemp("there") / "copy"
+    shutil.copytree(here, there)
+    after = load(there / "spec.json")
+    assert repr(after) == repr(before).replace(str(here), str(there))
+
+
+def test_a_package_config_without_models_is_an_empty_plan(
+    write: Callable[..., str],
+) -> None:
+    plan = load(write({"device": "cpu"}))
+    assert (plan.libraries, plan.bundles, plan.app) == ((), (), ())
