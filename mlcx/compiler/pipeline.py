@@ -16,7 +16,12 @@ from tvm.target import Target
 from tvm.tirx.transform import BindTarget
 
 from mlcx.compiler.passes.attach_bounds import AttachBounds
+from mlcx.compiler.passes.attach_embedding_buffer import AttachEmbeddingBuffer
+from mlcx.compiler.passes.attach_gather import AttachGather
+from mlcx.compiler.passes.attach_logit_processors import AttachLogitProcessors
 from mlcx.compiler.passes.attach_metadata import AttachMetadata
+from mlcx.compiler.passes.attach_samplers import AttachSamplers
+from mlcx.compiler.passes.attach_softmax import AttachSoftmax
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
@@ -57,10 +62,17 @@ def phases(context: Context) -> tuple[Phase, ...]:
 
 
 def _attach(context: Context) -> tuple[Pass, ...]:
+    target, vocab, hidden = context.target, context.vocab_size, context.hidden_size
+    batch, chunk = context.bounds["batch_size"], context.bounds["seq_len"]
     return (
-        LowerKVCache(context.target),
+        LowerKVCache(target),
+        AttachSoftmax(target, vocab, context.active_vocab_size, batch),
+        AttachLogitProcessors(),
+        AttachEmbeddingBuffer(chunk, hidden, context.dtype),
+        AttachSamplers(target, vocab, batch),
+        AttachGather(context.dtype, hidden, vocab),
         AttachBounds(context.bounds),
-        BindTarget(context.target),
+        BindTarget(target),
     )
 
 
