@@ -8,17 +8,26 @@ name under which runtimes look for it.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from tvm import IRModule, ir, relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
-from tvm.relax.frontend.nn.llm import _decode_kernels as decode
-from tvm.relax.frontend.nn.llm import _page_kernels as page
-from tvm.relax.frontend.nn.llm import _prefill_kernels as prefill
-from tvm.relax.frontend.nn.llm import kv_cache as tree
-from tvm.relax.frontend.nn.llm.position_embedding import llama_rope_with_position_map
 from tvm.target import Target
 
+from mlcx.compiler.kernels.cpu.attention import (
+    paged_decode,
+    paged_prefill,
+    ragged_prefill,
+)
+from mlcx.compiler.kernels.cpu.attention_block import Heads
+from mlcx.compiler.kernels.cpu.kv_pages import (
+    compact_copy,
+    copy_single_page,
+    debug_get_kv,
+    transpose_append,
+)
+from mlcx.compiler.kernels.cpu.merge_state import merge_state
+from mlcx.compiler.kernels.cpu.rope import frequencies, split_rotary
+from mlcx.errors import BuildError
 from mlcx.nn.kv_cache import CREATE_KV_CACHE, KVCacheSpec
 
 __all__ = ["CREATE_FUNCTION", "LowerKVCache"]
@@ -67,7 +76,7 @@ class _Lowering(PyExprMutator):  # type: ignore[misc]
         super().__init__(mod)
         self.target = target
 
-    def visit_call_(self, call: relax.Call) -> relax.Expr:  # noqa: D102
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
         if not _is_placeholder(call):
             return call
@@ -118,22 +127,32 @@ def _backend(kernel: ir.GlobalVar) -> relax.Tuple:
 
 
 def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
-    kv, q, d, dt = spec.num_kv_heads, spec.num_q_heads, spec.head_dim, spec.dtype
-    scaling: dict[str, Any] = spec.rope_scaling or {}
+    """Return the kernels in the order of the runtime's arguments."""
+    if target.kind.name != "llvm":
+        raise BuildError(
+            f"target {target.kind.name}: expected llvm, the only one that the KV "
+            "cache has kernels for; compile for the device cpu"
+        )
+    turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
+    hq, hkv, d, dtype = (
+        spec.num_q_heads,
+        spec.num_kv_heads,
+        spec.head_dim,
+        spec.dtype,
+    )
+    heads = Heads(hq, hkv, d, dtype, turn)
     return [
-        page._kv_cache_transpose_append(kv, d, dt),
-        prefill._attention_prefill_ragged_cpu(kv, q, d, d, dt, scaling),
-        prefill._attention_prefill_cpu(kv, q, d, dt, False, scaling),
-        decode._attention_decode_cpu(kv, q, d, dt, False, scaling),
-        prefill._attention_prefill_cpu(kv, q, d, dt, True, scaling),
-        decode._attention_decode_cpu(kv, q, d, dt, True, scaling),
-        tree.tree_attn_with_paged_kv_cache_cpu(kv, q, d, dt, scaling),
-        tree.tree_attn_cpu(kv, q, d, dt, scaling),
-        decode._merge_state_inplace_cpu(dt),
-        llama_rope_with_position_map(
-            spec.rope_theta, 1.0, d, q, kv, dt, scaling, spec.rotary_dim
-        ),
-        page._copy_single_page_cpu(kv, 16, d, dt),
-        page._kv_cache_debug_get_kv(spec.num_layers, kv, d, dt),
-        page._compact_kv_copy_cpu(kv, d, dt),
+        transpose_append(hkv, d, dtype),
+        ragged_prefill(target, heads, tree=False),
+        paged_prefill(target, heads),
+        paged_decode(target, heads),
+        paged_prefill(target, heads, sliding=True),
+        paged_decode(target, heads, sliding=True),
+        paged_prefill(target, heads, tree=True),
+        ragged_prefill(target, heads, tree=True),
+        merge_state(target, hq, d, dtype),
+        split_rotary(target, hq, hkv, d, turn, dtype),
+        copy_single_page(hkv, d, dtype),
+        debug_get_kv(spec.num_layers, hkv, d, dtype),
+        compact_copy(hkv, d, dtype),
     ]

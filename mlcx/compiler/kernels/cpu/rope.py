@@ -14,12 +14,20 @@ from tvm import tirx
 from tvm.script import tirx as T
 from tvm.target import Target
 
+from mlcx.compiler.kernels.cpu.script import (
+    Expr,
+    array,
+    define,
+    parallel_from,
+    scalar,
+    view,
+)
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.errors import BuildError
 
 __all__ = ["frequencies", "split_rotary", "store_all"]
 
-_PARALLEL_TOKENS = 16
+_PARALLEL_TOKENS = 32
 """From here on the threads' start (some microseconds) is worth it."""
 
 
@@ -76,77 +84,84 @@ def split_rotary(
     apply int64): rotates by ``turn`` radians a position where ``apply`` is not 0, and
     copies the dimensions beyond ``2 * len(turn)``.
     """
-    Q, KV, D, half = num_q_heads, num_kv_heads, head_dim, len(turn)
+    hq, hkv, d = num_q_heads, num_kv_heads, head_dim
     native = float32_lanes(target)
-    HL, DL = math.gcd(half, native), math.gcd(D, native)
-    rest = D - 2 * half
-    RL = math.gcd(rest, native) if rest else 1
 
-    @T.inline
-    def rotate(source, s, source_head, sink, head, cosine, sine):
-        for i in range(half // HL):
-            for l in T.vectorized(HL):
-                x: T.let = source[s, source_head, i * HL + l].astype("float32")
-                y: T.let = source[s, source_head, half + i * HL + l].astype("float32")
-                c: T.let = cosine[i * HL + l]
-                z: T.let = sine[i * HL + l]
-                sink[s, head, i * HL + l] = (x * c - y * z).astype(dtype)
-                sink[s, head, half + i * HL + l] = (y * c + x * z).astype(dtype)
-        for i in range(rest // RL):
-            for l in T.vectorized(RL):
-                at: T.let = 2 * half + i * RL + l
-                sink[s, head, at] = source[s, source_head, at]
-
-    @T.inline
-    def copy(source, s, source_head, sink, head):
-        for i in range(D // DL):
-            for l in T.vectorized(DL):
-                sink[s, head, i * DL + l] = source[s, source_head, i * DL + l]
-
-    @T.inline
-    def token(s, qkv, positions, q, k, v, apply):
-        if apply != 0:
-            rate = T.alloc_buffer((half,), "float32")
-            cosine = T.alloc_buffer((half,), "float32")
-            sine = T.alloc_buffer((half,), "float32")
-            store_all(rate, turn)
-            for i in range(half):
-                angle: T.let = positions[s].astype("float32") * rate[i]
-                cosine[i] = T.cos(angle)
-                sine[i] = T.sin(angle)
-            for h in range(Q):
-                rotate(qkv, s, h, q, h, cosine, sine)
-            for h in range(KV):
-                rotate(qkv, s, Q + h, k, h, cosine, sine)
-        else:
-            for h in range(Q):
-                copy(qkv, s, h, q, h)
-            for h in range(KV):
-                copy(qkv, s, Q + h, k, h)
-        for h in range(KV):
-            copy(qkv, s, Q + KV + h, v, h)
-
-    @T.prim_func(s_tir=True)
-    def kv_split_rotary(
-        qkv_: T.handle,
-        positions_: T.handle,
-        q_: T.handle,
-        k_: T.handle,
-        v_: T.handle,
-        apply: T.int64,
-    ) -> None:
-        T.func_attr({"tirx.is_scheduled": True, "tirx.noalias": True, "op_pattern": 8})
+    def emit() -> None:
         t = T.int64()
-        qkv = T.match_buffer(qkv_, (t, Q + 2 * KV, D), dtype)
-        positions = T.match_buffer(positions_, (t,), "int32", elem_offset=T.int64())
-        q = T.match_buffer(q_, (t, Q, D), dtype)
-        k = T.match_buffer(k_, (t, KV, D), dtype)
-        v = T.match_buffer(v_, (t, KV, D), dtype)
-        if t < _PARALLEL_TOKENS:
-            for s in range(t):
-                token(s, qkv, positions, q, k, v, apply)
-        else:
-            for s in T.parallel(t):
-                token(s, qkv, positions, q, k, v, apply)
+        qkv = array("qkv", (t, hq + 2 * hkv, d), dtype)
+        positions = view("positions", (t,), "int32")
+        q = array("q", (t, hq, d), dtype)
+        k = array("k", (t, hkv, d), dtype)
+        v = array("v", (t, hkv, d), dtype)
+        apply = scalar("apply", "int64")
 
-    return kv_split_rotary
+        def token(s: Expr) -> None:
+            with T.If(apply != 0):
+                with T.Then():
+                    circle = _circle(positions[s], turn)
+                    _rotate(qkv, s, 0, q, hq, circle, native)
+                    _rotate(qkv, s, hq, k, hkv, circle, native)
+                with T.Else():
+                    _copy(qkv, s, 0, q, hq, 0, native)
+                    _copy(qkv, s, hq, k, hkv, 0, native)
+            _copy(qkv, s, hq + hkv, v, hkv, 0, native)
+
+        parallel_from(_PARALLEL_TOKENS, t, token)
+
+    return define("kv_split_rotary", emit)
+
+
+def _circle(
+    position: Expr, turn: tuple[float, ...]
+) -> tuple[tirx.Buffer, tirx.Buffer]:
+    """Emit the cosines and sines of the angles at ``position``."""
+    rate, cosine, sine = (T.alloc_buffer((len(turn),), "float32") for _ in range(3))
+    store_all(rate, turn)
+    with T.serial(len(turn)) as i:
+        angle = T.bind(position.astype("float32") * rate[i])
+        T.buffer_store(cosine, T.cos(angle), [i])
+        T.buffer_store(sine, T.sin(angle), [i])
+    return cosine, sine
+
+
+def _rotate(
+    source: tirx.Buffer,
+    s: Expr,
+    first: int,
+    sink: tirx.Buffer,
+    heads: int,
+    circle: tuple[tirx.Buffer, tirx.Buffer],
+    native: int,
+) -> None:
+    """Rotate heads of token ``s``, from ``first`` on, into those of ``sink``."""
+    cosine, sine = circle
+    half = int(cosine.shape[0])
+    w = math.gcd(half, native)
+    with T.serial(heads) as h, T.serial(half // w) as i, T.vectorized(w) as l:
+        at = i * w + l
+        x = source[s, first + h, at].astype("float32")
+        y = source[s, first + h, half + at].astype("float32")
+        c, z = cosine[at], sine[at]
+        T.buffer_store(sink, (x * c - y * z).astype(sink.dtype), [s, h, at])
+        T.buffer_store(sink, (y * c + x * z).astype(sink.dtype), [s, h, half + at])
+    _copy(source, s, first, sink, heads, 2 * half, native)
+
+
+def _copy(
+    source: tirx.Buffer,
+    s: Expr,
+    first: int,
+    sink: tirx.Buffer,
+    heads: int,
+    begin: int,
+    native: int,
+) -> None:
+    """Copy the dimensions from ``begin`` on of heads from ``first`` on."""
+    rest = int(sink.shape[2]) - begin
+    w = math.gcd(rest, native)
+    if not rest:
+        return
+    with T.serial(heads) as h, T.serial(rest // w) as i, T.vectorized(w) as l:
+        at = begin + i * w + l
+        T.buffer_store(sink, source[s, first + h, at], [s, h, at])
