@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "PlainScheme", "cast", "dtype_named"]
+__all__ = ["Array", "PlainScheme", "all_finite", "cast", "dtype_named"]
 
 Array = npt.NDArray[Any]
 
@@ -42,6 +42,18 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
         return np.take(_cast_table(values.dtype, dtype), values.view(np.uint16))
     with np.errstate(over="ignore", under="ignore"):
         return values.astype(dtype)
+
+
+def all_finite(values: Array) -> bool:
+    """Say whether none of the floating-point ``values`` is infinite or NaN.
+
+    Compares bits: float16 takes numpy many times as long to look at as a number.
+    """
+    integer = np.dtype(f"u{values.itemsize}").type
+    every_bit = integer((1 << (8 * values.itemsize - 1)) - 1)
+    infinity = np.array(np.inf, values.dtype).view(integer)
+    magnitudes = values.view(integer) & every_bit
+    return bool(magnitudes.max(initial=0) < infinity)
 
 
 @functools.cache

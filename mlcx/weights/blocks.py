@@ -12,7 +12,7 @@ import numpy as np
 
 from mlcx.errors import InputError
 from mlcx.quant.group import GroupScheme
-from mlcx.quant.plain import Array, cast, dtype_named
+from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scheme import Scheme
 from mlcx.weights.mapping import Mapped, Parameter
 from mlcx.weights.safetensors import Reader, Tensor
@@ -73,10 +73,10 @@ def convert_block(block: Block, scheme: Scheme, reader: Reader) -> tuple[Array, 
     if block.parameter.quantized and isinstance(scheme, GroupScheme):
         packed = scheme.pack(weight)
         # A weight that is not finite makes the scale of its group so.
-        finite = np.isfinite(packed["q_scale"]).all()
+        finite = all_finite(packed["q_scale"])
         parts = tuple(packed.values())
     else:
-        finite = np.isfinite(weight).all()
+        finite = all_finite(weight)
         parts = (weight,)
     if not finite:
         raise _not_finite(block, source)
@@ -85,7 +85,7 @@ def convert_block(block: Block, scheme: Scheme, reader: Reader) -> tuple[Array, 
 
 def _not_finite(block: Block, source: Array) -> InputError:
     tensor, dtype = block.tensor, block.parameter.dtype
-    if np.isfinite(source).all():
+    if all_finite(source):
         largest = float(np.abs(source).max())
         message = f"holds {largest:g}, which is too large for {dtype}; choose a "
         message += "quantization with a model dtype of more range"

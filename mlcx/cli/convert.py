@@ -1,0 +1,252 @@
+"""The verbs that make a model directory of a checkpoint: its config and its weights."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlcx.artifact import read_json
+from mlcx.errors import InputError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+__all__ = [
+    "convert_weight",
+    "convert_weight_arguments",
+    "gen_config",
+    "gen_config_arguments",
+]
+
+_AUTO = "auto"
+_OVERRIDES = (
+    ("context_window_size", "tokens that the model attends to"),
+    ("sliding_window_size", "tokens that a sliding window holds"),
+    ("prefill_chunk_size", "tokens that one prefill step takes at most"),
+    ("attention_sink_size", "first tokens that a sliding window keeps"),
+    ("tensor_parallel_shards", "devices that share each layer"),
+    ("pipeline_parallel_stages", "devices that share the layers"),
+)
+
+
+class _Model(NamedTuple):
+    """A checkpoint's config, read and understood."""
+
+    path: Path
+    content: dict[str, Any]
+    kind: str
+    architecture: ModuleType
+    config: Any
+
+
+def _shared_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        type=Path,
+        metavar="CONFIG",
+        help="a checkpoint's config.json, or the folder that holds it",
+    )
+    parser.add_argument(
+        "--quantization", required=True, metavar="Q", help="scheme, such as q4f16_1"
+    )
+    parser.add_argument(
+        "--model-type", default=_AUTO, help="architecture; auto: what the config says"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="model directory; made when missing",
+    )
+
+
+def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``convert_weight``."""
+    _shared_arguments(parser)
+    parser.add_argument(
+        "--source",
+        type=Path,
+        metavar="DIR",
+        help="weights: a folder, a safetensors file or an index (CONFIG's folder)",
+    )
+    parser.add_argument(
+        "--source-format",
+        default=_AUTO,
+        choices=[_AUTO, "huggingface-safetensor"],
+        help="what the weights are stored as",
+    )
+    parser.add_argument(
+        "--device",
+        default=_AUTO,
+        choices=[_AUTO, "cpu"],
+        help="where to quantize; the CPU does it",
+    )
+
+
+def convert_weight(args: argparse.Namespace) -> int:
+    """Convert and quantize a checkpoint's weights."""
+    from mlcx.quant.apply import parameters
+    from mlcx.quant.scheme import scheme
+    from mlcx.weights.convert import convert
+    from mlcx.weights.mapping import Parameter
+
+    chosen = scheme(args.quantization)
+    model = _load(args)
+    if model.content.get("quantization_config"):
+        message = "these weights are quantized already; give the original checkpoint"
+        raise InputError.in_file(model.path, message)
+    wanted = [
+        Parameter(each.name, each.shape, each.dtype, each.quantized)
+        for each in parameters(model.architecture, model.config, chosen)
+    ]
+    started = time.perf_counter()
+    with _Progress() as progress:
+        result = convert(
+            wanted,
+            model.architecture.WEIGHTS,
+            model.architecture.UNUSED,
+            chosen,
+            args.source or model.path.parent,
+            args.output,
+            progress,
+        )
+    seconds = time.perf_counter() - started
+    print(
+        f"{result.parameters} parameters, {result.nbytes} bytes, "
+        f"{result.bits_per_parameter:.3f} bits per parameter, {seconds:.1f} s"
+    )
+    return 0
+
+
+def gen_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``gen_config``."""
+    _shared_arguments(parser)
+    parser.add_argument(
+        "--conv-template",
+        required=True,
+        metavar="T",
+        help="conversation template, such as llama-3",
+    )
+    for name, meaning in _OVERRIDES:
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=int, metavar="N", help=meaning)
+    parser.add_argument(
+        "--max-batch-size",
+        type=int,
+        default=128,
+        metavar="N",
+        help="requests served at a time",
+    )
+
+
+def gen_config(args: argparse.Namespace) -> int:
+    """Write mlc-chat-config.json and the tokenizer files."""
+    from mlcx.package.chat_config import (
+        chat_config,
+        generation_defaults,
+        write_model_files,
+    )
+    from mlcx.package.templates import load_template
+    from mlcx.package.tokenizer_files import inspect
+    from mlcx.quant.scheme import scheme
+
+    template = load_template(args.conv_template)
+    quantization = scheme(args.quantization).name
+    model = _load(args)
+    fields = _override(model, args)
+    source = model.path.parent
+    generation = source / "generation_config.json"
+    files = [(generation, read_json(generation))] if generation.exists() else []
+    files.append((model.path, model.content))
+    content = chat_config(
+        model.kind,
+        quantization,
+        fields,
+        template,
+        generation_defaults(files),
+        inspect(source, _warn),
+    )
+    write_model_files(content, source, args.output)
+    return 0
+
+
+def _load(args: argparse.Namespace) -> _Model:
+    """Return the model that the arguments name.
+
+    Raises:
+        InputError: Its config is missing or not what it must be.
+        UsageError: Its architecture is unknown.
+    """
+    from mlcx.models import architecture
+
+    path = args.config / "config.json" if args.config.is_dir() else args.config
+    content = read_json(path)
+    kind = content.get("model_type") if args.model_type == _AUTO else args.model_type
+    if not isinstance(kind, str):
+        message = "expected a 'model_type', found none; give --model-type"
+        raise InputError.in_file(path, message)
+    module = architecture(kind)
+    return _Model(path, content, kind, module, _read_config(module, content, path))
+
+
+def _read_config(module: ModuleType, fields: dict[str, Any], path: Path) -> Any:
+    try:
+        return module.Config.from_hf(fields)
+    except InputError as error:
+        problems = [Problem(str(path), 0, 0, each.message) for each in error.problems]
+        raise InputError(problems) from error
+
+
+def _override(model: _Model, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the model's fields with those replaced that the arguments name."""
+    fields: dict[str, Any] = model.config.to_dict()
+    names = [name for name, _ in _OVERRIDES]
+    given = {name: vars(args)[name] for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    unknown = [name for name in given if name not in fields]
+    if unknown:
+        raise UsageError(f"{model.kind} has no {' and no '.join(unknown)} to override")
+    if "max_batch_size" in fields:
+        given["max_batch_size"] = args.max_batch_size
+    config = _read_config(model.architecture, fields | given, model.path)
+    result: dict[str, Any] = config.to_dict()
+    return result
+
+
+def _warn(message: str) -> None:
+    print(f"mlcx: warning: {message}", file=sys.stderr)
+
+
+class _Progress:
+    """A bar of the bytes converted, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+
+    def begin(self, nbytes: int) -> None:
+        from tqdm import tqdm
+
+        quiet = not sys.stderr.isatty()
+        self._bar = tqdm(
+            total=nbytes, unit="B", unit_scale=True, unit_divisor=1024, disable=quiet
+        )
+
+    def advance(self, nbytes: int) -> None:
+        if self._bar is not None:
+            self._bar.update(nbytes)
+
+    def warn(self, message: str) -> None:
+        _warn(message)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()

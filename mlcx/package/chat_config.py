@@ -1,0 +1,133 @@
+"""mlc-chat-config.json: what a runtime reads of a model.
+
+The fields, their order and where they come from are MLC's, so that its runtimes take
+the file. Knows no architecture: the model's config comes in as plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import CHAT_CONFIG, write_json
+from mlcx.errors import InputError
+from mlcx.package.place import copy
+from mlcx.package.tokenizer_files import TokenizerFiles
+
+__all__ = ["chat_config", "generation_defaults", "write_model_files"]
+
+_VERSION = "0.1.0"
+_ABSENT = -1
+
+_GENERATION: dict[str, int | float] = {
+    "temperature": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "repetition_penalty": 1.0,
+    "top_p": 1.0,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+"""What a checkpoint may set, and what holds when it does not."""
+
+
+def generation_defaults(
+    files: Sequence[tuple[Path, Mapping[str, Any]]],
+) -> dict[str, Any]:
+    """Return how a model generates unless a request says otherwise.
+
+    Args:
+        files: Path and content of each file that may say so, the first wins; null
+            counts as absent.
+
+    Raises:
+        InputError: A value is not what it must be.
+    """
+    values: dict[str, Any] = {}
+    for key, default in _GENERATION.items():
+        values[key] = default
+        for path, content in files:
+            if content.get(key) is not None:
+                values[key] = _checked(path, key, content[key])
+                break
+    return values
+
+
+def _checked(path: Path, key: str, value: object) -> object:
+    if key.endswith("_token_id"):
+        ids = value if key == "eos_token_id" and isinstance(value, list) else [value]
+        if ids and all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+            return value
+        expected = "a token id" + (" or a list of them" if key[0] == "e" else "")
+    else:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        expected = "a number"
+    message = f"{key!r}: expected {expected}, found {value!r}"
+    raise InputError.in_file(path, message)
+
+
+def chat_config(
+    model_type: str,
+    quantization: str,
+    model_config: Mapping[str, Any],
+    conv_template: Mapping[str, Any],
+    generation: Mapping[str, Any],
+    tokenizer: TokenizerFiles,
+) -> dict[str, Any]:
+    """Return the content of mlc-chat-config.json.
+
+    Args:
+        model_type: The architecture.
+        quantization: Name of the scheme.
+        model_config: The normalized config of the architecture.
+        conv_template: A complete template.
+        generation: As ``generation_defaults`` returns it.
+        tokenizer: What the checkpoint has of one.
+    """
+    vocab_size = model_config["vocab_size"]
+    return {
+        "version": _VERSION,
+        "model_type": model_type,
+        "quantization": quantization,
+        "model_config": dict(model_config),
+        "vocab_size": vocab_size,
+        "context_window_size": model_config.get("context_window_size", _ABSENT),
+        "sliding_window_size": model_config.get("sliding_window_size", _ABSENT),
+        "prefill_chunk_size": model_config["prefill_chunk_size"],
+        "attention_sink_size": model_config.get("attention_sink_size", _ABSENT),
+        "tensor_parallel_shards": model_config["tensor_parallel_shards"],
+        "pipeline_parallel_stages": model_config.get("pipeline_parallel_stages", 1),
+        "active_vocab_size": vocab_size if tokenizer.size is None else tokenizer.size,
+        "temperature": generation["temperature"],
+        "presence_penalty": generation["presence_penalty"],
+        "frequency_penalty": generation["frequency_penalty"],
+        "repetition_penalty": generation["repetition_penalty"],
+        "top_p": generation["top_p"],
+        "tokenizer_files": list(tokenizer.files),
+        "tokenizer_info": tokenizer.info,
+        "conv_template": dict(conv_template),
+        "pad_token_id": generation["pad_token_id"],
+        "bos_token_id": generation["bos_token_id"],
+        "eos_token_id": generation["eos_token_id"],
+        "model_task": "chat",
+        "embedding_metadata": None,
+    }
+
+
+def write_model_files(config: Mapping[str, Any], source: Path, output: Path) -> None:
+    """Copy the tokenizer files that ``config`` lists and write it, each atomically.
+
+    Args:
+        config: As ``chat_config`` returns it; written last.
+        source: The checkpoint.
+        output: The model directory; made when missing.
+
+    Raises:
+        BuildError: Something cannot be written.
+    """
+    for name in config["tokenizer_files"]:
+        copy(source / name, output / name)
+    write_json(output / CHAT_CONFIG, config)

@@ -1,0 +1,67 @@
+"""Conversation templates: how the messages of a chat become a prompt.
+
+One JSON file each in ``conv_templates``, whose ``schema.json`` says what they hold.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import read_json
+from mlcx.errors import UsageError
+
+__all__ = ["TEMPLATES", "load_template", "template_names"]
+
+TEMPLATES = Path(__file__).parent / "conv_templates"
+
+_ROLE_TEMPLATES = {
+    "user": "{user_message}",
+    "assistant": "{assistant_message}",
+    "tool": "{tool_message}",
+}
+
+
+def template_names() -> list[str]:
+    """Return the names of all templates, sorted."""
+    return sorted(
+        path.stem for path in TEMPLATES.glob("*.json") if path.stem != "schema"
+    )
+
+
+def load_template(name: str) -> dict[str, Any]:
+    """Return the ``conv_template`` object of mlc-chat-config.json: every key, in order.
+
+    Raises:
+        UsageError: There is none of that name; the message names those that exist.
+    """
+    names = template_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        known = ", ".join(names)
+        message = f"unknown conversation template {name!r}: {hint}Known: {known}."
+        raise UsageError(message)
+    given = read_json(TEMPLATES / f"{name}.json")
+    given.pop("$schema")
+    defaults: dict[str, Any] = {
+        "name": None,
+        "system_template": "{system_message}",
+        "system_message": "",
+        "system_prefix_token_ids": None,
+        "add_role_after_system_message": True,
+        "roles": {},
+        "role_templates": {},
+        "messages": [],
+        "seps": [],
+        "role_content_sep": "",
+        "role_empty_sep": "",
+        "stop_str": [],
+        "stop_token_ids": [],
+        "strip_reasoning_in_history": False,
+        "function_string": "",
+        "use_function_calling": False,
+    }
+    roles = _ROLE_TEMPLATES | given.get("role_templates", {})
+    return defaults | given | {"role_templates": roles}
