@@ -17,8 +17,9 @@ from tvm.tirx.script import builder as T
 from mlcx.compiler.kernels.cpu.operands import Operands
 from mlcx.compiler.kernels.cpu.vectors import bind, cast, load, number, pick, store
 from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+from mlcx.compiler.kernels.cpu.words import weight_of_code
 
-__all__ = ["Shuffled", "shuffle", "weight_of_code"]
+__all__ = ["Shuffled", "shuffle", "widen"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,17 @@ class Shuffled:
     offsets: Buffer
 
 
-def weight_of_code(fmt: GroupQuantized, code: int) -> float:
-    """Return how much too large code ``code`` of a word comes out of its mask."""
-    top = (code + 1) * fmt.bits == 32
-    return 1.0 if top else 2.0 ** (fmt.bits * code)
+def widen(operands: Operands) -> Buffer:
+    """Return x as float32 (M, K)."""
+    x = T.alloc_buffer((operands.rows, operands.k), "float32")
+    with T.serial(operands.rows) as m, T.serial(operands.k) as k:
+        T.buffer_store(x, cast(operands.x[m, k], "float32", 1), [m, k])
+    return x
 
 
-def shuffle(operands: Operands, rows: Expr | int) -> Shuffled:
-    """Shuffle the first ``rows`` rows of x."""
+def shuffle(operands: Operands) -> Shuffled:
+    """Shuffle all rows of x."""
+    rows = operands.rows
     fmt = operands.format
     assert isinstance(fmt, GroupQuantized)
     words = WORDS * fmt.groups(operands.k)

@@ -1,150 +1,124 @@
 """Many rows of activations times the weights: prefill.
 
-Each task widens a panel of a few weight rows to float32, laid out (k, n), and runs
-all rows of activations past it, a block of them at a time, in registers. Blocks at
-the edge overlap the one before, and rows past the end repeat the last one, so that
-every block is whole.
+A task takes a panel of weight rows, a step of K at a time: widened to float32 in the
+first-level cache, then multiplied with all rows of activations, a block of them at a
+time, sums in registers. Blocks at the edge overlap the one before, and rows past the
+end repeat the last one, so that every block is whole.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from tvm.ir import Expr
 from tvm.tirx import Buffer
 from tvm.tirx.script import builder as T
 
-from mlcx.compiler.kernels.cpu.activations import weight_of_code
-from mlcx.compiler.kernels.cpu.gemv import code_of_words
 from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.panel import Panel, step_depth
 from mlcx.compiler.kernels.cpu.vectors import (
     Register,
     bind,
     cast,
-    flat,
     fma,
     load,
     number,
     splat,
     store,
 )
-from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
 
 __all__ = ["gemm"]
 
-_BLOCK_ROWS = 12
-_PANEL_VECTORS = 2
+
+@dataclass(frozen=True)
+class _Tile:
+    """What a block of sums in registers covers: rows of x by vectors of n."""
+
+    rows: int
+    vectors: int
+    lanes: int
+
+    @property
+    def width(self) -> int:
+        return self.vectors * self.lanes
 
 
 def gemm(operands: Operands) -> None:
     """Write all rows of out."""
-    lanes, vectors = _panel_shape(operands)
-    width = lanes * vectors
-    blocks = (operands.rows + _BLOCK_ROWS - 1) // _BLOCK_ROWS
-    x = _packed(operands, blocks)
-    panels = -(-operands.n // width)
-    with T.parallel(panels) as p:
-        n0 = bind(T.min(p * width, operands.n - width))
-        panel = _panel(operands, n0, lanes, vectors)
-        with T.serial(blocks) as block:
-            _block(operands, x, panel, n0, block, lanes, vectors)
+    tile = _tile(operands)
+    blocks = (operands.rows + tile.rows - 1) // tile.rows
+    depth = step_depth(operands)
+    x = _packed(operands, tile, blocks)
+    with T.parallel(-(-operands.n // tile.width)) as p:
+        n0 = bind(T.min(p * tile.width, operands.n - tile.width))
+        panel = Panel.allocated(operands, tile.lanes, tile.vectors)
+        sums = T.alloc_buffer((blocks * tile.rows, tile.width), "float32")
+        with T.serial(blocks * tile.rows) as r:
+            store(sums, number(0, tile.width), r, 0, lanes=tile.width)
+        with T.serial(-(-operands.k // depth)) as step:
+            panel.fill(n0, step)
+            count = bind(T.min(depth, operands.k - step * depth))
+            with T.serial(blocks) as block:
+                _multiply(tile, x, panel.values, sums, block, step * depth, count)
+        with T.serial(blocks) as block, T.serial(tile.rows) as r:
+            values = load(sums, block * tile.rows + r, 0, lanes=tile.width)
+            m = _row(operands, tile, block, r)
+            narrow = cast(values, operands.out_dtype, tile.width)
+            store(operands.out, narrow, m, n0, lanes=tile.width)
 
 
-def _panel_shape(operands: Operands) -> tuple[int, int]:
+def _tile(operands: Operands) -> _Tile:
+    """Fill the registers: 32 of them, or 16 where vectors have 8 lanes (AVX2)."""
     lanes = operands.lanes
+    rows = 4 if lanes == 8 else 8
     while lanes > operands.n:
         lanes //= 2
-    return lanes, min(_PANEL_VECTORS, operands.n // lanes)
+    return _Tile(rows, min(3, operands.n // lanes), lanes)
 
 
-def _row(operands: Operands, block: Expr, r: Expr | int) -> Expr:
-    first = T.max(T.min(block * _BLOCK_ROWS, operands.rows - _BLOCK_ROWS), 0)
+def _row(operands: Operands, tile: _Tile, block: Expr, r: Expr) -> Expr:
+    first = T.max(T.min(block * tile.rows, operands.rows - tile.rows), 0)
     return T.min(first + r, operands.rows - 1)
 
 
-def _packed(operands: Operands, blocks: Expr | int) -> Buffer:
+def _packed(operands: Operands, tile: _Tile, blocks: Expr | int) -> Buffer:
     """Return x as float32 (blocks, K, rows of a block)."""
-    x = T.alloc_buffer((blocks, operands.k, _BLOCK_ROWS), "float32")
+    x = T.alloc_buffer((blocks, operands.k, tile.rows), "float32")
     with (
         T.parallel(blocks) as block,
-        T.serial(_BLOCK_ROWS) as r,
+        T.serial(tile.rows) as r,
         T.serial(operands.k) as k,
     ):
-        value = operands.x[_row(operands, block, r), k]
+        value = operands.x[_row(operands, tile, block, r), k]
         T.buffer_store(x, cast(value, "float32", 1), [block, k, r])
     return x
 
 
-def _panel(operands: Operands, n0: Expr, lanes: int, vectors: int) -> Buffer:
-    """Return W[n0 : n0+width, :] as float32 (k, width); k may go past K."""
-    fmt = operands.format
-    if isinstance(fmt, GroupQuantized):
-        return _quantized_panel(operands, fmt, n0, lanes, vectors)
-    panel = T.alloc_buffer((operands.k, lanes * vectors), "float32")
-    (weight,) = (flat(w) for w in operands.weights)
-    with T.serial(operands.k) as k:
-        for v in range(vectors):
-            w = load(
-                weight,
-                (n0 + v * lanes) * operands.k + k,
-                lanes=lanes,
-                stride=operands.k,
-            )
-            store(panel, cast(w, "float32", lanes), k, v * lanes, lanes=lanes)
-    return panel
-
-
-def _quantized_panel(
-    operands: Operands, fmt: GroupQuantized, n0: Expr, lanes: int, vectors: int
-) -> Buffer:
-    q_weight, q_scale = (flat(w) for w in operands.weights)
-    groups = fmt.groups(operands.k)
-    row_words = WORDS * groups
-    panel = T.alloc_buffer((groups * fmt.group_size, lanes * vectors), "float32")
-    with T.serial(groups) as group:
-        for v in range(vectors):
-            row = n0 + v * lanes
-            narrow = load(q_scale, row * groups + group, lanes=lanes, stride=groups)
-            scale = bind(cast(narrow, "float32", lanes))
-            steps = [
-                bind(scale * number(1 / weight_of_code(fmt, j), lanes))
-                for j in range(fmt.codes)
-            ]
-            offset = bind(scale * number(-fmt.zero, lanes))
-            with T.serial(WORDS) as w:
-                word = bind(group * WORDS + w)
-                words = bind(
-                    load(
-                        q_weight, row * row_words + word, lanes=lanes, stride=row_words
-                    )
-                )
-                for j in range(fmt.codes):
-                    code = code_of_words(fmt, words, j, lanes)
-                    value = fma(code, steps[j], offset, lanes)
-                    at = word * fmt.codes + j
-                    store(panel, value, at, v * lanes, lanes=lanes)
-    return panel
-
-
-def _block(
-    operands: Operands,
+def _multiply(
+    tile: _Tile,
     x: Buffer,
     panel: Buffer,
-    n0: Expr,
+    sums: Buffer,
     block: Expr,
-    lanes: int,
-    vectors: int,
+    begin: Expr,
+    count: Expr,
 ) -> None:
-    sums = [[Register(lanes) for _ in range(vectors)] for _ in range(_BLOCK_ROWS)]
-    for row in sums:
-        for total in row:
-            total.set(number(0, lanes))
-    with T.serial(operands.k) as k:
-        w = [bind(load(panel, k, v * lanes, lanes=lanes)) for v in range(vectors)]
-        for r, row in enumerate(sums):
-            value = bind(splat(x[block, k, r], lanes))
+    """Add ``count`` products from ``begin`` on to the sums of one block."""
+    lanes = tile.lanes
+    registers = [
+        [Register(lanes) for _ in range(tile.vectors)] for _ in range(tile.rows)
+    ]
+    for r, row in enumerate(registers):
+        for v, total in enumerate(row):
+            at = block * tile.rows + r
+            total.set(load(sums, at, v * lanes, lanes=lanes))
+    with T.serial(count) as k:
+        w = [bind(load(panel, k, v * lanes, lanes=lanes)) for v in range(tile.vectors)]
+        for r, row in enumerate(registers):
+            value = bind(splat(x[block, begin + k, r], lanes))
             for v, total in enumerate(row):
                 total.set(fma(value, w[v], total.value, lanes))
-    for r, row in enumerate(sums):
-        m = bind(_row(operands, block, r))
+    for r, row in enumerate(registers):
         for v, total in enumerate(row):
-            value = cast(total.value, operands.out_dtype, lanes)
-            store(operands.out, value, m, n0 + v * lanes, lanes=lanes)
+            at = block * tile.rows + r
+            store(sums, total.value, at, v * lanes, lanes=lanes)

@@ -6,8 +6,11 @@ number is a constant, else when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial, reduce
+from math import inf
 from operator import mul
 
 from tvm.ir import Expr
@@ -23,10 +26,15 @@ from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.small_batch import small_batch
 from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized, WeightFormat
 
-__all__ = ["SMALL_BATCH_ROWS", "matmul"]
+__all__ = ["matmul"]
 
-SMALL_BATCH_ROWS = 8
-"""Up to this many rows go to the small-batch kernel, more to the GEMM."""
+_KERNELS: tuple[tuple[float, Callable[[Operands], None]], ...] = (
+    (1, gemv),
+    (2, partial(small_batch, block=2)),
+    (12, partial(small_batch, block=4)),
+    (inf, gemm),
+)
+"""Up to how many rows each kernel is the fastest."""
 
 
 def matmul(
@@ -81,18 +89,16 @@ def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:
 
 
 def _choose(operands: Operands) -> None:
-    rows = operands.rows
-    if isinstance(rows, int):
-        kernel = (
-            gemv if rows == 1 else small_batch if rows <= SMALL_BATCH_ROWS else gemm
-        )
-        kernel(operands)
+    """Emit the kernel for the number of rows, or a choice between all of them."""
+    *kernels, (_, largest) = _KERNELS
+    if isinstance(operands.rows, int):
+        fitting = (kernel for rows, kernel in kernels if operands.rows <= rows)
+        next(fitting, largest)(operands)
         return
-    with T.If(rows == 1):
-        with T.Then():
-            gemv(operands)
-        with T.Else(), T.If(rows <= SMALL_BATCH_ROWS):
+    with ExitStack() as branches:
+        for rows, kernel in kernels:
+            branches.enter_context(T.If(operands.rows <= rows))
             with T.Then():
-                small_batch(operands)
-            with T.Else():
-                gemm(operands)
+                kernel(replace(operands, rows=1) if rows == 1 else operands)
+            branches.enter_context(T.Else())
+        largest(operands)

@@ -1,28 +1,33 @@
 """A few rows of activations times the weights: batched decoding.
 
-The weights are read once from memory and once more from the cache for every
-``BATCH`` rows of activations.
+The weights come from memory once. Each load of an activation serves two rows of
+weights, and each code taken out of its word serves several rows of activations.
 """
 
 from __future__ import annotations
 
 from tvm.tirx.script import builder as T
 
-from mlcx.compiler.kernels.cpu.activations import shuffle
-from mlcx.compiler.kernels.cpu.gemv import plain_dot, quantized_dot, widened
+from mlcx.compiler.kernels.cpu.dot import dot_for
 from mlcx.compiler.kernels.cpu.operands import Operands
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized
 
-__all__ = ["BATCH", "small_batch"]
+__all__ = ["small_batch"]
 
-BATCH = 4
+_WEIGHT_ROWS = 2
+_ROWS_AHEAD = 2
 
 
-def small_batch(operands: Operands) -> None:
-    """Write all rows of out; meant for few of them."""
-    blocks = (operands.rows + BATCH - 1) // BATCH
-    quantized = isinstance(operands.format, GroupQuantized)
-    x = (shuffle if quantized else widened)(operands, operands.rows)
-    dot = quantized_dot if quantized else plain_dot
-    with T.parallel(operands.n) as n, T.serial(blocks) as block:
-        dot(operands, x, n, block * BATCH, BATCH)
+def small_batch(operands: Operands, block: int) -> None:
+    """Write all rows of out, ``block`` rows of x at a time.
+
+    Blocks at the edge repeat the last row, so that every block is whole.
+    """
+    rows, n = operands.rows, operands.n
+    dot = dot_for(operands)
+    weight_rows = min(_WEIGHT_ROWS, n)
+    with T.parallel(-(-n // weight_rows)) as pair:
+        first = T.min(pair * weight_rows, n - weight_rows)
+        with T.serial((rows + block - 1) // block) as i:
+            ns = [first + r for r in range(weight_rows)]
+            ms = [T.min(i * block + b, rows - 1) for b in range(block)]
+            dot.write(ns, ms, rows_ahead=_ROWS_AHEAD)

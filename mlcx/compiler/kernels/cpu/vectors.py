@@ -39,6 +39,7 @@ __all__ = [
     "prefetch",
     "splat",
     "store",
+    "transposed",
 ]
 
 
@@ -112,6 +113,25 @@ def lanes_sum(vector: Expr, lanes: int) -> Expr:
         low, high = range(lanes), range(lanes, 2 * lanes)
         vector = pick([whole], low) + pick([whole], high)
     return vector
+
+
+def transposed(rows: Sequence[Expr]) -> list[Expr]:
+    """Return the columns of a square of vectors, as many rows as lanes.
+
+    Squares of halving size swap their off-diagonal quarters (Eklundh's method).
+    """
+    lanes = distance = len(rows)
+    square = list(rows)
+    while distance > 1:
+        distance //= 2
+        low = [i if i & distance == 0 else lanes + i - distance for i in range(lanes)]
+        high = [i + distance if i & distance == 0 else lanes + i for i in range(lanes)]
+        for i in range(lanes):
+            if i & distance == 0:
+                pair = [square[i], square[i + distance]]
+                square[i] = bind(pick(pair, low))
+                square[i + distance] = bind(pick(pair, high))
+    return square
 
 
 def prefetch(buffer: Buffer, *index: Expr | int) -> None:

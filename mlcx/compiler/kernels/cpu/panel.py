@@ -1,0 +1,179 @@
+"""A panel of weights, widened to float32 and turned to (k, n) in the first-level cache.
+
+A step takes ``step_depth`` weights of each row. Rows are read a cache line at a time
+and turned in registers; what does not fill a square is gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm.ir import Expr
+from tvm.tirx import Buffer
+from tvm.tirx.script import builder as T
+
+from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.vectors import (
+    bind,
+    cast,
+    flat,
+    fma,
+    load,
+    number,
+    prefetch,
+    store,
+    transposed,
+)
+from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+from mlcx.compiler.kernels.cpu.words import code_of_words, weight_of_code
+
+__all__ = ["Panel", "step_depth"]
+
+_STEP_GROUPS = 4
+_PLAIN_DEPTH = 128
+
+
+def step_depth(operands: Operands) -> int:
+    """Return how many weights of each row a step takes."""
+    fmt = operands.format
+    if isinstance(fmt, GroupQuantized):
+        return _STEP_GROUPS * fmt.group_size
+    return _PLAIN_DEPTH
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Room for ``W[n0 : n0 + vectors * lanes, step]`` as float32 (depth, columns)."""
+
+    operands: Operands
+    lanes: int
+    vectors: int
+    values: Buffer
+    words: Buffer
+
+    @classmethod
+    def allocated(cls, operands: Operands, lanes: int, vectors: int) -> Panel:
+        """Return a panel with buffers of its own, for one thread."""
+        shape = (step_depth(operands), lanes * vectors)
+        return cls(
+            operands,
+            lanes,
+            vectors,
+            T.alloc_buffer(shape, "float32"),
+            T.alloc_buffer((lanes, lanes), "uint32"),
+        )
+
+    def fill(self, n0: Expr, step: Expr) -> None:
+        """Widen step number ``step`` of the rows from ``n0`` on."""
+        with T.serial(self.vectors) as v:
+            row = bind(n0 + v * self.lanes)
+            column = v * self.lanes
+            if isinstance(self.operands.format, GroupQuantized):
+                self._fill_quantized(self.operands.format, row, column, step)
+            else:
+                self._fill_plain(row, column, step)
+
+    def _fill_plain(self, row: Expr, column: Expr, step: Expr) -> None:
+        lanes, k = self.lanes, self.operands.k
+        (weight,) = self.operands.weights
+        begin = step * _PLAIN_DEPTH
+        depth = bind(T.min(_PLAIN_DEPTH, k - begin))
+        with T.serial(depth // lanes) as square:
+            at = begin + square * lanes
+            rows = [
+                bind(cast(load(weight, row + i, at, lanes=lanes), "float32", lanes))
+                for i in range(lanes)
+            ]
+            for i, values in enumerate(transposed(rows)):
+                store(self.values, values, square * lanes + i, column, lanes=lanes)
+        done = depth // lanes * lanes
+        with T.serial(depth - done) as i:
+            start = row * k + begin + done + i
+            values = load(flat(weight), start, lanes=lanes, stride=k)
+            store(
+                self.values,
+                cast(values, "float32", lanes),
+                done + i,
+                column,
+                lanes=lanes,
+            )
+
+    def _fill_quantized(
+        self, fmt: GroupQuantized, row: Expr, column: Expr, step: Expr
+    ) -> None:
+        lanes = self.lanes
+        q_weight = self.operands.weights[0]
+        row_words = WORDS * fmt.groups(self.operands.k)
+        groups = bind(T.min(_STEP_GROUPS, row_words // WORDS - step * _STEP_GROUPS))
+        square_groups = lanes // WORDS
+        squares = groups // square_groups if square_groups else 0
+        if square_groups:
+            with T.serial(squares) as square:
+                word = bind(step * _STEP_GROUPS * WORDS + square * lanes)
+                rows = [
+                    bind(load(q_weight, row + i, word, lanes=lanes))
+                    for i in range(lanes)
+                ]
+                for i in range(lanes):
+                    prefetch(q_weight, row + i, word + _STEP_GROUPS * WORDS)
+                for i, words in enumerate(transposed(rows)):
+                    store(self.words, words, i, 0, lanes=lanes)
+                with T.serial(square_groups) as g:
+                    self._fill_group(
+                        fmt,
+                        row,
+                        column,
+                        step * _STEP_GROUPS,
+                        square * square_groups + g,
+                        lambda w: load(self.words, g * WORDS + w, 0, lanes=lanes),
+                    )
+        done = squares * square_groups
+        with T.serial(groups - done) as g:
+            start = row * row_words + (step * _STEP_GROUPS + done + g) * WORDS
+            self._fill_group(
+                fmt,
+                row,
+                column,
+                step * _STEP_GROUPS,
+                done + g,
+                lambda w: load(
+                    flat(q_weight), start + w, lanes=lanes, stride=row_words
+                ),
+            )
+
+    def _fill_group(
+        self,
+        fmt: GroupQuantized,
+        row: Expr,
+        column: Expr,
+        first: Expr,
+        group: Expr,
+        words_of: Callable[[Expr], Expr],
+    ) -> None:
+        lanes = self.lanes
+        groups = fmt.groups(self.operands.k)
+        scales = load(
+            flat(self.operands.weights[1]),
+            row * groups + first + group,
+            lanes=lanes,
+            stride=groups,
+        )
+        scale = bind(cast(scales, "float32", lanes))
+        steps = [
+            bind(scale * number(1 / weight_of_code(fmt, j), lanes))
+            for j in range(fmt.codes)
+        ]
+        offset = bind(scale * number(-fmt.zero, lanes))
+        with T.serial(WORDS) as w:
+            words = bind(words_of(w))
+            for j in range(fmt.codes):
+                code = code_of_words(fmt, words, j, lanes)
+                at = (group * WORDS + w) * fmt.codes + j
+                store(
+                    self.values,
+                    fma(code, steps[j], offset, lanes),
+                    at,
+                    column,
+                    lanes=lanes,
+                )
