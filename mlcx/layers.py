@@ -16,7 +16,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "models": frozenset({"nn", "errors"}),
     "quant": frozenset({"nn", "errors"}),
     "weights": frozenset({"quant", "artifact", "errors"}),
-    "compiler": frozenset({"spec", "models", "nn", "quant", "artifact", "errors"}),
+    "compiler": frozenset({"models", "nn", "quant", "artifact", "errors"}),
     "runtime": frozenset({"artifact", "errors"}),
     "package": frozenset({"spec", "artifact", "errors"}),
     "scons": frozenset({"spec", "artifact", "layers", "errors"}),

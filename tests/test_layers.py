@@ -66,7 +66,9 @@ def test_only_two_packages_know_tvm_at_run_time() -> None:
     users = {
         file
         for file in FILES
-        if any(name.split(".")[0] in ("tvm", "tvm_ffi") for name in imports(ROOT / file))
+        if any(
+            name.split(".")[0] in ("tvm", "tvm_ffi") for name in imports(ROOT / file)
+        )
     }
     free = ("artifact", "errors", "layers", "spec", "weights", "package", "scons")
     assert not {file for file in users if file.parts[0].removesuffix(".py") in free}

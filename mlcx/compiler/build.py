@@ -19,6 +19,7 @@ from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
 from mlcx.compiler.pipeline import Context, phases
+from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
 from mlcx.quant.scheme import scheme
@@ -59,6 +60,7 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
 
 def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context]:
     """Return the model's functions, and what the passes need to know of it."""
+    _refuse_sharding(config)
     family = architecture(config.model_type)
     chosen = scheme(config.quantization)
     model = apply.build(family, family.Config.from_hf(config.model_config), chosen)
@@ -74,6 +76,13 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
         metadata=metadata(config, model.cache_spec, params),
     )
     return module, context
+
+
+def _refuse_sharding(config: CompileConfig) -> None:
+    for key in ("tensor_parallel_shards", "pipeline_parallel_stages"):
+        if config.model_config[key] != 1:
+            found = config.model_config[key]
+            raise UsageError(f"{key} is {found}: libraries are built for 1 only")
 
 
 def _run_phases(

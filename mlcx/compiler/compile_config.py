@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG, read_json, write_json
@@ -19,6 +20,8 @@ from mlcx.quant.scheme import scheme
 __all__ = ["OVERRIDES", "CompileConfig", "find", "parse_overrides"]
 
 _KIND = "mlcx-compile-config"
+_OPEN = -1
+"""The value of an override that leaves its field as it is."""
 
 OVERRIDES: dict[str, type] = {
     "context_window_size": int,
@@ -50,7 +53,7 @@ class CompileConfig:
         *,
         quantization: str | None = None,
         model_type: str | None = None,
-        overrides: Mapping[str, object] | None = None,
+        overrides: Mapping[str, object] = MappingProxyType({}),
     ) -> CompileConfig:
         """Read a config file of any of the three kinds and normalize it.
 
@@ -67,12 +70,13 @@ class CompileConfig:
         if not isinstance(kind, str):
             raise InputError.in_file(path, "expected a 'model_type', found none")
         active = data.get("active_vocab_size")
-        fields = _flatten(data) | dict(overrides or {})
+        wanted = {key: value for key, value in overrides.items() if value != _OPEN}
+        fields = _flatten(data) | wanted
         try:
             config = architecture(kind).Config.from_hf(fields)
         except InputError as error:
             raise InputError([_at(path, each) for each in error.problems]) from error
-        _check_overrides(kind, config.to_dict(), overrides or {})
+        _check_overrides(kind, config.to_dict(), wanted)
         return cls(kind, chosen, config.to_dict(), active if active else None)
 
     def save(self, path: Path) -> None:

@@ -30,8 +30,8 @@ class Fields:
         self._problems: list[str] = []
 
     def has(self, key: str) -> bool:
-        """Say whether ``key`` is there and not null."""
-        return self._data.get(key) is not None
+        """Say whether ``key`` is set; null and -1 are how formats leave one open."""
+        return self._data.get(key) not in (None, -1)
 
     def positive(self, key: str, default: int | None = None) -> int:
         """Return a whole number from 1 on; 0 and null count as absent when defaulted.

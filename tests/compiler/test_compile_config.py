@@ -93,6 +93,12 @@ def test_an_override_without_effect_is_refused(
         CompileConfig.load(chat_config(tmp_path), overrides=overrides)
 
 
+def test_minus_one_leaves_a_field_as_it_is(tmp_path: Path) -> None:
+    before = saved(chat_config(tmp_path))
+    open_ones = {"context_window_size": -1, "sliding_window_size": -1}
+    assert saved(tmp_path / "mlc-chat-config.json", overrides=open_ones) == before
+
+
 def test_a_wrong_field_names_the_file(tmp_path: Path) -> None:
     path = chat_config(tmp_path, vocab_size=-1)
     with pytest.raises(InputError, match=r"mlc-chat-config.json: 'vocab_size'"):

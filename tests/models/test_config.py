@@ -52,7 +52,13 @@ def test_a_normalized_config_reads_back_as_itself() -> None:
             {"rope_type": "linear", "factor": 2.0},
         ),
         (
-            {"rope_parameters": {"rope_type": "linear", "factor": 4, "rope_theta": 7.0}},
+            {
+                "rope_parameters": {
+                    "rope_type": "linear",
+                    "factor": 4,
+                    "rope_theta": 7.0,
+                }
+            },
             {"rope_type": "linear", "factor": 4.0},
         ),
     ],

@@ -1,0 +1,42 @@
+"""Attention and rotary embedding in float64, written from their definitions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, seen: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (rows, heads, d) and base-2 log-sum-exp of one sequence.
+
+    ``q`` is (rows, heads, d), ``k`` and ``v`` (columns, key heads, d), ``seen`` is
+    (rows, columns). A row that sees nothing gets zeros.
+    """
+    group = q.shape[1] // k.shape[1]
+    q, k, v = (x.astype("float64") for x in (q, k, v))
+    k, v = (np.repeat(x, group, axis=1) for x in (k, v))
+    scores = np.einsum("rhd,chd->hrc", q, k) * scale
+    weights = np.where(seen, np.exp(scores), 0)
+    total = weights.sum(-1, keepdims=True)
+    out = np.einsum("hrc,chd->rhd", weights / np.where(total, total, 1), v)
+    with np.errstate(divide="ignore"):
+        return out, np.log2(total[..., 0]).T
+
+
+def causal(rows: int, columns: int) -> np.ndarray:
+    """Return which columns the last ``rows`` of ``columns`` tokens see."""
+    return np.arange(columns) <= np.arange(columns - rows, columns)[:, None]
+
+
+def rotated(
+    x: np.ndarray, positions: Sequence[int], frequencies: np.ndarray
+) -> np.ndarray:
+    """Rotate (tokens, heads, d) as Hugging Face's ``apply_rotary_pos_emb``."""
+    angles = np.outer(positions, frequencies)
+    cos, sin = np.cos(np.tile(angles, 2)), np.sin(np.tile(angles, 2))
+    turning, rest = np.split(x.astype("float64"), [2 * len(frequencies)], axis=-1)
+    first, second = np.split(turning, 2, axis=-1)
+    swapped = np.concatenate([-second, first], axis=-1)
+    turned = turning * cos[:, None] + swapped * sin[:, None]
+    return np.concatenate([turned, rest], axis=-1)

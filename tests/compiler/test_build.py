@@ -1,0 +1,133 @@
+"""The library of a tiny model: complete, honest of itself, and the same every time."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from tvm import cpu, relax, runtime
+
+from mlcx.artifact import library_info
+from mlcx.compiler import export
+from mlcx.compiler.build import Options, compile_library
+from mlcx.compiler.compile_config import CompileConfig
+from mlcx.errors import BuildError, UsageError
+
+GRAPH = """
+    _metadata embed get_logits batch_select_last_hidden_states alloc_embedding_tensor
+    prefill decode prefill_to_last_hidden_states decode_to_last_hidden_states
+    batch_prefill batch_decode batch_verify batch_prefill_to_last_hidden_states
+    batch_decode_to_last_hidden_states batch_verify_to_last_hidden_states
+    create_tir_paged_kv_cache gather_hidden_states scatter_hidden_states
+""".split()
+SUPPORT = """
+    softmax_with_temperature apply_logit_bias_inplace apply_penalty_inplace
+    apply_bitmask_inplace multinomial_from_uniform argsort_probs sample_with_top_p
+    sampler_take_probs sampler_verify_draft_tokens renormalize_by_top_p gather_probs
+    scatter_probs
+""".split()
+
+
+@pytest.fixture(scope="module")
+def machine(library: Path) -> runtime.Module:
+    """The library as MLC Engine opens it."""
+    return relax.VirtualMachine(runtime.load_module(str(library)), cpu()).module
+
+
+@pytest.mark.parametrize("name", GRAPH + SUPPORT)
+def test_the_engine_finds_every_function(machine: runtime.Module, name: str) -> None:
+    assert machine.get_function(name, query_imports=True) is not None
+
+
+@pytest.mark.parametrize("name", ["create_paged_kv_cache", "create_rnn_state"])
+def test_functions_that_would_mislead_the_engine_are_absent(
+    machine: runtime.Module, name: str
+) -> None:
+    with pytest.raises(AttributeError):
+        machine.get_function(name, query_imports=True)
+
+
+def test_the_metadata_has_the_fields_that_engines_require(metadata: dict) -> None:
+    whole = (
+        "context_window_size sliding_window_size attention_sink_size "
+        "prefill_chunk_size max_batch_size tensor_parallel_shards "
+        "pipeline_parallel_stages"
+    )
+    assert all(type(metadata[name]) is int for name in whole.split())
+    assert metadata["model_type"] == "llama"
+    assert metadata["quantization"] == "q4f16_1"
+    assert metadata["kv_state_kind"] == "kv_cache"
+    assert metadata["kv_cache"] == {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+    }
+    assert (metadata["prefill_chunk_size"], metadata["max_batch_size"]) == (32, 3)
+
+
+def test_the_parameters_are_those_of_the_converted_weights(metadata: dict) -> None:
+    params = {each["name"]: each for each in metadata["params"]}
+    assert params["model.embed_tokens.q_weight"]["shape"] == [99, 8]
+    assert params["model.embed_tokens.q_scale"]["shape"] == [99, 2]
+    assert params["model.layers.1.mlp.down_proj.q_weight"]["shape"] == [64, 12]
+    assert params["model.norm.weight"]["dtype"] == "float16"
+    assert params["lm_head.q_weight"]["dtype"] == "uint32"
+
+
+def test_memory_is_planned_for_every_forward(metadata: dict) -> None:
+    usage = metadata["memory_usage"]
+    assert "_metadata" not in usage
+    assert all(usage[name] > 0 for name in ("prefill", "decode", "batch_verify"))
+    assert usage["decode"] < usage["prefill"]
+
+
+def test_no_function_holds_a_whole_dequantized_weight(metadata: dict) -> None:
+    smallest = 64 * 96 * 2
+    assert metadata["memory_usage"]["decode"] < smallest
+
+
+@pytest.mark.parametrize("key", ["tensor_parallel_shards", "pipeline_parallel_stages"])
+def test_a_sharded_library_is_refused(
+    config: CompileConfig, options: Options, tmp_path: Path, key: str
+) -> None:
+    fields = {**config.model_config, key: 2}
+    sharded = dataclasses.replace(config, model_config=fields)
+    with pytest.raises(UsageError, match=f"{key} is 2"):
+        compile_library(sharded, options, tmp_path / "x.so")
+
+
+def test_the_same_model_compiles_to_the_same_bytes(
+    library: Path, config: CompileConfig, options: Options, tmp_path: Path
+) -> None:
+    again = tmp_path / "elsewhere" / "other.so"
+    compile_library(config, options, again)
+    assert again.read_bytes() == library.read_bytes()
+    assert library_info(again).read_bytes() == library_info(library).read_bytes()
+
+
+def test_the_description_says_what_the_library_was_built_with(library: Path) -> None:
+    info = json.loads(library_info(library).read_text())
+    assert info["tvm"] == "0.27.0.post1"
+    assert (info["device"], info["quantization"]) == ("cpu", "q4f16_1")
+
+
+def test_without_a_linker_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BuildError, match="install one of gcc"):
+        export.linker()
+
+
+def test_a_failed_link_leaves_the_old_library_alone(
+    config: CompileConfig,
+    options: Options,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = tmp_path / "old.so"
+    output.write_bytes(b"old")
+    monkeypatch.setattr(export, "linker", lambda: "false")
+    with pytest.raises(BuildError, match="linking failed: false"):
+        compile_library(config, options, output)
+    assert output.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [output]
