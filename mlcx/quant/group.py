@@ -198,7 +198,7 @@ def _largest(groups: Array) -> Array:
     """
     lanes = 8 // groups.itemsize
     integer: np.dtype[Any] = np.dtype(f"u{groups.itemsize}")
-    bits = np.ascontiguousarray(groups.view(np.uint64).T).view(integer)
+    bits = groups.view(np.uint64).T.copy().view(integer)
     bits &= integer.type((1 << (8 * groups.itemsize - 1)) - 1)
     largest: Array = bits.max(axis=0)
     while lanes > 1:

@@ -1,0 +1,177 @@
+"""Group quantization against numpy's own arithmetic and against known bits."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mlcx.quant.group import GroupScheme
+
+HALF = GroupScheme("half", "float16", bits=4, group_size=32)
+SINGLE = GroupScheme("single", "float32", bits=4, group_size=32)
+THREE = GroupScheme("three", "float16", bits=3, group_size=40)
+SCHEMES = (HALF, SINGLE, THREE)
+
+
+def reference(
+    scheme: GroupScheme, weight: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.floating]]:
+    """Quantize ``weight`` (N, K) with an operation of numpy's for each of the format.
+
+    Each operation of a float16 array rounds to float16.
+    """
+    rows, columns = weight.shape
+    size, most = scheme.group_size, weight.dtype.type(scheme.max_code)
+    groups = -(-columns // size)
+    filled = np.zeros((rows, groups * size), weight.dtype)
+    filled[:, :columns] = weight
+    cut = filled.reshape(rows, groups, size)
+    with np.errstate(all="ignore"):
+        scale = np.abs(cut).max(axis=2) / most
+        codes = np.clip(np.rint(cut / scale[..., None] + most), 0, 2 * scheme.max_code)
+    codes = np.nan_to_num(codes).astype(np.uint32).reshape(rows, -1)
+    codes[:, columns:] = 0
+    in_words = codes.reshape(rows, -1, scheme.codes_per_word)
+    words = np.zeros(in_words.shape[:2], np.uint32)
+    for place in range(scheme.codes_per_word):
+        words |= in_words[..., place] << np.uint32(scheme.bits * place)
+    return words, scale
+
+
+def check(scheme: GroupScheme, weight: npt.NDArray[np.floating]) -> None:
+    words, scales = reference(scheme, weight)
+    before = weight.copy()
+    packed = scheme.pack(weight)
+    assert weight.tobytes() == before.tobytes()
+    assert packed["q_weight"].dtype == np.uint32
+    assert packed["q_scale"].dtype == weight.dtype
+    np.testing.assert_array_equal(packed["q_weight"], words)
+    np.testing.assert_array_equal(packed["q_scale"], scales)
+
+
+def test_every_quotient_of_two_halves_gets_the_code_of_half_arithmetic() -> None:
+    """Scaling by powers of two changes no code, so one binade of maxima is all.
+
+    Below a sixteenth of the maximum every code is that of 0.
+    """
+    largest = np.arange(0x3C00, 0x4000, dtype=np.uint16)
+    others = np.arange(4 * 1024, dtype=np.uint16)
+    values = largest[:, None] - others
+    values = np.concatenate([values, values | 0x8000], axis=1)
+    values = np.pad(values, ((0, 0), (0, -values.shape[1] % 31)), mode="edge")
+    groups = values.reshape(len(largest), -1, 31)
+    maxima = np.broadcast_to(largest[:, None, None], (*groups.shape[:2], 1))
+    weight = np.concatenate([maxima, groups], axis=2).view(np.float16)
+    check(HALF, weight.reshape(len(largest), -1))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda each: each.name)
+@pytest.mark.parametrize("columns", [40, 32, 1, 33, 120, 8 * 40])
+def test_random_weights_of_any_width_equal_the_reference(
+    scheme: GroupScheme, columns: int
+) -> None:
+    values = np.random.default_rng(columns).standard_normal((70, columns)) * 0.02
+    check(scheme, values.astype(scheme.model_dtype))
+    check(scheme, values[:1].astype(scheme.model_dtype))
+
+
+@pytest.mark.parametrize("scheme", [HALF, THREE], ids=lambda each: each.name)
+def test_halves_of_every_exponent_equal_the_reference(scheme: GroupScheme) -> None:
+    """Among them scales that are subnormal, or 0 for a maximum that is not."""
+    rng = np.random.default_rng(5)
+    rows = np.arange(31 * 8)
+    top = (rows // 8 << 10)[:, None]
+    bits = rng.integers(0, 1 << 10, (len(rows), 40 * scheme.group_size)) + top
+    bits >>= rng.integers(0, 3, bits.shape)
+    bits |= rng.integers(0, 2, bits.shape) << 15
+    check(scheme, bits.astype(np.uint16).view(np.float16))
+
+
+def test_the_smallest_halves_equal_the_reference() -> None:
+    values = np.random.default_rng(6).integers(0, 12, (64, 320)).astype(np.uint16)
+    values[:, 64:] //= 4
+    check(HALF, values.view(np.float16))
+    check(HALF, (values | 0x8000).view(np.float16))
+
+
+def test_tiny_singles_equal_the_reference() -> None:
+    bits = np.random.default_rng(7).integers(0, 1 << 24, (64, 320), dtype=np.uint32)
+    check(SINGLE, bits.view(np.float32))
+
+
+def test_more_groups_than_are_worked_on_at_once_equal_the_reference() -> None:
+    values = np.random.default_rng(8).standard_normal((4100, 64)).astype(np.float16)
+    check(HALF, values)
+
+
+def test_a_group_of_zeros_is_all_zero_and_stands_for_zeros() -> None:
+    weight = np.zeros((2, 64), np.float16)
+    weight[1, :32] = -0.0
+    packed = HALF.pack(weight)
+    assert not packed["q_weight"].any()
+    assert not packed["q_scale"].any()
+    assert (HALF.unpack(packed, 64) == 0).all()
+
+
+FORTY = ((np.arange(40) - 16) / 8)[None]
+WORDS = "33221100 76655444 aa998877 eddccbba eedddccc 00000000 00000000 00000000"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "scales"),
+    [(HALF, (0x3492, 0x3692)), (SINGLE, (0x3E924925, 0x3ED24925))],
+    ids=["half", "single"],
+)
+def test_a_known_row_has_the_known_words(
+    scheme: GroupScheme, scales: tuple[int, int]
+) -> None:
+    packed = scheme.pack(FORTY.astype(scheme.model_dtype))
+    assert [f"{word:08x}" for word in packed["q_weight"][0]] == WORDS.split()
+    bits = packed["q_scale"].view(f"u{packed['q_scale'].itemsize}")
+    assert tuple(bits[0]) == scales
+
+
+def test_a_known_row_of_three_bits_has_the_known_words() -> None:
+    packed = THREE.pack(((np.arange(44) - 20) / 8)[None].astype(np.float16))
+    words = "09249000 1b692492 249246db 36d6db6c 00000db6 00000000 00000000 00000000"
+    assert [f"{word:08x}" for word in packed["q_weight"][0]] == words.split()
+    assert packed["q_scale"].view(np.uint16).tolist() == [[0x3AAB, 0x3BAB]]
+
+
+def test_exact_ties_go_to_the_even_code() -> None:
+    row = np.zeros((1, 32), np.float16)
+    row[0, :10] = [7, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.25, -0.25, 0]
+    word = int(HALF.pack(row)["q_weight"][0, 0])
+    assert [word >> 4 * place & 15 for place in range(8)] == [14, 8, 6, 8, 6, 10, 4, 7]
+
+
+def test_unpacking_gives_the_known_values() -> None:
+    half = HALF.unpack(HALF.pack(FORTY.astype(np.float16)), 40)
+    assert half.dtype == np.float16
+    assert half.shape == (1, 40)
+    known = [-2.0, -2.0, -1.7138671875, -1.7138671875, -1.427734375]
+    assert half[0, :5].tolist() == known
+    single = SINGLE.unpack(SINGLE.pack(FORTY.astype(np.float32)), 40)
+    np.testing.assert_allclose(single[0, :3], [-2.0, -2.0, -12 / 7], rtol=1e-7)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda each: each.name)
+def test_a_round_trip_is_off_by_half_a_step_at_most(scheme: GroupScheme) -> None:
+    values = np.random.default_rng(9).standard_normal((3, 5, 240))
+    weight = values.astype(scheme.model_dtype)
+    packed = scheme.pack(weight)
+    error = np.abs(scheme.unpack(packed, 240).astype(np.float64) - weight)
+    steps = np.repeat(packed["q_scale"].astype(np.float64), scheme.group_size, axis=-1)
+    # Half a step, and what the format's own roundings to float16 may add.
+    assert (error <= steps[..., :240] * 0.51).all()
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda each: each.name)
+def test_a_weight_that_is_not_finite_shows_in_its_scale(
+    scheme: GroupScheme, bad: float
+) -> None:
+    weight = np.ones((1, 240), scheme.model_dtype)
+    weight[0, -1] = bad
+    finite = np.isfinite(scheme.pack(weight)["q_scale"][0])
+    assert finite[:-1].all()
+    assert not finite[-1]
