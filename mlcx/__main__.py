@@ -59,7 +59,8 @@ def _run(arguments: list[str]) -> int:
 
 def _overview() -> argparse.ArgumentParser:
     width = max(map(len, VERBS))
-    rows = "\n".join(f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
+    lines = (f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
+    rows = "\n".join(lines)
     parser = argparse.ArgumentParser(
         prog="mlcx",
         description="A build system for on-device LLMs.",
