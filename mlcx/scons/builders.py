@@ -6,34 +6,47 @@ from typing import Any
 
 from SCons.Action import Action
 from SCons.Builder import Builder
+from SCons.Subst import Literal
 
-__all__ = ["BUILDERS", "COMMAND_LINE"]
+__all__ = ["BUILDERS", "COMMAND_LINE", "Word"]
 
 COMMAND_LINE = "MLCXCOMSTR"
 """Construction variable: what a build prints of a step; empty for its command."""
 
 
-def _builder(verb: str, model: str, output: str) -> Any:
+class Word(Literal):
+    """One word of a command, which SCons must neither expand nor split."""
+
+    def __init__(self, text: str, *, signed: bool) -> None:
+        """Take ``text``, which is ``signed`` when another one needs a new build."""
+        super().__init__(text)
+        self._signed = signed
+
+    def for_signature(self) -> str:
+        """Return what of this word counts, without a mark that SCons would act on."""
+        return self.lstr.replace("$", "%24") if self._signed else ""
+
+
+def _builder(verb: str) -> Any:
     """Return the builder of ``verb``.
 
-    What stands between the marks ``$(`` and ``$)`` is no part of the signature: where
-    mlcx is installed, and paths, whose contents count instead.
+    What stands between the marks ``$(`` and ``$)`` is no part of the signature: it says
+    where mlcx is installed. Nor are the paths, whose contents count instead.
     """
-    words = ["$(", "$MLCX", "$)", verb, "$(", model, "$)", "$MLCX_OPTIONS"]
-    words += ["$(", "-o", output, "$)"]
-    return Builder(action=Action([words], f"${COMMAND_LINE}"))
+    words = ["$(", "$MLCX", "$)", verb, "$MLCX_MODEL", "$MLCX_OPTIONS"]
+    return Builder(action=Action([[*words, "-o", "$MLCX_OUTPUT"]], f"${COMMAND_LINE}"))
 
 
 BUILDERS: dict[str, Any] = {
-    verb: _builder(verb, model, output)
-    for verb, model, output in (
-        ("gen_config", "${SOURCE.dir}", "${TARGET.dir}"),
-        ("convert_weight", "${SOURCE.dir}", "${TARGET.dir}"),
-        ("normalize", "$SOURCE", "$TARGET"),
-        ("compile", "$SOURCE", "$TARGET"),
-        ("bundle", "${SOURCE.dir}", "${TARGET.dir}"),
-        ("prebuilt", "$SOURCE", "$TARGET"),
-        ("app_config", "$SOURCE", "$TARGET"),
+    verb: _builder(verb)
+    for verb in (
+        "gen_config",
+        "convert_weight",
+        "normalize",
+        "compile",
+        "bundle",
+        "prebuilt",
+        "app_config",
     )
 }
 """Verb to its builder."""

@@ -1,28 +1,16 @@
-"""From jobs to SCons nodes: which step makes what, and what each depends on."""
+"""From requests to SCons nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from SCons.Subst import Literal
-
-from mlcx.artifact import (
-    APP_CONFIG,
-    CHAT_CONFIG,
-    COMPILE_CONFIG,
-    TENSOR_CACHE,
-    library_info,
-)
-from mlcx.scons import commands, inputs
-from mlcx.scons.builders import BUILDERS
+from mlcx.scons.builders import BUILDERS, Word
 from mlcx.scons.parts import differs, fault, made_beside
-from mlcx.scons.report import About
+from mlcx.scons.requests import Request
 from mlcx.scons.session import Declared, Session
 from mlcx.scons.step import Step
-from mlcx.spec.digest import digest_json
-from mlcx.spec.types import BundleJob, LibraryJob, Plan, PrebuiltJob, WeightsJob
 
 __all__ = ["Graph", "Nodes"]
 
@@ -31,7 +19,7 @@ Nodes = list[Any]
 
 
 class Graph:
-    """Declares steps in an environment; an equal step is declared once."""
+    """Declares requests in an environment; an equal request is declared once."""
 
     def __init__(self, env: Any, session: Session) -> None:
         self._env = env.Clone(tools=[])
@@ -39,170 +27,73 @@ class Graph:
         self._env.Decider("content-timestamp")
         self._session = session
 
-    def plan(self, plan: Plan) -> Nodes:
-        """Declare all jobs of ``plan``; return the nodes that they make."""
-        nodes: Nodes = []
-        chats: dict[tuple[str, str | None], Path] = {}
-        for weights in plan.weights:
-            directory = self._session.build / weights.directory
-            nodes += self.weights(weights, directory)
-            chats[weights.model_id, weights.quantization] = directory / CHAT_CONFIG
-        for library in plan.libraries:
-            chat = chats.get((library.model_id, library.quantization))
-            config = chat or model_config(library)
-            nodes += self.library(
-                library, config, self._session.output / library.library
-            )
-        for ready in plan.prebuilt:
-            nodes += self._prebuilt(ready)
-        for bundle in plan.bundles:
-            nodes += self.bundle(bundle)
-        return nodes + (self._app(plan) if plan.kind == "package" else [])
+    def declare(self, requests: Iterable[Request]) -> Nodes:
+        """Return the nodes that ``requests`` make.
 
-    def weights(self, job: WeightsJob, directory: Path) -> Nodes:
-        """Declare the steps that make the model directory ``directory``."""
-        about = About(job.model_id, job.quantization)
-        names = [CHAT_CONFIG, *commands.tokenizers(job.model)]
-        config = self._step(
-            "gen_config",
-            [directory / name for name in names],
-            commands.checkpoint_texts(job.model),
-            about,
-            commands.gen_config_options(job),
-            [inputs.sources("package", "weights", "models")],
-        )
-        weights = self._step(
-            "convert_weight",
-            [directory / TENSOR_CACHE],
-            commands.checkpoint_weights(job.model),
-            about,
-            commands.convert_options(job),
-            [inputs.sources("weights", "quant", "models")],
-        )
-        return config + weights
+        Raises:
+            UsageError: Two requests make one file in different ways.
+        """
+        return [node for request in requests for node in self._nodes(request)]
 
-    def library(self, job: LibraryJob, config: Path, library: Path) -> Nodes:
-        """Declare the steps that make ``library`` of the model with ``config``."""
-        text = commands.overrides_text(job.overrides)
-        about = About(job.model_id, job.quantization, job.device, text or None)
-        facts = [inputs.sources("compiler"), inputs.tvm(), inputs.linker()]
-        if job.host == "auto" and job.mcpu == "auto":
-            facts.append(inputs.host())
-        nodes = self._step(
-            "compile",
-            [library, library_info(library)],
-            [self._normalized(job, config)],
-            about,
-            commands.compile_options(job),
-            facts,
-        )
-        if self._session.services.policy.always:
+    def _nodes(self, request: Request) -> Nodes:
+        known = self._session.find(request)
+        if known is None:
+            known = Declared(request, *self._declare(request))
+            self._session.add(known)
+        return list(known.nodes)
+
+    def _declare(self, request: Request) -> tuple[Step, Nodes]:
+        step = self._step(request)
+        nodes = self._build(request, step)
+        self._env.Depends(nodes, [self._env.Value(fact) for fact in request.facts])
+        # A step replaces its target in one go: SCons must not remove it before.
+        self._env.Precious(nodes)
+        policy = self._session.services.policy
+        if self._is_damaged(request) or (request.verb == "compile" and policy.always):
             self._env.AlwaysBuild(nodes)
-        return nodes
+        if self._session.mode.cleans:
+            beside = [Path(step.log), *made_beside(request.targets, request.sources)]
+            self._env.Clean(nodes, [self._file(path) for path in beside])
+        return step, nodes
 
-    def bundle(self, job: BundleJob) -> Nodes:
-        """Declare the step that lays out a model directory for an app."""
-        directory = self._session.output / job.directory
-        targets = [directory / TENSOR_CACHE, directory / CHAT_CONFIG]
-        if job.source:
-            source = self._session.build / job.source
-            names = [TENSOR_CACHE, CHAT_CONFIG, *commands.tokenizers(job.model)]
-            sources = [source / name for name in names]
-        else:
-            source = job.model
-            sources = commands.model_directory(job.model)
-        facts = [inputs.sources("package")]
-        nodes = self._step("bundle", targets, sources, About(job.model_id), [], facts)
-        for copy in targets:
-            self._remake(nodes, differs(copy, source / copy.name))
-        copies = [directory / path.name for path in sources]
-        self._clean(nodes, [copy for copy in copies if copy not in targets])
-        return nodes
+    def _step(self, request: Request) -> Step:
+        targets = tuple(self._name(path) for path in request.targets)
+        log = targets[0].strip("/").replace("/", "_") + ".log"
+        path = self._name(self._session.folders.build / "log" / log)
+        services = self._session.services
+        return Step(request.verb, targets, path, request.about, services)
 
-    def _prebuilt(self, job: PrebuiltJob) -> Nodes:
-        library = self._session.output / job.library
-        facts = [inputs.sources("package")]
-        about = About(job.model_lib)
-        return self._step("prebuilt", [library], [job.source], about, [], facts)
-
-    def _app(self, plan: Plan) -> Nodes:
-        target = self._session.output / "bundle" / APP_CONFIG
-        rows = f"rows {plan.app!r}"
-        facts = [inputs.sources("package"), rows]
-        return self._step("app_config", [target], [plan.spec], About(), [], facts)
-
-    def _normalized(self, job: LibraryJob, config: Path) -> Path:
-        name = "-".join(filter(None, (job.model_id, job.quantization)))
-        text = commands.overrides_text(job.overrides)
-        variant = digest_json(text)[:8]
-        folder = self._session.build / "config" / name / variant
-        about = About(job.model_id, job.quantization, overrides=text or None)
-        self._step(
-            "normalize",
-            [folder / COMPILE_CONFIG],
-            [config],
-            about,
-            commands.normalize_options(job),
-            [inputs.sources("compiler")],
-        )
-        return folder / COMPILE_CONFIG
-
-    def _step(
-        self,
-        verb: str,
-        targets: Sequence[Path],
-        sources: Sequence[Path],
-        about: About,
-        options: list[str],
-        facts: list[str],
-    ) -> Nodes:
-        files = [self._file(path) for path in targets]
-        names = tuple(file.get_internal_path() for file in files)
-        request = (verb, tuple(sources), tuple(options))
-        known = self._session.find(names[0], request)
-        if known:
-            return list(known.nodes)
-        step = Step(verb, names, self._log(names[0]), about, self._session.services)
-        nodes = BUILDERS[verb](
+    def _build(self, request: Request, step: Step) -> Nodes:
+        nodes: Nodes = BUILDERS[request.verb](
             self._env,
-            files,
-            [self._file(path) for path in sources],
-            MLCX_VERB=verb,
-            MLCX_OPTIONS=[Literal(option) for option in options],
+            [self._file(path) for path in request.targets],
+            [self._file(path) for path in request.sources],
+            MLCX_VERB=request.verb,
+            MLCX_MODEL=[Word(self._name(request.model), signed=False)],
+            MLCX_OPTIONS=[Word(option, signed=True) for option in request.options],
+            MLCX_OUTPUT=[Word(self._name(request.output), signed=False)],
             ENV=self._env["MLCX_ENV"],
             SPAWN=step,
             ESCAPE=str,
             # The interpreter is no input: the packages that it loads are named.
             IMPLICIT_COMMAND_DEPENDENCIES=False,
         )
-        self._env.Depends(nodes, [self._env.Value(fact) for fact in facts])
-        # A step replaces its target in one go: SCons must not remove it before.
-        self._env.Precious(nodes)
-        self._session.add(Declared(step, request, nodes))
-        for target in targets:
-            self._remake(nodes, fault(target) if target.exists() else "")
-        self._clean(nodes, [self._session.top / step.log, *made_beside(targets)])
-        return list(nodes)
+        return nodes
 
-    def _remake(self, nodes: Nodes, reason: str) -> None:
+    def _is_damaged(self, request: Request) -> bool:
+        """Whether a part is missing that SCons does not know; says which."""
+        reasons = [fault(target) for target in request.targets if target.exists()]
+        if request.verb == "bundle":
+            reasons += map(differs, request.targets, request.sources)
+        reason = next(filter(None, reasons), "")
         if reason and self._session.mode.builds:
             self._session.services.reporter.note(f"{reason}: making it again")
-        if reason:
-            self._env.AlwaysBuild(nodes)
-
-    def _clean(self, nodes: Nodes, files: Iterable[Path]) -> None:
-        if self._session.mode.cleans:
-            self._env.Clean(nodes, [self._file(path) for path in files])
-
-    def _log(self, target: str) -> str:
-        name = target.strip("/").replace("/", "_") + ".log"
-        path = self._file(self._session.build / "log" / name)
-        return str(path.get_internal_path())
+        return bool(reason)
 
     def _file(self, path: Path) -> Any:
+        # Not env.File, which would expand a dollar sign in the name.
         return self._env.fs.File(str(path))
 
-
-def model_config(job: LibraryJob) -> Path:
-    """Return the file in ``job.model`` that says what to compile."""
-    return job.model / (CHAT_CONFIG if job.kind == "mlc" else "config.json")
+    def _name(self, path: Path) -> str:
+        """Return ``path`` relative to the folder in which SCons runs steps."""
+        return str(self._env.fs.Entry(str(path)).get_internal_path())

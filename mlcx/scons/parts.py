@@ -88,12 +88,17 @@ def _fault(path: Path, size: int | None) -> str:
     return ""
 
 
-def made_beside(targets: Sequence[Path]) -> list[Path]:
-    """Return the files that the steps of ``targets`` made besides them."""
-    found = {part.path for target in targets for part in _listed(target)}
-    for target in targets:
-        if target.name == TENSOR_CACHE:
-            found.update(target.parent.glob(_SHARDS))
+def made_beside(targets: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
+    """Return the files that a step made besides its ``targets``.
+
+    Those that an index among the targets lists, the copies of ``sources`` beside an
+    index, and what a killed run left.
+    """
+    indexes = [path for path in targets if path.name in {TENSOR_CACHE, CHAT_CONFIG}]
+    found = {part.path for index in indexes for part in _listed(index)}
+    for index in indexes:
+        found.update(index.parent.glob(_SHARDS))
+        found.update(index.with_name(path.name) for path in sources)
     return sorted(found.difference(targets)) + leftovers(targets)
 
 

@@ -19,6 +19,7 @@ from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.policy import policy
 from mlcx.scons.progress import Console
 from mlcx.scons.report import Journal, Result, Row, summary
+from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
 
 __all__ = ["Declared", "Mode", "Session", "session"]
@@ -35,23 +36,22 @@ class Mode:
 
 @dataclass(frozen=True)
 class Declared:
-    """A step, what was asked of it, and the nodes that it makes."""
+    """A request, the step that does it, and the nodes that it makes."""
 
+    request: Request
     step: Step
-    request: tuple[object, ...]
     nodes: Any
 
 
 class Session:
     """All that is declared for one output folder and one build folder."""
 
-    def __init__(self, top: Path, output: Path, build: Path, mode: Mode) -> None:
-        """Wait for the folder's lock when the run changes anything in it."""
-        self.top = top
-        self.output = output
-        self.build = build
+    def __init__(self, top: Path, folders: Folders, mode: Mode) -> None:
+        """Wait for the lock of the build folder when the run changes anything."""
+        self.folders = folders
         self.mode = mode
-        self._declared: dict[str, Declared] = {}
+        self._top = top
+        self._declared: dict[Path, Declared] = {}
         console = Console(mode.silent)
         held: list[int] = []
         if mode.builds or mode.cleans:
@@ -60,37 +60,39 @@ class Session:
         executor = LocalExecutor(held)
         if mode.builds:
             executor.stop_on_signals()
-        journal = Journal(build / "journal.jsonl")
+        journal = Journal(folders.build / "journal.jsonl")
         self.services = Services(executor, journal, console, policy(os.environ))
 
     @property
     def _lock(self) -> Path:
-        return self.build / "lock"
+        return self.folders.build / "lock"
 
     @property
     def stamp(self) -> Path | None:
         """A file that remembers which specs were found valid."""
-        return self.build / "valid-specs" if self.mode.builds else None
+        return self.folders.build / "valid-specs" if self.mode.builds else None
 
     @property
     def _report(self) -> Path:
-        return self.output / "report.json"
+        return self.folders.output / "report.json"
 
-    def find(self, target: str, request: tuple[object, ...]) -> Declared | None:
-        """Return what makes ``target``, if it was declared.
+    def find(self, request: Request) -> Declared | None:
+        """Return what makes the target of ``request``, if it was declared.
 
         Raises:
-            UsageError: It was declared with another ``request``.
+            UsageError: It is made in another way.
         """
-        known = self._declared.get(target)
+        known = self._declared.get(request.targets[0])
         if known and known.request != request:
             message = "two jobs would make this file in different ways"
-            raise UsageError(f"{target}: {message}; give one of them another OUTPUT=")
+            raise UsageError(
+                f"{known.step.target}: {message}: give one another OUTPUT="
+            )
         return known
 
     def add(self, declared: Declared) -> None:
         """Keep a new step."""
-        self._declared[declared.step.target] = declared
+        self._declared[declared.request.targets[0]] = declared
 
     def _close(self) -> None:
         if self.mode.cleans:
@@ -100,7 +102,7 @@ class Session:
             jobs = [row.to_dict() for row in rows]
             write_json(self._report, {"jobs": jobs})
             self.services.journal.compact()
-            shown = os.path.relpath(self._report, self.top)
+            shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
 
     def _row(self, declared: Declared) -> Row:
@@ -122,15 +124,15 @@ class Session:
     def _sweep(self) -> None:
         """After a clean: remove our own files and the folders that are empty."""
         targets = [
-            self.top / path
+            self._top / path
             for each in self._declared.values()
             for path in (*each.step.targets, each.step.log)
         ]
         if not any(path.exists() for path in targets):
             own = ("valid-specs", "journal.jsonl", "lock")
-            for path in (self._report, *(self.build / name for name in own)):
+            for path in (self._report, *(self.folders.build / name for name in own)):
                 path.unlink(missing_ok=True)
-        for folder in _folders(targets, (self.output, self.build)):
+        for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
@@ -146,14 +148,13 @@ def _folders(files: Iterable[Path], roots: tuple[Path, ...]) -> list[Path]:
     return sorted(below | {*roots}, key=lambda path: len(path.parts), reverse=True)
 
 
-_sessions: dict[tuple[Path, Path], Session] = {}
+_sessions: dict[Folders, Session] = {}
 # SCons itself is one per process; two environments of it must not wait for the lock
 # of each other.
 
 
-def session(top: Path, output: Path, build: Path, mode: Mode) -> Session:
-    """Return the session of this process for the two folders."""
-    key = (output, build)
-    if key not in _sessions:
-        _sessions[key] = Session(top, output, build, mode)
-    return _sessions[key]
+def session(top: Path, folders: Folders, mode: Mode) -> Session:
+    """Return the session of this process for ``folders``."""
+    if folders not in _sessions:
+        _sessions[folders] = Session(top, folders, mode)
+    return _sessions[folders]

@@ -13,9 +13,10 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError
-from mlcx.scons import options
+from mlcx.scons import options, requests
 from mlcx.scons.builders import COMMAND_LINE
-from mlcx.scons.graph import Graph, Nodes, model_config
+from mlcx.scons.graph import Graph, Nodes
+from mlcx.scons.requests import Folders
 from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
 from mlcx.spec.opt import canonical
@@ -66,7 +67,7 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     plan = load(_as_given(path), current.stamp)
     if kind and plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
-    return Graph(env, current).plan(plan)
+    return Graph(env, current).declare(requests.plan(plan, current.folders))
 
 
 def _as_given(path: Path) -> Path:
@@ -118,7 +119,9 @@ def _library(
         mcpu,
         library,
     )
-    return Graph(env, _session(env)).library(job, model_config(job), target)
+    current, config = _session(env), requests.model_config(job)
+    asked = requests.library(job, config, target, current.folders)
+    return Graph(env, current).declare(asked)
 
 
 def _weights(
@@ -128,7 +131,7 @@ def _weights(
     source = Path(env.Dir(model).get_abspath())
     target = Path(env.Dir(directory).get_abspath())
     job = WeightsJob(target.name, source, quantization, conv_template, directory)
-    return Graph(env, _session(env)).weights(job, target)
+    return Graph(env, _session(env)).declare(requests.weights(job, target))
 
 
 def _command_line(env: Any, default: str) -> Nodes:
@@ -144,16 +147,15 @@ def _command_line(env: Any, default: str) -> Nodes:
         for target in SCons.Script.COMMAND_LINE_TARGETS
         if target.endswith(".json") and not _is_made(current, target)
     ]
-    for spec in specs:
-        env.Alias(spec, _spec(env, spec))
-    if not specs:
-        env.Default(_spec(env, env["SPEC"] or default))
+    for spec in specs or [env["SPEC"] or default]:
+        env.Default(env.Alias(spec, _spec(env, spec)))
     return []
 
 
 def _is_made(current: Session, target: str) -> bool:
-    path = Path(os.path.abspath(current.top / target))  # noqa: PTH100 (keep links)
-    return any(path.is_relative_to(root) for root in (current.output, current.build))
+    path = Path(os.path.abspath(target))  # noqa: PTH100 (keep links)
+    roots = (current.folders.output, current.folders.build)
+    return any(path.is_relative_to(root) for root in roots)
 
 
 def _session(env: Any) -> Session:
@@ -167,4 +169,4 @@ def _session(env: Any) -> Session:
     output, build = (
         Path(top.Dir(env[name]).get_abspath()) for name in ("OUTPUT", "BUILD")
     )
-    return session(Path(top.get_abspath()), output, build, mode)
+    return session(Path(top.get_abspath()), Folders(output, build), mode)

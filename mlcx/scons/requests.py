@@ -1,0 +1,201 @@
+"""From the jobs of a plan to requests: one for each run of a verb, as plain data.
+
+Knows which files and facts each verb depends on; knows nothing of SCons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlcx.artifact import (
+    APP_CONFIG,
+    CHAT_CONFIG,
+    COMPILE_CONFIG,
+    TENSOR_CACHE,
+    library_info,
+)
+from mlcx.scons import files, inputs
+from mlcx.scons.report import About
+from mlcx.spec.digest import digest_json
+from mlcx.spec.types import (
+    BundleJob,
+    LibraryJob,
+    Overrides,
+    Plan,
+    PrebuiltJob,
+    WeightsJob,
+)
+
+__all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
+
+_ON_FOLDERS = {"gen_config", "convert_weight", "bundle"}
+"""Verbs that take the folders of their first source and target."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a build puts things; absolute."""
+
+    output: Path
+    build: Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run of ``verb`` that makes ``targets`` from ``sources``; paths are absolute."""
+
+    verb: str
+    targets: tuple[Path, ...]
+    sources: tuple[Path, ...]
+    options: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    """What it depends on besides the sources."""
+    about: About = field(default=About(), compare=False)
+
+    @property
+    def model(self) -> Path:
+        """What the verb is called on."""
+        source = self.sources[0]
+        return source.parent if self.verb in _ON_FOLDERS else source
+
+    @property
+    def output(self) -> Path:
+        """What the verb is told to write."""
+        target = self.targets[0]
+        return target.parent if self.verb in _ON_FOLDERS else target
+
+
+def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
+    """Yield what it takes to do all jobs of ``plan``."""
+    configs: dict[tuple[str, str | None], Path] = {}
+    for job in plan.weights:
+        directory = folders.build / job.directory
+        configs[job.model_id, job.quantization] = directory / CHAT_CONFIG
+        yield from weights(job, directory)
+    for library_job in plan.libraries:
+        made = configs.get((library_job.model_id, library_job.quantization))
+        config = made or model_config(library_job)
+        target = folders.output / library_job.library
+        yield from library(library_job, config, target, folders)
+    yield from (_prebuilt(ready, folders) for ready in plan.prebuilt)
+    yield from (_bundle(bundle, folders) for bundle in plan.bundles)
+    if plan.kind == "package":
+        yield _app_config(plan, folders)
+
+
+def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
+    """Yield what makes the model directory ``directory``."""
+    about = About(job.model_id, job.quantization)
+    scheme = ("--quantization", job.quantization)
+    names = (CHAT_CONFIG, *files.tokenizer_files(job.model))
+    yield Request(
+        "gen_config",
+        tuple(directory / name for name in names),
+        tuple(files.text_files(job.model)),
+        (*scheme, "--conv-template", job.conv_template),
+        (inputs.sources("package", "weights", "models"),),
+        about,
+    )
+    yield Request(
+        "convert_weight",
+        (directory / TENSOR_CACHE,),
+        tuple(files.weight_files(job.model)),
+        scheme,
+        (inputs.sources("weights", "quant", "models"),),
+        about,
+    )
+
+
+def model_config(job: LibraryJob) -> Path:
+    """Return the file in ``job.model`` that says what to compile."""
+    return job.model / (CHAT_CONFIG if job.kind == "mlc" else "config.json")
+
+
+def library(
+    job: LibraryJob, config: Path, target: Path, folders: Folders
+) -> Iterator[Request]:
+    """Yield what makes the library ``target`` of the model with ``config``."""
+    normalized = _normalized(job, config, folders)
+    facts = [inputs.sources("compiler"), inputs.tvm(), inputs.linker()]
+    if job.host == "auto" and job.mcpu == "auto":
+        facts.append(inputs.host())
+    about = About(
+        job.model_id, job.quantization, job.device, _text(job.overrides) or None
+    )
+    yield normalized
+    yield Request(
+        "compile",
+        (target, library_info(target)),
+        normalized.targets,
+        _compile_options(job),
+        tuple(facts),
+        about,
+    )
+
+
+def _normalized(job: LibraryJob, config: Path, folders: Folders) -> Request:
+    overrides = _text(job.overrides)
+    variant = job.quantization or "as-given"
+    if overrides:
+        variant += f"-{digest_json(overrides)[:8]}"
+    folder = folders.build / job.model_id / "config" / variant
+    options: tuple[str, ...] = ()
+    if job.quantization is not None:
+        options += ("--quantization", job.quantization)
+    if overrides:
+        options += ("--overrides", overrides)
+    return Request(
+        "normalize",
+        (folder / COMPILE_CONFIG,),
+        (config,),
+        options,
+        (inputs.sources("compiler"),),
+        About(job.model_id, job.quantization, overrides=overrides or None),
+    )
+
+
+def _text(overrides: Overrides) -> str:
+    """Return ``overrides`` as a command line takes them: ``key=value;key=value``."""
+    return ";".join(f"{key}={_value(value)}" for key, value in overrides)
+
+
+def _value(value: int | str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _compile_options(job: LibraryJob) -> tuple[str, ...]:
+    options = ["--device", job.device, "--opt", job.opt]
+    options += ["--host", job.host, "--mcpu", job.mcpu]
+    if job.system_lib_prefix is not None:
+        options += ["--system-lib-prefix", job.system_lib_prefix]
+    return tuple(options)
+
+
+def _prebuilt(job: PrebuiltJob, folders: Folders) -> Request:
+    target = folders.output / job.library
+    about = About(job.model_lib)
+    return Request("prebuilt", (target,), (job.source,), (), _packaging(), about)
+
+
+def _bundle(job: BundleJob, folders: Folders) -> Request:
+    directory = folders.output / job.directory
+    if job.source:
+        names = (TENSOR_CACHE, CHAT_CONFIG, *files.tokenizer_files(job.model))
+        sources = [folders.build / job.source / name for name in names]
+    else:
+        sources = files.model_files(job.model)
+    targets = (directory / TENSOR_CACHE, directory / CHAT_CONFIG)
+    about = About(job.model_id)
+    return Request("bundle", targets, tuple(sources), (), _packaging(), about)
+
+
+def _app_config(plan: Plan, folders: Folders) -> Request:
+    target = folders.output / "bundle" / APP_CONFIG
+    facts = (*_packaging(), f"rows {plan.app!r}")
+    return Request("app_config", (target,), (plan.spec,), (), facts)
+
+
+def _packaging() -> tuple[str, ...]:
+    return (inputs.sources("package"),)

@@ -1,0 +1,148 @@
+"""A project in a folder of its own, built by real runs of SCons."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+STAND_IN = [sys.executable, str(REPOSITORY / "tests/scons/verbs.py")]
+SCONSTRUCT = f"""
+DefaultEnvironment(tools=[])
+env = Environment(tools=["mlc"], MLCX={STAND_IN})
+env.MLCCommandLine("mlc-package-config.json")
+"""
+
+
+class Project:
+    """A folder with models "one" and "two" and a package config for both."""
+
+    def __init__(self, root: Path, control: Path, sources: Path) -> None:
+        self.root = root
+        self.control = control
+        self.sources = sources
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def create(self) -> None:
+        self.control.mkdir()
+        self.root.mkdir()
+        root = self.root
+        shutil.copytree(REPOSITORY / "site_scons", root / "site_scons")
+        (root / "SConstruct").write_text(SCONSTRUCT)
+        for name in ("one", "two"):
+            self.add_checkpoint(name)
+        self.write_spec("mlc-package-config.json", "one", "two")
+
+    def add_checkpoint(self, name: str) -> Path:
+        folder = self.root / "models" / name
+        folder.mkdir(parents=True)
+        config = {"model_type": "llama", "context_window_size": 64, "name": name}
+        write_json(folder / "config.json", config)
+        write_json(folder / "generation_config.json", {"temperature": 0.5})
+        write_json(folder / "tokenizer.json", {"vocab": ["a", "b"]})
+        (folder / "model.safetensors").write_bytes(name.encode() * 1000)
+        return folder
+
+    def write_spec(self, file: str, *models: str, **more: object) -> None:
+        entries = [
+            {
+                "model": f"models/{name}",
+                "model_id": name,
+                "quantization": "q4f16_1",
+                "conv_template": "chatml",
+                "bundle_weight": True,
+                **more,
+            }
+            for name in models
+        ]
+        write_json(self.root / file, {"device": "cpu", "model_list": entries})
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the processes of a build see besides what all see."""
+        return {"STAND_IN": str(self.control), "PYTHONPATH": str(self.sources)}
+
+    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "SCons", *args],
+            cwd=self.root,
+            env={**os.environ, **self.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def scons(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*args, **environ)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+    def build(self, *args: str, **environ: str) -> list[str]:
+        """Build, and return the verbs and outputs that ran, sorted."""
+        self.forget_calls()
+        done = self.scons(*args, **environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return self.calls()
+
+    def forget_calls(self) -> None:
+        (self.control / "calls").unlink(missing_ok=True)
+
+    def calls(self) -> list[str]:
+        path = self.control / "calls"
+        return sorted(path.read_text().splitlines()) if path.exists() else []
+
+    def order(self, name: str, *outputs: str) -> None:
+        """Make the steps whose output contains one of ``outputs`` fail or hang."""
+        (self.control / name).write_text("".join(f"{each}\n" for each in outputs))
+
+    def files(self) -> dict[str, bytes]:
+        """Return what a build made, without what says when."""
+        folders = (self.root / "dist", self.root / "build")
+        found = (path for folder in folders for path in folder.rglob("*"))
+        own = {"report.json", "journal.jsonl", "lock"}
+        return {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in found
+            if path.is_file() and path.name not in own and path.suffix != ".log"
+        }
+
+    def report(self) -> dict[str, dict[str, object]]:
+        rows = json.loads((self.root / "dist/report.json").read_text())["jobs"]
+        return {row["target"]: row for row in rows}
+
+    def edit(self, file: str, **fields: object) -> None:
+        value = json.loads((self.root / file).read_text())
+        write_json(self.root / file, {**value, **fields})
+
+
+def write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def copy_sources(origin: Path, folder: Path) -> Path:
+    """Copy what a build loads of mlcx to ``folder``, for ``PYTHONPATH``."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(origin / "mlcx", folder / "mlcx", ignore=ignored)
+    (folder / "schemas").symlink_to(REPOSITORY / "schemas")
+    return folder

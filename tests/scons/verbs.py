@@ -1,0 +1,119 @@
+"""Stands in for ``python -m mlcx``: the same verbs and files, without the work.
+
+The folder in ``STAND_IN`` steers it. ``calls`` gets a line for each run; a line of
+``fail`` or ``hang`` names an output by a part of its path. The verbs that are quick are
+the real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+CONTROL = Path(os.environ["STAND_IN"])
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json")
+
+
+def main() -> int:
+    verb = sys.argv[1]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("verb")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    for name in ("quantization", "conv-template", "overrides", "device", "opt"):
+        parser.add_argument(f"--{name}")
+    for name in ("host", "mcpu", "system-lib-prefix"):
+        parser.add_argument(f"--{name}")
+    args = parser.parse_args()
+    with (CONTROL / "calls").open("a") as file:
+        file.write(f"{verb} {args.output}\n")
+    if verb in {"bundle", "app_config", "prebuilt"}:
+        os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
+    say(f"working on {args.output}")
+    if listed("fail", args.output):
+        say("\n".join(f"line {number}" for number in range(100)))
+        say("the reason of the failure")
+        return 1
+    VERBS[verb](args)
+    return 0
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def listed(name: str, output: Path) -> bool:
+    path = CONTROL / name
+    return path.exists() and any(
+        line in str(output) for line in path.read_text().splitlines()
+    )
+
+
+def write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.abcd1234")
+    temporary.write_bytes(data[: len(data) // 2])
+    if listed("hang", path):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        (CONTROL / "hanging").write_text(str(os.getpid()))
+        time.sleep(600)
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    write(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def gen_config(args: argparse.Namespace) -> None:
+    config = json.loads((args.model / "config.json").read_text())
+    sampling = json.loads((args.model / "generation_config.json").read_text())
+    present = [name for name in TOKENIZERS if (args.model / name).exists()]
+    for name in present:
+        write(args.output / name, (args.model / name).read_bytes())
+    chat = {"quantization": args.quantization, "model_config": config, **sampling}
+    chat["tokenizer_files"] = present
+    write_json(args.output / "mlc-chat-config.json", chat)
+
+
+def convert_weight(args: argparse.Namespace) -> None:
+    weights = (args.model / "model.safetensors").read_bytes()
+    half = len(weights) // 2
+    records = []
+    for number, data in enumerate((weights[:half], weights[half:])):
+        name = f"params_shard_{number}.bin"
+        write(args.output / name, data)
+        digest = hashlib.md5(data).hexdigest()
+        records.append({"dataPath": name, "nbytes": len(data), "md5sum": digest})
+    write_json(args.output / "tensor-cache.json", {"records": records})
+
+
+def normalize(args: argparse.Namespace) -> None:
+    config = json.loads(args.model.read_text())
+    config = dict(config.get("model_config", config))
+    config["overrides"] = args.overrides
+    write_json(args.output, config)
+
+
+def compile_(args: argparse.Namespace) -> None:
+    options = [args.device, args.opt, args.host, args.mcpu, args.system_lib_prefix]
+    content = args.model.read_text() + json.dumps(options)
+    write(args.output, content.encode() * 100)
+    write_json(Path(f"{args.output}.json"), {"options": options})
+
+
+VERBS = {
+    "gen_config": gen_config,
+    "convert_weight": convert_weight,
+    "normalize": normalize,
+    "compile": compile_,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
