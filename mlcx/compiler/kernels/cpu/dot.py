@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tvm.ir import Expr
 from tvm.tirx import Buffer
@@ -35,7 +36,7 @@ __all__ = ["Dot", "PlainDot", "QuantizedDot", "dot_for"]
 _PLAIN_CHAINS = 4
 """Independent sums that hide how long an addition takes."""
 
-_Index = Expr | int
+_Index: TypeAlias = Expr | int
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class PlainDot:
                 sums.add(r, b, w[r], value)
 
 
-Dot = QuantizedDot | PlainDot
+Dot: TypeAlias = QuantizedDot | PlainDot
 
 
 def dot_for(operands: Operands) -> Dot:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from tvm.tirx.script import builder as T
 
-from mlcx.compiler.kernels.cpu.dot import dot_for
-from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.dot import Dot
 
 __all__ = ["gemv"]
 
 _ROWS_AHEAD = 2
 
 
-def gemv(operands: Operands) -> None:
-    """Write out; x has one row."""
-    dot = dot_for(operands)
-    with T.parallel(operands.n) as n:
+def gemv(dot: Dot) -> None:
+    """Write out[0], row 0 of x times every row of the weight."""
+    with T.parallel(dot.operands.n) as n:
         dot.write([n], [0], rows_ahead=_ROWS_AHEAD)

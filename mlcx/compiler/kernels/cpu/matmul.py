@@ -7,10 +7,7 @@ number is a constant, else when it is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial, reduce
-from math import inf
 from operator import mul
 
 from tvm.ir import Expr
@@ -19,6 +16,7 @@ from tvm.target import Target
 from tvm.tirx import Buffer, PrimFunc, Var
 from tvm.tirx.script import builder as T
 
+from mlcx.compiler.kernels.cpu.dot import dot_for
 from mlcx.compiler.kernels.cpu.gemm import gemm
 from mlcx.compiler.kernels.cpu.gemv import gemv
 from mlcx.compiler.kernels.cpu.operands import Operands
@@ -28,13 +26,8 @@ from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized, WeightForma
 
 __all__ = ["matmul"]
 
-_KERNELS: tuple[tuple[float, Callable[[Operands], None]], ...] = (
-    (1, gemv),
-    (2, partial(small_batch, block=2)),
-    (12, partial(small_batch, block=4)),
-    (inf, gemm),
-)
-"""Up to how many rows each kernel is the fastest."""
+_DOT_ROWS = 12
+"""Up to this many rows, dot products beat the GEMM: measured, with AVX-512."""
 
 
 def matmul(
@@ -89,16 +82,31 @@ def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:
 
 
 def _choose(operands: Operands) -> None:
-    """Emit the kernel for the number of rows, or a choice between all of them."""
-    *kernels, (_, largest) = _KERNELS
-    if isinstance(operands.rows, int):
-        fitting = (kernel for rows, kernel in kernels if operands.rows <= rows)
-        next(fitting, largest)(operands)
+    """Emit the kernels that the number of rows may ask for, and the choice."""
+    rows = operands.rows
+
+    def dots() -> None:
+        dot = dot_for(operands)
+        by_pairs = partial(small_batch, dot, block=2)
+        by_fours = partial(small_batch, dot, block=4)
+        _either(
+            rows == 1,
+            partial(gemv, dot),
+            lambda: _either(rows <= 2, by_pairs, by_fours),
+        )
+
+    _either(rows <= _DOT_ROWS, dots, partial(gemm, operands))
+
+
+def _either(
+    condition: Expr | bool, then: Callable[[], None], otherwise: Callable[[], None]
+) -> None:
+    """Decide now if the condition is known, else when the function is called."""
+    if isinstance(condition, bool):
+        (then if condition else otherwise)()
         return
-    with ExitStack() as branches:
-        for rows, kernel in kernels:
-            branches.enter_context(T.If(operands.rows <= rows))
-            with T.Then():
-                kernel(replace(operands, rows=1) if rows == 1 else operands)
-            branches.enter_context(T.Else())
-        largest(operands)
+    with T.If(condition):
+        with T.Then():
+            then()
+        with T.Else():
+            otherwise()

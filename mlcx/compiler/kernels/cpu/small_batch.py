@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from tvm.tirx.script import builder as T
 
-from mlcx.compiler.kernels.cpu.dot import dot_for
-from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.dot import Dot
 
 __all__ = ["small_batch"]
 
@@ -17,13 +16,12 @@ _WEIGHT_ROWS = 2
 _ROWS_AHEAD = 2
 
 
-def small_batch(operands: Operands, block: int) -> None:
+def small_batch(dot: Dot, block: int) -> None:
     """Write all rows of out, ``block`` rows of x at a time.
 
     Blocks at the edge repeat the last row, so that every block is whole.
     """
-    rows, n = operands.rows, operands.n
-    dot = dot_for(operands)
+    rows, n = dot.operands.rows, dot.operands.n
     weight_rows = min(_WEIGHT_ROWS, n)
     with T.parallel(-(-n // weight_rows)) as pair:
         first = T.min(pair * weight_rows, n - weight_rows)

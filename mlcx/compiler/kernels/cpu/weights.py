@@ -6,6 +6,7 @@ Knows no model and no scheme; a scheme is turned into one of these by its pass.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 __all__ = ["WORDS", "GroupQuantized", "Plain", "WeightFormat"]
 
@@ -36,7 +37,7 @@ class GroupQuantized:
     @property
     def zero(self) -> int:
         """The code of the value 0."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
     def groups(self, k: int) -> int:
         """Return how many groups a row of ``k`` weights takes."""
@@ -50,4 +51,4 @@ class Plain:
     dtype: str
 
 
-WeightFormat = GroupQuantized | Plain
+WeightFormat: TypeAlias = GroupQuantized | Plain
