@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 __all__ = ["CONFIG", "Llama", "greedy", "load", "quantized"]
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
     "hidden_act": "silu",
@@ -42,8 +44,10 @@ CONFIG = {
 }
 """What config.json says; the keys are Hugging Face's."""
 
-HIDDEN, HEADS, KV_HEADS = 192, 6, 3
-HEAD_DIM = HIDDEN // HEADS
+HIDDEN = CONFIG["hidden_size"]
+HEADS = CONFIG["num_attention_heads"]
+KV_HEADS = CONFIG["num_key_value_heads"]
+HEAD_DIM = CONFIG["head_dim"]
 GROUP = 32
 
 
@@ -75,8 +79,10 @@ class Attention(nn.Module):
         key = rotate(split_heads(self.k_proj(x)), cos, sin)
         value = split_heads(self.v_proj(x))
         key, value = (t.repeat_interleave(HEADS // KV_HEADS, 1) for t in (key, value))
-        out = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.o_proj(out.transpose(1, 2).flatten(2))
+        scores = query @ key.transpose(2, 3) * HEAD_DIM**-0.5
+        ahead = torch.ones(scores.shape[2:], dtype=torch.bool).triu(1)
+        share = scores.masked_fill(ahead, -torch.inf).softmax(-1)
+        return self.o_proj((share @ value).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):
@@ -131,6 +137,7 @@ class Llama(nn.Module):
                 nn.init.normal_(weight, std=0.04 / depth**0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Return the logits of every position."""
         cos, sin = rotary(tokens.shape[1])
         x = self.model.embed_tokens(tokens)
         for layer in self.model.layers:
@@ -170,8 +177,6 @@ def quantized(weight: Tensor) -> Tensor:
 
 def load(folder: Path, *, four_bit: bool = False) -> Llama:
     """Return the checkpoint in ``folder`` in float32, its matrices rounded if asked."""
-    from safetensors.torch import load_file
-
     found = json.loads((folder / "config.json").read_text())
     if found != CONFIG:
         message = f"{folder}/config.json describes another model than model.py"

@@ -1,9 +1,9 @@
 """Train the sample model on this machine's CPU and write it as a checkpoint.
 
-    python specs/sample-model/train.py --threads 2
+    python specs/sample-model/train.py
 
-Same seed, thread count, PyTorch and processor give the same weights. Ctrl-C stops after
-the step at hand; the next run with the same ``--state`` goes on from there.
+The same seed, steps, threads, PyTorch and processor give the same weights. Ctrl-C stops
+after the step at hand; the next run goes on from there as long as its state is kept.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from corpus import Document, documents
 from model import CONFIG, Llama, quantized
 from safetensors.torch import save_file
@@ -25,16 +27,23 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.func import functional_call
 
-__all__: list[str] = []
+__all__ = ["Batches", "save", "train", "train_tokenizer"]
 
 HERE = Path(__file__).resolve().parent
+STATE = HERE.parents[1] / "build" / "sample-model.pt"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+"""Tokens 0, 1 and 2, in this order: ChatML stops at token 2."""
 LENGTH = CONFIG["max_position_embeddings"]
-ROWS = 8
+BATCH = 4096
+"""Tokens of a step."""
+IGNORED = -100
 WARM_UP = 100
 PEAK_RATE = 3e-3
+LONG_FROM = 0.75
+"""Share of the steps after which rows are as long as the context, not half of it."""
 ROUNDED_FROM = 0.6
-"""Share of the training after which every other step sees weights of 4 bits."""
+"""Share of the steps after which every other one sees weights of 4 bits."""
+KEEP_EVERY = 200
 
 
 def train_tokenizer(count: int) -> Tokenizer:
@@ -54,48 +63,64 @@ def train_tokenizer(count: int) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, document: Document) -> tuple[list[int], list[int]]:
-    """Return the tokens and, for each, the target: itself, or -100 where not learned."""
+    """Return the tokens and, for each, the target: itself, or IGNORED."""
     tokens: list[int] = []
     targets: list[int] = []
     for text, learned in document:
         ids = tokenizer.encode(text).ids
         tokens += ids
-        targets += ids if learned else [-100] * len(ids)
+        targets += ids if learned else [IGNORED] * len(ids)
     return tokens, targets
 
 
 class Batches:
-    """Endless batches of whole documents, packed into rows of LENGTH tokens."""
+    """Endless batches of whole documents, packed into rows of ``length`` + 1 tokens."""
 
-    def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
-        self.tokenizer = tokenizer
-        self.stream = documents(seed)
-        self.waiting = encode(tokenizer, next(self.stream))
+    def __init__(self, tokenizer: Tokenizer, seed: int, length: int) -> None:
+        self.room = length + 1
+        encoded = (encode(tokenizer, document) for document in documents(seed))
+        self.stream = (pair for pair in encoded if len(pair[0]) <= self.room)
+        self.waiting = list(islice(self.stream, 32))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
 
     def __next__(self) -> tuple[Tensor, Tensor]:
-        rows = [self._row() for _ in range(ROWS)]
-        tokens, targets = zip(*rows, strict=True)
+        rows = BATCH // (self.room - 1)
+        tokens, targets = zip(*(self._row() for _ in range(rows)), strict=True)
         return torch.tensor(tokens), torch.tensor(targets)
 
     def _row(self) -> tuple[list[int], list[int]]:
         tokens: list[int] = []
         targets: list[int] = []
-        while len(tokens) + len(self.waiting[0]) <= LENGTH + 1:
-            tokens += self.waiting[0]
-            targets += self.waiting[1]
-            self.waiting = encode(self.tokenizer, next(self.stream))
-        if not tokens:
-            message = f"a document is longer than {LENGTH} tokens"
-            raise ValueError(message)
-        missing = LENGTH + 1 - len(tokens)
-        return tokens + [0] * missing, targets + [-100] * missing
+        while (fits := self._first_within(self.room - len(tokens))) is not None:
+            document = self.waiting.pop(fits)
+            tokens += document[0]
+            targets += document[1]
+            self.waiting.append(next(self.stream))
+        missing = self.room - len(tokens)
+        return tokens + [0] * missing, targets + [IGNORED] * missing
+
+    def _first_within(self, room: int) -> int | None:
+        fitting = (i for i, doc in enumerate(self.waiting) if len(doc[0]) <= room)
+        return next(fitting, None)
+
+
+def batches(
+    tokenizer: Tokenizer, seed: int, steps: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield a batch for each step: short rows, which cost less, and then long ones."""
+    turn = int(LONG_FROM * steps)
+    yield from islice(Batches(tokenizer, seed, LENGTH // 2), turn)
+    yield from islice(Batches(tokenizer, seed + 1, LENGTH), steps - turn)
 
 
 def rate(step: int, steps: int) -> float:
     """Return the learning rate: a linear rise, then half a cosine down to nothing."""
     if step < WARM_UP:
         return PEAK_RATE * (step + 1) / WARM_UP
-    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (steps - WARM_UP)))
+    done = (step - WARM_UP) / max(1, steps - WARM_UP)
+    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def loss_of(model: Llama, tokens: Tensor, targets: Tensor, *, rounded: bool) -> Tensor:
@@ -124,59 +149,90 @@ def save(folder: Path, model: Llama, tokenizer: Tokenizer) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().half().contiguous() for k, v in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    generation = {"temperature": 0.7, "top_p": 0.95, "eos_token_id": 2}
-    generation |= {"bos_token_id": 0, "pad_token_id": 0}
-    words = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": SPECIAL[0],
-        "eos_token": SPECIAL[2],
-        "pad_token": SPECIAL[0],
-        "model_max_length": LENGTH,
-        "clean_up_tokenization_spaces": False,
-    }
+    ids = {key: CONFIG[key] for key in CONFIG if key.endswith("_token_id")}
+    names = {key[:-3]: SPECIAL[value] for key, value in ids.items()}
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": LENGTH}
     for name, value in (
         ("config.json", CONFIG),
-        ("generation_config.json", generation),
-        ("tokenizer_config.json", words),
+        ("generation_config.json", {"temperature": 0.7, "top_p": 0.95} | ids),
+        ("tokenizer_config.json", about | names),
     ):
         (folder / name).write_text(json.dumps(value, indent=2) + "\n")
 
 
-def train(args: argparse.Namespace) -> None:
-    """Train for ``args.steps`` steps, or until interrupted, and save."""
+def keep(state: Path, step: int, model: Llama, optimizer: torch.optim.AdamW) -> None:
+    """Write what the next run needs to go on after ``step`` steps."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    found = {"step": step, "model": model.state_dict()}
+    torch.save(found | {"optimizer": optimizer.state_dict()}, f"{state}.new")
+    Path(f"{state}.new").replace(state)
+
+
+def resume(state: Path, model: Llama, optimizer: torch.optim.AdamW) -> int:
+    """Load what ``keep`` wrote, if anything, and return the step to go on with."""
+    if not state.exists():
+        return 0
+    found = torch.load(state, weights_only=True)
+    model.load_state_dict(found["model"])
+    optimizer.load_state_dict(found["optimizer"])
+    return int(found["step"])
+
+
+def train(args: argparse.Namespace) -> bool:
+    """Train up to ``args.steps`` and save; return False if interrupted before that."""
     torch.manual_seed(args.seed)
     tokenizer = train_tokenizer(4000)
-    batches = Batches(tokenizer, args.seed + 2)
     model = Llama()
     optimizer = optimizer_for(model)
+    first = resume(args.state, model, optimizer)
+    data = islice(batches(tokenizer, args.seed + 2, args.steps), first, None)
+    stops: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: stops.append(number))
     began = time.monotonic()
-    for step in range(args.steps):
+    for step, (tokens, targets) in enumerate(data, first):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args.steps)
         rounded = step % 2 == 1 and step >= ROUNDED_FROM * args.steps
-        loss = loss_of(model, *next(batches), rounded=rounded)
+        loss = loss_of(model, tokens, targets, rounded=rounded)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         if step % 20 == 0:
-            spent = time.monotonic() - began
-            print(f"step {step} loss {loss.item():.4f} {spent:.0f} s", flush=True)
+            per_step = (time.monotonic() - began) / (step - first + 1)
+            report(
+                f"step {step} of {args.steps}: loss {loss:.4f} {per_step:.2f} s/step"
+            )
+        if stops or (step + 1) % KEEP_EVERY == 0:
+            keep(args.state, step + 1, model, optimizer)
+        if stops:
+            report(f"stopped; the state is in {args.state}")
+            return False
     save(args.output, model, tokenizer)
+    args.state.unlink(missing_ok=True)
+    return True
+
+
+def report(line: str) -> None:
+    """Write one line of progress."""
+    sys.stderr.write(line + "\n")
 
 
 def main() -> int:
+    """Read the options and train; return 0 when the checkpoint is written."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=HERE)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=HERE, help="default: here")
+    parser.add_argument("--state", type=Path, default=STATE, help="where to go on from")
+    parser.add_argument("--steps", type=int, default=2200, help="default: 2200")
+    parser.add_argument("--threads", type=int, default=1, help="default: 1")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True)
-    train(args)
-    return 0
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    return 0 if train(args) else 1
 
 
 if __name__ == "__main__":
