@@ -44,9 +44,18 @@ _ROTATE_BEFORE_APPEND = 1
 
 @ir.transform.module_pass(opt_level=0, name="LowerKVCache")
 class LowerKVCache:
-    """Module pass: lower every placeholder for ``target``."""
+    """Module pass: lower every placeholder for ``target``.
+
+    Raises:
+        BuildError: No kernels exist for the target.
+    """
 
     def __init__(self, target: Target) -> None:
+        if target.kind.name != "llvm":
+            raise BuildError(
+                f"target {target.kind.name}: expected llvm, the only one that the KV "
+                "cache has kernels for; compile for the device cpu"
+            )
         self.target = target
 
     def transform_module(self, mod: IRModule, _: ir.transform.PassContext) -> IRModule:
@@ -71,7 +80,7 @@ def _rename(mod: IRModule) -> IRModule:
 
 
 @mutator
-class _Lowering(PyExprMutator):  # type: ignore[misc]
+class _Lowering(PyExprMutator):
     def __init__(self, mod: IRModule, target: Target) -> None:
         super().__init__(mod)
         self.target = target
@@ -128,18 +137,8 @@ def _backend(kernel: ir.GlobalVar) -> relax.Tuple:
 
 def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
     """Return the kernels in the order of the runtime's arguments."""
-    if target.kind.name != "llvm":
-        raise BuildError(
-            f"target {target.kind.name}: expected llvm, the only one that the KV "
-            "cache has kernels for; compile for the device cpu"
-        )
     turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
-    hq, hkv, d, dtype = (
-        spec.num_q_heads,
-        spec.num_kv_heads,
-        spec.head_dim,
-        spec.dtype,
-    )
+    hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
     heads = Heads(hq, hkv, d, dtype, turn)
     return [
         transpose_append(hkv, d, dtype),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm import tirx
+from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
@@ -25,7 +26,7 @@ from mlcx.compiler.kernels.cpu.attention_block import (
     Rows,
     attend,
 )
-from mlcx.compiler.kernels.cpu.script import Expr, array, define, scalar, view
+from mlcx.compiler.kernels.cpu.script import array, define, scalar, view
 
 __all__ = ["paged_decode", "paged_prefill", "ragged_prefill"]
 
@@ -92,7 +93,7 @@ def paged_prefill(
     (3, b): that, the offset where the window begins, and the length of the sink.
     """
     plan = _prefill_plan(target, heads)
-    hq, hkv, d, dtype = _sizes(heads)
+    hq, _, d, dtype = _sizes(heads)
 
     def emit() -> None:
         t, b1 = T.int64(), T.int64()
@@ -278,15 +279,17 @@ class _Nodes:
         size = T.bind(self.indptr[s + 1].astype("int64") - begin)
         root = T.bind(length - size)
 
+        def time(node: Expr, which: int, otherwise: int) -> Expr:
+            # Not a select: outside of the tree there is nothing to read.
+            load = self.times[begin + node, which]
+            return T.bind(T.if_then_else(node >= 0, load, T.int32(otherwise)))
+
         def seen_by(column: Expr) -> tuple[Expr, Expr]:
-            in_tree = T.bind(column >= root)
-            node = T.bind(begin + T.max(column - root, T.int64(0)))
-            entry = T.Select(in_tree, self.times[node, 0], T.int32(0))
-            leave = T.Select(in_tree, self.times[node, 1], T.int32(_EVER))
-            return entry, leave
+            node = T.bind(column - root)
+            return time(node, 0, 0), time(node, 1, _EVER)
 
         return _Mask(
-            key=lambda token: self.times[begin + size - rows + token, 0],
+            key=lambda token: time(size - rows + token, 0, 0),
             seen_by=seen_by,
             end=lambda _: length,
         )
@@ -344,7 +347,7 @@ def _prefill(
 def _locate(
     plan: Plan, queries: _Queries, sequences: Expr, block: Expr
 ) -> tuple[Expr, Expr]:
-    """Return (sequence, first token in it) of a block; past all, a sequence too many."""
+    """Return a block's sequence and first token; past the last, an absent sequence."""
     found = T.alloc_buffer((1,), "int64")
     left = T.alloc_buffer((1,), "int64")
     T.buffer_store(found, sequences, [0])

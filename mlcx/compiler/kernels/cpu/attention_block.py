@@ -15,7 +15,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tvm import ir, tirx
+from tvm import tirx
+from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
@@ -24,8 +25,6 @@ from mlcx.compiler.kernels.cpu.rope import store_all
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
 __all__ = ["Columns", "Heads", "Plan", "Rows", "attend"]
-
-Expr = ir.Expr
 
 _TILE = 32
 """Columns in a tile."""
@@ -247,11 +246,15 @@ def _score(plan: Plan, state: _State) -> None:
     with T.serial(_TILE // down) as t0, T.serial(vectors // across) as v0:
         with T.unroll(down) as t, T.unroll(across) as v, T.vectorized(lanes) as l:
             T.buffer_store(acc, T.float32(0), [t, v, l])
-        with T.serial(plan.heads.head_dim) as i:
-            with T.unroll(down) as t, T.unroll(across) as v, T.vectorized(lanes) as l:
-                query = state.query[i, (v0 * across + v) * lanes + l]
-                product = state.key[t0 * down + t, i] * query
-                T.buffer_store(acc, acc[t, v, l] + product, [t, v, l])
+        with (
+            T.serial(plan.heads.head_dim) as i,
+            T.unroll(down) as t,
+            T.unroll(across) as v,
+            T.vectorized(lanes) as l,
+        ):
+            query = state.query[i, (v0 * across + v) * lanes + l]
+            product = state.key[t0 * down + t, i] * query
+            T.buffer_store(acc, acc[t, v, l] + product, [t, v, l])
         with T.unroll(down) as t, T.unroll(across) as v, T.vectorized(lanes) as l:
             column, row = t0 * down + t, (v0 * across + v) * lanes + l
             key = state.row_key[row]
@@ -294,11 +297,15 @@ def _accumulate(plan: Plan, state: _State) -> None:
         with T.unroll(down) as r, T.unroll(across) as v, T.vectorized(w) as l:
             row, at = r0 * down + r, (v0 * across + v) * w + l
             T.buffer_store(acc, state.out[row, at] * state.shrink[row], [r, v, l])
-        with T.serial(_TILE) as t:
-            with T.unroll(down) as r, T.unroll(across) as v, T.vectorized(w) as l:
-                value = state.value[t, (v0 * across + v) * w + l]
-                product = state.score[t, r0 * down + r] * value
-                T.buffer_store(acc, acc[r, v, l] + product, [r, v, l])
+        with (
+            T.serial(_TILE) as t,
+            T.unroll(down) as r,
+            T.unroll(across) as v,
+            T.vectorized(w) as l,
+        ):
+            value = state.value[t, (v0 * across + v) * w + l]
+            product = state.score[t, r0 * down + r] * value
+            T.buffer_store(acc, acc[r, v, l] + product, [r, v, l])
         with T.unroll(down) as r, T.unroll(across) as v, T.vectorized(w) as l:
             row, at = r0 * down + r, (v0 * across + v) * w + l
             T.buffer_store(state.out, acc[r, v, l], [row, at])

@@ -10,10 +10,10 @@ import math
 from typing import Any
 
 from tvm import tirx
+from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.cpu.script import (
-    Expr,
     array,
     define,
     parallel_from,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from tvm import tirx
+from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.exp import exp2
-from mlcx.compiler.kernels.cpu.script import Expr, array, define, parallel_from
+from mlcx.compiler.kernels.cpu.script import array, define, parallel_from
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
 __all__ = ["merge_state"]

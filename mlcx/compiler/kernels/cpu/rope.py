@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tvm import tirx
+from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.script import (
-    Expr,
     array,
     define,
     parallel_from,
@@ -112,9 +112,7 @@ def split_rotary(
     return define("kv_split_rotary", emit)
 
 
-def _circle(
-    position: Expr, turn: tuple[float, ...]
-) -> tuple[tirx.Buffer, tirx.Buffer]:
+def _circle(position: Expr, turn: tuple[float, ...]) -> tuple[tirx.Buffer, tirx.Buffer]:
     """Emit the cosines and sines of the angles at ``position``."""
     rate, cosine, sine = (T.alloc_buffer((len(turn),), "float32") for _ in range(3))
     store_all(rate, turn)

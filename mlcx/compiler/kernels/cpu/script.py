@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tvm import ir, tirx
+from tvm import tirx
+from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder.ir import prim_func
 
-__all__ = ["Expr", "array", "define", "parallel_from", "scalar", "view"]
-
-Expr = ir.Expr
+__all__ = ["array", "define", "parallel_from", "scalar", "view"]
 
 
 def define(name: str, emit: Callable[[], None]) -> tirx.PrimFunc:

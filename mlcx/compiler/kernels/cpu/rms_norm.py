@@ -1,0 +1,97 @@
+"""Root-mean-square normalization, alone or of a sum that is wanted too.
+
+``x / sqrt(mean(x**2) + eps) * weight`` along the last axis, in float32 inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tvm import tirx
+from tvm.ir import Expr
+from tvm.script import tirx as T
+from tvm.target import Target
+
+from mlcx.compiler.kernels.cpu.rows import Place, each_row, renewed
+from mlcx.compiler.kernels.cpu.script import array, define
+from mlcx.compiler.kernels.cpu.simd import float32_lanes
+
+__all__ = ["add_rms_norm", "rms_norm"]
+
+_CHAINS = 4
+"""Sums in flight, as an addition takes about as many cycles."""
+
+
+def rms_norm(
+    target: Target, leading: Sequence[Expr | int], hidden: int, dtype: str, eps: float
+) -> tirx.PrimFunc:
+    """Return f(x (*leading, hidden), weight (hidden,), out like x)."""
+
+    def emit() -> None:
+        axes = renewed(leading)
+        x = array("x", (*axes, hidden), dtype)
+        weight = array("weight", (hidden,), dtype)
+        out = array("out", (*axes, hidden), dtype)
+        each_row(axes, hidden, lambda row: _normalize(target, row, x, weight, out, eps))
+
+    return define("rms_norm", emit)
+
+
+def add_rms_norm(
+    target: Target, leading: Sequence[Expr | int], hidden: int, dtype: str, eps: float
+) -> tirx.PrimFunc:
+    """Return f(a, b, weight (hidden,), total, out): ``a + b`` and its normalization.
+
+    All but ``weight`` are shaped like 's x. The sum is rounded to ``dtype`` before it is
+    normalized, as if it had been computed alone.
+    """
+    w = math.gcd(hidden, float32_lanes(target))
+
+    def emit() -> None:
+        axes = renewed(leading)
+        shape = (*axes, hidden)
+        a, b = array("a", shape, dtype), array("b", shape, dtype)
+        weight = array("weight", (hidden,), dtype)
+        total, out = array("total", shape, dtype), array("out", shape, dtype)
+
+        def emit_row(row: Place) -> None:
+            with T.serial(hidden // w) as i, T.vectorized(w) as l:
+                at = row(i * w + l)
+                both = a[tuple(at)].astype("float32") + b[tuple(at)].astype("float32")
+                T.buffer_store(total, both.astype(dtype), at)
+            _normalize(target, row, total, weight, out, eps)
+
+        each_row(axes, hidden, emit_row)
+
+    return define("add_rms_norm", emit)
+
+
+def _normalize(
+    target: Target,
+    row: Place,
+    x: tirx.Buffer,
+    weight: tirx.Buffer,
+    out: tirx.Buffer,
+    eps: float,
+) -> None:
+    hidden = int(weight.shape[0])
+    w = math.gcd(hidden, float32_lanes(target))
+    chains = math.gcd(hidden // w, _CHAINS)
+    sums = T.alloc_buffer((chains, w), "float32")
+    square = T.alloc_buffer((1,), "float32")
+    with T.unroll(chains) as c, T.vectorized(w) as l:
+        T.buffer_store(sums, T.float32(0), [c, l])
+    steps = hidden // w // chains
+    with T.serial(steps) as i, T.unroll(chains) as c, T.vectorized(w) as l:
+        value = x[tuple(row((i * chains + c) * w + l))].astype("float32")
+        T.buffer_store(sums, sums[c, l] + value * value, [c, l])
+    T.buffer_store(square, T.float32(0), [0])
+    with T.serial(chains) as c, T.serial(w) as l:
+        T.buffer_store(square, square[0] + sums[c, l], [0])
+    scale = T.bind(T.rsqrt(square[0] / T.float32(hidden) + T.float32(eps)))
+    with T.serial(hidden // w) as i, T.vectorized(w) as l:
+        at = row(i * w + l)
+        value = x[tuple(at)].astype("float32") * scale
+        value = value * weight[i * w + l].astype("float32")
+        T.buffer_store(out, value.astype(out.dtype), at)
