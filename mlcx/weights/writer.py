@@ -120,7 +120,7 @@ def staging(output: Path, nbytes: int) -> Iterator[Path]:
         output.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             shutil.rmtree(folder)
-        free = shutil.disk_usage(output).free
+        free = _free_bytes(output)
         if free < nbytes:
             message = f"{output}: needs {nbytes} bytes of disk space, found {free}"
             raise BuildError(message)
@@ -133,6 +133,10 @@ def staging(output: Path, nbytes: int) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if output.is_dir() and not any(output.iterdir()):
             output.rmdir()
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def publish(folder: Path, output: Path, files: Iterable[str]) -> None:
