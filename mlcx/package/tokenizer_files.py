@@ -62,8 +62,9 @@ def inspect(source: Path, warn: Callable[[str], None]) -> TokenizerFiles:
             warn(f"{source}: found no tokenizer.json; the model cannot take text")
         return TokenizerFiles(files, _info({}), None)
     content = read_json(path)
+    size = _size(path)  # the library checks the file's structure, too
     _check_added_tokens(path, content)
-    return TokenizerFiles(files, _info(content), _size(path))
+    return TokenizerFiles(files, _info(content), size)
 
 
 def _check_added_tokens(path: Path, content: dict[str, Any]) -> None:

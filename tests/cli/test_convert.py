@@ -1,0 +1,137 @@
+"""``mlcx gen_config`` and ``mlcx convert_weight``, as a person calls them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mlcx.__main__ import main
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 32,
+    "max_position_embeddings": 128,
+    "tie_word_embeddings": True,
+}
+LAYER = "model.layers.0."
+SHAPES = {
+    "model.embed_tokens.weight": (32, 64),
+    f"{LAYER}self_attn.q_proj.weight": (64, 64),
+    f"{LAYER}self_attn.k_proj.weight": (64, 64),
+    f"{LAYER}self_attn.v_proj.weight": (64, 64),
+    f"{LAYER}self_attn.o_proj.weight": (64, 64),
+    f"{LAYER}mlp.gate_proj.weight": (96, 64),
+    f"{LAYER}mlp.up_proj.weight": (96, 64),
+    f"{LAYER}mlp.down_proj.weight": (64, 96),
+    f"{LAYER}input_layernorm.weight": (64,),
+    f"{LAYER}post_attention_layernorm.weight": (64,),
+    "model.norm.weight": (64,),
+}
+
+
+@pytest.fixture(autouse=True)
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    weights = {name: np.ones(shape, np.float16) for name, shape in SHAPES.items()}
+    save_file(weights, folder / "model.safetensors")
+    return folder
+
+
+def gen_config(*options: str, template: str = "llama-3") -> int:
+    command = ["gen_config", "model", "--quantization", "q4f16_1", "-o", "out"]
+    return main([*command, "--conv-template", template, *options])
+
+
+def convert(*options: str, quantization: str = "q4f16_1") -> int:
+    return main(
+        [
+            "convert_weight",
+            "model",
+            "--quantization",
+            quantization,
+            "-o",
+            "out",
+            *options,
+        ]
+    )
+
+
+def test_a_config_is_written_for_the_model(tmp_path: Path) -> None:
+    (tmp_path / "model" / "generation_config.json").write_text('{"temperature": 0.6}')
+    assert gen_config("--context-window-size", "64") == 0
+    config = json.loads((tmp_path / "out" / "mlc-chat-config.json").read_text())
+    assert config["conv_template"]["name"] == "llama-3"
+    assert config["temperature"] == 0.6
+    assert config["model_config"]["max_batch_size"] == 128
+    assert config["model_config"]["num_key_value_heads"] == 2
+    assert config["context_window_size"] == 64
+    assert config["prefill_chunk_size"] == 64
+    assert "model_type" not in config["model_config"]
+
+
+@pytest.mark.parametrize(
+    ("change", "template", "options", "message"),
+    [
+        ({}, "llama3", (), "did you mean llama-3"),
+        ({}, "LM", ("--quantization", "q4"), "unknown quantization 'q4'"),
+        ({}, "LM", ("--sliding-window-size", "8"), "llama has no sliding_window_size"),
+        ({}, "LM", ("--model-type", "lama"), "did you mean 'llama'"),
+        ({"model_type": 3}, "LM", (), "expected a 'model_type'"),
+        ({"hidden_size": -1}, "LM", (), "model/config.json: 'hidden_size': expected"),
+        ({"bos_token_id": "x"}, "LM", (), "'bos_token_id': expected a token id"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(
+    model: Path,
+    change: dict[str, object],
+    template: str,
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (model / "config.json").write_text(json.dumps(CONFIG | change))
+    assert gen_config(*options, template=template) == 2
+    assert message in capsys.readouterr().err
+    assert not (model.parent / "out").exists()
+
+
+def test_weights_are_converted_with_a_line_that_says_what_came_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert() == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("13 parameters, ")
+    assert err == ""
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == ["params_shard_0.bin", "tensor-cache.json"]
+
+
+def test_weights_may_lie_elsewhere(model: Path) -> None:
+    (model / "model.safetensors").rename(model.parent / "w.safetensors")
+    assert convert() == 2
+    assert convert("--source", "w.safetensors") == 0
+
+
+def test_a_missing_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["convert_weight", "nowhere", "--quantization", "q0f16", "-o", "out"]
+    assert main(command) == 2
+    assert "nowhere: cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_quantized_already_is_refused(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = CONFIG | {"quantization_config": {"quant_method": "awq"}}
+    (model / "config.json").write_text(json.dumps(config))
+    assert convert() == 2
+    assert "quantized already; give the original" in capsys.readouterr().err

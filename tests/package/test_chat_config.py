@@ -1,0 +1,124 @@
+"""The content of mlc-chat-config.json."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlcx.artifact import read_json
+from mlcx.errors import InputError
+from mlcx.package.chat_config import (
+    chat_config,
+    generation_defaults,
+    write_model_files,
+)
+from mlcx.package.tokenizer_files import TokenizerFiles
+
+FIELDS = """version model_type quantization model_config vocab_size
+context_window_size sliding_window_size prefill_chunk_size attention_sink_size
+tensor_parallel_shards pipeline_parallel_stages active_vocab_size temperature
+presence_penalty frequency_penalty repetition_penalty top_p tokenizer_files
+tokenizer_info conv_template pad_token_id bos_token_id eos_token_id model_task
+embedding_metadata"""
+
+MODEL = {
+    "hidden_size": 64,
+    "vocab_size": 512,
+    "context_window_size": 1024,
+    "prefill_chunk_size": 128,
+    "tensor_parallel_shards": 2,
+}
+TEMPLATE = {"name": "x", "seps": [""]}
+NONE = TokenizerFiles((), {"token_postproc_method": "byte_level"}, None)
+A, B = Path("generation_config.json"), Path("config.json")
+
+
+def make(**changes: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "model_type": "llama",
+        "quantization": "q4f16_1",
+        "model_config": MODEL,
+        "conv_template": TEMPLATE,
+        "generation": generation_defaults([]),
+        "tokenizer": NONE,
+    }
+    return chat_config(**arguments | changes)
+
+
+def test_the_fields_have_the_order_of_the_format() -> None:
+    assert list(make()) == FIELDS.split()
+
+
+def test_what_the_architecture_lacks_is_minus_one() -> None:
+    config = make()
+    assert config["context_window_size"] == 1024
+    assert config["sliding_window_size"] == config["attention_sink_size"] == -1
+    assert config["tensor_parallel_shards"] == 2
+    assert config["pipeline_parallel_stages"] == 1
+
+
+def test_what_the_architecture_has_is_taken() -> None:
+    names = ("sliding_window_size", "attention_sink_size", "pipeline_parallel_stages")
+    config = make(model_config=MODEL | dict.fromkeys(names, 7))
+    assert [config[name] for name in names] == [7, 7, 7]
+
+
+def test_active_tokens_are_those_of_the_tokenizer_if_there_is_one() -> None:
+    assert make()["active_vocab_size"] == 512
+    tokenizer = TokenizerFiles(("tokenizer.json",), {}, 500)
+    config = make(tokenizer=tokenizer)
+    assert (config["active_vocab_size"], config["vocab_size"]) == (500, 512)
+    assert config["tokenizer_files"] == ["tokenizer.json"]
+
+
+def test_a_checkpoint_that_says_nothing_generates_by_the_defaults() -> None:
+    assert generation_defaults([(A, {}), (B, {"temperature": None})]) == {
+        "temperature": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "repetition_penalty": 1.0,
+        "top_p": 1.0,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+
+
+def test_the_first_file_that_says_something_wins_and_the_rest_is_left_out() -> None:
+    first = {"temperature": 0, "eos_token_id": [3, 4], "top_p": None, "top_k": 5}
+    second = {"temperature": 0.6, "top_p": 0.9, "bos_token_id": 7, "eos_token_id": 9}
+    values = generation_defaults([(A, first), (B, second)])
+    assert "top_k" not in values
+    assert (values["temperature"], values["top_p"]) == (0, 0.9)
+    assert (values["eos_token_id"], values["bos_token_id"]) == ([3, 4], 7)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("temperature", "hot", "a number"),
+        ("top_p", True, "a number"),
+        ("eos_token_id", [1, "2"], "a token id or a list of them"),
+        ("eos_token_id", [], "a token id or a list of them"),
+        ("bos_token_id", [1], "a token id,"),
+        ("pad_token_id", 1.5, "a token id,"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused(
+    key: str, value: object, expected: str
+) -> None:
+    message = rf"config\.json: '{key}': expected {expected}"
+    with pytest.raises(InputError, match=message):
+        generation_defaults([(B, {key: value})])
+
+
+def test_files_are_written_with_the_tokenizer_beside(tmp_path: Path) -> None:
+    source, output = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "tokenizer.json").write_text("the tokenizer")
+    tokenizer = TokenizerFiles(("tokenizer.json",), {}, 500)
+    config = make(tokenizer=tokenizer)
+    write_model_files(config, source, output)
+    assert read_json(output / "mlc-chat-config.json") == config
+    assert (output / "tokenizer.json").read_text() == "the tokenizer"
+    assert len(list(output.iterdir())) == 2
