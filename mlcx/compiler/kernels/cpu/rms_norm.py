@@ -43,7 +43,7 @@ def add_rms_norm(
 ) -> tirx.PrimFunc:
     """Return f(a, b, weight (hidden,), total, out): ``a + b`` and its normalization.
 
-    All but ``weight`` are shaped like 's x. The sum is rounded to ``dtype`` before it is
+    All but ``weight`` are (..., hidden). The sum is rounded to ``dtype`` before it is
     normalized, as if it had been computed alone.
     """
     w = math.gcd(hidden, float32_lanes(target))

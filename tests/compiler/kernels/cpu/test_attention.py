@@ -2,8 +2,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from attention_reference import attention, causal, rotated
-from target_kernel import HOST, NARROW, build_for
 
 from mlcx.compiler.kernels.cpu.attention import (
     paged_decode,
@@ -12,6 +10,9 @@ from mlcx.compiler.kernels.cpu.attention import (
 )
 from mlcx.compiler.kernels.cpu.attention_block import Heads
 from mlcx.compiler.kernels.cpu.rope import frequencies
+
+from ...attention_reference import attention, causal, rotated
+from .target_kernel import HOST, NARROW, build_for
 
 SCALE = 0.21
 INLINE = (1, 1.0, 1e4, SCALE)
@@ -253,18 +254,20 @@ def test_ragged_tree_sees_ancestors_only(target, heads, rng):
 
 @shapes
 def test_paged_tree_sees_the_past_and_ancestors(target, heads, rng):
-    # The second sequence appends the last two nodes of a tree begun before.
-    past, rows = [41, 3], [len(PARENTS), 2]
-    slots = [n + len(PARENTS) for n in past]
+    # The second sequence appends the last two nodes of a tree begun before; of the
+    # third, these pages hold no tree.
+    past, rows, sizes = [41, 3, 20], [len(PARENTS), 2, 3], [len(PARENTS)] * 2 + [0]
+    slots = [n + size for n, size in zip(past, sizes, strict=True)]
     run = build_for(target, paged_prefill(target, heads, tree=True))
     case, cache = Case.make(rng, heads, rows), Cache.make(rng, heads, slots)
     order = np.concatenate([times(PARENTS)] * 2)
-    tree = (indptr([len(PARENTS)] * 2), order)
-    args = (*cache.arguments, ints(0, 0), np.zeros(sum(rows), "int32"))
+    tree = (indptr(sizes), order)
+    args = (*cache.arguments, ints(0, 0, 0), np.zeros(sum(rows), "int32"))
     run(case.q, case.q_indptr, *args, case.out, case.lse, *ROTATED, *tree)
     for s, n in enumerate(rows):
-        before = np.ones((n, past[s]), bool)
-        seen = np.concatenate([before, ancestry(PARENTS)[-n:]], axis=1)
+        seen = np.ones((n, past[s]), bool)
+        if sizes[s]:
+            seen = np.concatenate([seen, ancestry(PARENTS)[-n:]], axis=1)
         case.check(s, cache.k[s], cache.v[s], seen)
 
 

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from tvm import tirx
+
+from mlcx.compiler.kernels.cpu.swiglu import swiglu
+
+from .target_kernel import HOST, NARROW, build_for
+
+N = tirx.Var("n", "int64")
+
+
+@pytest.mark.parametrize(
+    ("target", "leading", "shape", "width", "dtype", "close"),
+    [
+        (HOST, (1, 1), (1, 1), 5632, "float16", 1e-3),
+        (HOST, (1, N), (1, 20), 5632, "float16", 1e-3),
+        (HOST, (N,), (3,), 37, "float32", 2e-6),
+        (NARROW, (2, N), (2, 5), 24, "float32", 2e-6),
+    ],
+)
+def test_gates_open_smoothly(target, leading, shape, width, dtype, close, rng):
+    run = build_for(target, swiglu(target, leading, width, dtype))
+    gate_up = (4 * rng.standard_normal((*shape, 2 * width))).astype(dtype)
+    out = np.empty((*shape, width), dtype)
+    run(gate_up, out)
+    gate, up = np.split(gate_up.astype("float64"), 2, axis=-1)
+    expected = gate / (1 + np.exp(-gate)) * up
+    np.testing.assert_allclose(out, expected, rtol=close, atol=1e-6)
+
+
+def test_far_gates_are_shut_or_wide_open():
+    run = build_for(HOST, swiglu(HOST, (1,), 4, "float32"))
+    gate_up = np.array([[-1e4, -200, 200, 1e4, 2, 2, 2, 2]], "float32")
+    out = np.empty((1, 4), "float32")
+    run(gate_up, out)
+    assert out.tolist() == [[0, 0, 400, 2e4]]
