@@ -1,7 +1,8 @@
 import numpy as np
-from built_module import lookup
 
 from mlcx.compiler.passes.attach_embedding_buffer import AttachEmbeddingBuffer
+
+from .built_module import lookup
 
 
 def test_allocates_one_chunk_of_embeddings_anew_each_time():

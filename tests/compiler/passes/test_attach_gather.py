@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from built_module import lookup, tensors
 
 from mlcx.compiler.passes.attach_gather import AttachGather
+
+from .built_module import lookup, tensors
 
 WIDTH = {"probs": (259, "float32"), "hidden_states": (16, "float16")}
 

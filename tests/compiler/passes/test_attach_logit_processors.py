@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from built_module import lookup, tensors
 
 from mlcx.compiler.passes.attach_logit_processors import AttachLogitProcessors
+
+from .built_module import lookup, tensors
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import tvm
-from built_module import dynamic_allocations, lookup, planned, tensors
 from tvm.target import Target
 
 from mlcx.compiler.passes.attach_softmax import AttachSoftmax
 from mlcx.errors import InputError
+
+from .built_module import dynamic_allocations, lookup, planned, tensors
 
 CPU = Target("llvm")
 

@@ -2,9 +2,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from built_kernel import build
 
 from mlcx.compiler.kernels.cpu.argsort import argsort_descending
+
+from .built_kernel import build
 
 
 @cache

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from built_kernel import build
 
 from mlcx.compiler.kernels.cpu.gather import gather_rows, scatter_rows
+
+from .built_kernel import build
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

@@ -1,9 +1,10 @@
 from functools import cache
 
 import numpy as np
-from built_kernel import build
 
 from mlcx.compiler.kernels.cpu import sampling
+
+from .built_kernel import build
 
 LARGEST_BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
 

@@ -2,9 +2,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from built_kernel import build
 
 from mlcx.compiler.kernels.cpu.softmax import softmax_with_temperature
+
+from .built_kernel import build
 
 SEVERAL_CHUNKS = 9001  # two full ones, and a rest that is no whole vector
 
@@ -46,7 +47,8 @@ def test_equals_the_softmax_in_float64(vocab, lanes, rng):
 def test_without_heat_the_largest_logits_share_everything(temperature, rng):
     logits = rng.standard_normal((1, 1, SEVERAL_CHUNKS)).astype("float32")
     ties = [17, 5000, SEVERAL_CHUNKS - 1]
-    logits[0, 0, ties] = logits.max() + 1
+    logits[0, 0, ties] = np.float32(8)
+    logits[0, 0, 18] = np.nextafter(np.float32(8), np.float32(0))
     probs = softmax(logits, [temperature])
     assert probs[0, 0, ties] == pytest.approx(1 / 3)
     assert np.count_nonzero(probs) == 3
@@ -77,6 +79,11 @@ def test_masked_logits_get_nothing_even_whole_chunks_of_them(masked, heat):
     probs = softmax(logits, [heat])
     assert probs[0, 0, 5000] == probs[0, 0, 5001] == 0.5
     assert np.count_nonzero(probs) == 2
+
+
+def test_a_row_masked_throughout_is_even():
+    logits = np.full((1, 1, SEVERAL_CHUNKS), np.finfo("float32").min, "float32")
+    np.testing.assert_allclose(softmax(logits, [0.5]), 1 / SEVERAL_CHUNKS, rtol=1e-6)
 
 
 def test_large_logits_do_not_overflow():

@@ -2,9 +2,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from built_kernel import build
 
 from mlcx.compiler.kernels.cpu.top_p import renormalize_by_top_p
+
+from .built_kernel import build
 
 
 def f32(*values):
@@ -54,6 +55,10 @@ def test_first_pivots_do_not_change_the_result(pivots):
 def test_top_p_of_one_keeps_everything():
     probs = f32([0.7, 0.3, 1e-12, 0])
     np.testing.assert_allclose(renormalize(probs, 1), probs, rtol=1e-6)
+
+
+def test_the_nucleus_ends_where_top_p_is_reached():
+    assert renormalize(f32([0.25, 0.5, 0.25]), 0.5).tolist() == [[0, 1, 0]]
 
 
 def test_top_p_of_nothing_keeps_the_maximum():

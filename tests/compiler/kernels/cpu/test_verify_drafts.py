@@ -4,9 +4,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from built_kernel import build
 
 from mlcx.compiler.kernels.cpu.verify_drafts import verify_draft_tokens
+
+from .built_kernel import build
 
 
 def f32(*values):
