@@ -1,0 +1,85 @@
+import re
+
+import numpy as np
+import pytest
+import tvm
+from tvm import relax, tirx
+from tvm.target import Target
+
+from mlcx.compiler.kernels.cpu.matmul import matmul
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized
+
+from .matmul_reference import FORMATS, TARGETS, assert_product, random_weight
+
+OPAQUE = 8
+"""What relax calls an operator that nothing may be fused into."""
+
+EVERY_KERNEL = (1, 2, 3, 12, 13)
+"""Numbers of rows that among them reach every kernel there is."""
+
+
+@pytest.mark.parametrize("lead", [("n",), (1, "n"), ("n", 1), ("n", 2), ("n", "m")])
+def test_takes_activations_of_any_leading_dims(lead, rng):
+    shapes = [tuple(n if isinstance(d, str) else d for d in lead) for n in EVERY_KERNEL]
+    assert_product("host", "q4f16", 40, 64, lead, shapes, rng)
+
+
+def test_puts_float32_out_of_float16_for_logits(rng):
+    shapes = [(rows, 1) for rows in EVERY_KERNEL]
+    assert_product("host", "q4f16", 40, 64, ("n", 1), shapes, rng, "float32")
+
+
+def test_serves_call_tir_of_relax(rng):
+    fmt, dtype = FORMATS["q4f16"]
+    weight = random_weight(fmt, 24, 96, rng)
+    batch = tirx.Var("batch_size", "int64")
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((batch, 1, 96), dtype))
+    stored = [
+        relax.Var(f"w{i}", relax.TensorType(array.shape, str(array.dtype)))
+        for i, array in enumerate(weight.arrays)
+    ]
+    kernel = matmul(TARGETS["host"], fmt, ("batch_size", 1), 24, 96, dtype, dtype)
+    with builder.function("main", [x, *stored]):
+        out = relax.TensorType((batch, 1, 24), dtype)
+        name = builder.add_func(kernel, "matmul")
+        product = builder.emit(relax.call_tir(name, [x, *stored], out))
+        builder.emit_func_output(product)
+    built = tvm.compile(builder.get(), target=TARGETS["host"])
+    machine = relax.VirtualMachine(built, tvm.cpu())
+    for rows in EVERY_KERNEL:
+        activations = rng.standard_normal((rows, 1, 96)).astype(dtype)
+        arguments = (tvm.runtime.tensor(a) for a in (activations, *weight.arrays))
+        got = machine["main"](*arguments).numpy()
+        expected = activations.astype("float64") @ weight.matrix.T
+        np.testing.assert_allclose(got, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_names_a_repeated_symbol_once():
+    fmt, dtype = FORMATS["f32"]
+    kernel = matmul(TARGETS["host"], fmt, ("n", 1), 8, 8, dtype, dtype)
+    x, _, out = kernel.params
+    assert x.shape[0].same_as(out.shape[0])
+
+
+def test_is_not_scheduled_or_fused_again():
+    fmt, dtype = FORMATS["f32"]
+    kernel = matmul(TARGETS["host"], fmt, (1, 1), 8, 8, dtype, dtype)
+    assert kernel.attrs["tirx.is_scheduled"]
+    assert kernel.attrs["op_pattern"] == OPAQUE
+
+
+@pytest.mark.parametrize("triple", ["aarch64-linux-gnu", "arm64-apple-macos"])
+def test_multiplies_and_adds_in_one_instruction_on_arm(triple):
+    fmt, dtype = FORMATS["q4f16"]
+    target = Target({"kind": "llvm", "mtriple": triple})
+    kernel = matmul(target, fmt, (1, 1), 64, 64, dtype, dtype)
+    module = tvm.tirx.build(kernel.with_attr("global_symbol", "f"), target=target)
+    assembly = module.inspect_source("asm")
+    assert "fmla" in assembly
+    assert not re.search(r"bl\s+_*extendhfsf2", assembly)
+
+
+def test_refuses_groups_of_other_than_four_words():
+    with pytest.raises(AssertionError):
+        GroupQuantized(4, 64, "float16")
