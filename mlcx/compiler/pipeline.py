@@ -23,6 +23,8 @@ from mlcx.compiler.passes.attach_metadata import AttachMetadata
 from mlcx.compiler.passes.attach_samplers import AttachSamplers
 from mlcx.compiler.passes.attach_softmax import AttachSoftmax
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
+from mlcx.compiler.passes.cpu_rms_norm import rms_norm_rule
+from mlcx.compiler.passes.cpu_swiglu import swiglu_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
 
@@ -79,6 +81,8 @@ def _attach(context: Context) -> tuple[Pass, ...]:
 def _dispatch(context: Context) -> tuple[Pass, ...]:
     rules = {
         "relax.matmul": matmul_rule(context.target),
+        "relax.multiply": swiglu_rule(context.target),
+        "relax.nn.rms_norm": rms_norm_rule(context.target),
         "relax.reshape": collapse_reshape,
     }
     return (Dispatch(rules), relax.transform.DeadCodeElimination())
@@ -86,7 +90,8 @@ def _dispatch(context: Context) -> tuple[Pass, ...]:
 
 def _fuse() -> tuple[Pass, ...]:
     return (
-        relax.transform.LegalizeOps(),
+        # A reshape stays an operator: the runtime then makes a view of it, not a copy.
+        relax.transform.LegalizeOps(skip_ops=["relax.reshape"]),
         relax.transform.AnnotateTIROpPattern(),
         relax.transform.FoldConstant(),
         relax.transform.FuseOps(),
@@ -97,8 +102,6 @@ def _fuse() -> tuple[Pass, ...]:
 
 def _lower(context: Context) -> tuple[Pass, ...]:
     return (
-        relax.transform.RewriteDataflowReshape(),
-        relax.transform.DeadCodeElimination(),
         relax.transform.ToNonDataflow(),
         relax.transform.RemovePurityChecking(),
         relax.transform.CallTIRRewrite(),
