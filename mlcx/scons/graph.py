@@ -23,9 +23,10 @@ class Graph:
 
     def __init__(self, env: Any, session: Session) -> None:
         self._env = env.Clone(tools=[])
-        # Hash only what has another time stamp: weights are large.
-        self._env.Decider("content-timestamp")
+        self._env.Decider(self._has_changed)
         self._session = session
+        self._forced: set[str] = set()
+        """Targets that are made again although nothing changed."""
 
     def declare(self, requests: Iterable[Request]) -> Nodes:
         """Return the nodes that ``requests`` make.
@@ -50,7 +51,7 @@ class Graph:
         self._env.Precious(nodes)
         policy = self._session.services.policy
         if self._is_damaged(request) or (request.verb == "compile" and policy.always):
-            self._env.AlwaysBuild(nodes)
+            self._forced.update(step.targets)
         if self._session.mode.cleans:
             beside = [Path(step.log), *made_beside(request.targets, request.sources)]
             self._env.Clean(nodes, [self._file(path) for path in beside])
@@ -82,6 +83,8 @@ class Graph:
 
     def _is_damaged(self, request: Request) -> bool:
         """Whether a part is missing that SCons does not know; says which."""
+        if not request.targets[0].exists():
+            return False
         reasons = [fault(target) for target in request.targets if target.exists()]
         if request.verb == "bundle":
             reasons += map(differs, request.targets, request.sources)
@@ -89,6 +92,18 @@ class Graph:
         if reason and self._session.mode.builds:
             self._session.services.reporter.note(f"{reason}: making it again")
         return bool(reason)
+
+    def _has_changed(
+        self, dependency: Any, target: Any, previous: Any, node: Any = None
+    ) -> bool:
+        """Compare contents, but hash only what has another time stamp: for SCons."""
+        changed = dependency.changed_timestamp_then_content(target, previous, node)
+        if target.get_internal_path() not in self._forced:
+            return bool(changed)
+        # Without the hash a later touch would look like a change. For the same reason
+        # this is not done with AlwaysBuild, which looks at no dependency.
+        dependency.get_csig()
+        return True
 
     def _file(self, path: Path) -> Any:
         # Not env.File, which would expand a dollar sign in the name.

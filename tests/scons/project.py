@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-STAND_IN = [sys.executable, str(REPOSITORY / "tests/scons/verbs.py")]
-SCONSTRUCT = f"""
+SCONSTRUCT = """
 DefaultEnvironment(tools=[])
-env = Environment(tools=["mlc"], MLCX={STAND_IN})
+env = Environment(tools=["mlc"], MLCX={command})
 env.MLCCommandLine("mlc-package-config.json")
 """
 
@@ -34,10 +33,15 @@ class Project:
         self.root.mkdir()
         root = self.root
         shutil.copytree(REPOSITORY / "site_scons", root / "site_scons")
-        (root / "SConstruct").write_text(SCONSTRUCT)
+        self.use_command(sys.executable, str(REPOSITORY / "tests/scons/verbs.py"))
         for name in ("one", "two"):
             self.add_checkpoint(name)
         self.write_spec("mlc-package-config.json", "one", "two")
+
+    def use_command(self, *command: str) -> None:
+        """Make steps run ``command`` in place of mlcx."""
+        text = SCONSTRUCT.format(command=command)
+        (self.root / "SConstruct").write_text(text)
 
     def add_checkpoint(self, name: str) -> Path:
         folder = self.root / "models" / name

@@ -137,6 +137,14 @@ def test_a_removed_tokenizer_is_bundled_again(built: Project) -> None:
     assert built.build() == ["bundle dist/bundle/one"]
 
 
+def test_what_was_made_again_is_not_made_again_for_a_touch(built: Project) -> None:
+    (built.root / "build/one/model/params_shard_0.bin").unlink()
+    built.build(MLC_JIT_POLICY="REDO")
+    for path in built.root.rglob("*"):
+        os.utime(path, (time.time() + 10, time.time() + 10))
+    assert built.build() == []
+
+
 def test_a_library_of_unknown_origin_is_compiled_again(project: Project) -> None:
     (project.root / "dist/lib").mkdir(parents=True)
     (project.root / "dist/lib/one.so").write_text("from elsewhere")
