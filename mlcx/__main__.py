@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mlcx import __version__
 from mlcx.cli import VERBS
-from mlcx.errors import InputError, MlcxError
+from mlcx.errors import MlcxError
 
 __all__ = ["main"]
 
@@ -24,12 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         return _run(arguments)
-    except InputError as error:
-        # Each line begins with its file, as editors and terminals expect.
-        print(error, file=sys.stderr)
-        return error.exit_status
     except MlcxError as error:
-        print(f"mlcx: {error}", file=sys.stderr)
+        print(error.report(), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("mlcx: interrupted", file=sys.stderr)

@@ -35,6 +35,10 @@ class MlcxError(Exception):
 
     exit_status = 1
 
+    def report(self) -> str:
+        """Return what a command prints of this to stderr."""
+        return f"mlcx: {self}"
+
 
 class BuildError(MlcxError):
     """A step was asked for rightly and could not be done."""
@@ -55,6 +59,10 @@ class InputError(MlcxError):
         one = isinstance(problems, Problem)
         self.problems: tuple[Problem, ...] = (problems,) if one else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def report(self) -> str:
+        """Return the problems as lines that begin with the file, as editors expect."""
+        return str(self)
 
     @classmethod
     def in_file(cls, file: object, message: str) -> InputError:

@@ -96,4 +96,4 @@ def test_plan_of_a_wrong_spec_says_what_is_wrong(
     assert main(["plan", "bad.json"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith('mlcx: bad.json:2:12: device: expected "cpu", found "gpu"\n')
+    assert err.startswith('bad.json:2:12: device: expected "cpu", found "gpu"\n')
