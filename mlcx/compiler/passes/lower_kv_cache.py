@@ -18,7 +18,7 @@ from mlcx.compiler.kernels.cpu.attention import (
     paged_prefill,
     ragged_prefill,
 )
-from mlcx.compiler.kernels.cpu.attention_block import Heads
+from mlcx.compiler.kernels.cpu.attention_plan import Heads
 from mlcx.compiler.kernels.cpu.kv_pages import (
     compact_copy,
     copy_single_page,

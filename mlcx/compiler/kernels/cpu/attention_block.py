@@ -12,19 +12,17 @@ The functions here emit statements into the script that calls them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
-from tvm.target import Target
 
+from mlcx.compiler.kernels.cpu.attention_plan import Columns, Plan, Rows
 from mlcx.compiler.kernels.cpu.exp import exp2
 from mlcx.compiler.kernels.cpu.rope import store_all
-from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
-__all__ = ["Columns", "Heads", "Plan", "Rows", "attend"]
+__all__ = ["attend"]
 
 _TILE = 32
 """Columns in a tile."""
@@ -34,81 +32,6 @@ _LOWEST = -1e29
 """Maximum of the scores of a row that saw nothing yet; above `_UNSEEN`."""
 _LEAST = 1e-37
 """Stands for a row's sum where the row saw nothing: its output is 0, not NaN."""
-
-
-@dataclass(frozen=True)
-class Heads:
-    """The shape of a layer's attention."""
-
-    num_q_heads: int
-    num_kv_heads: int
-    head_dim: int
-    dtype: str
-    """Of queries, keys, values and the output."""
-    turn: tuple[float, ...]
-    """Radians a position, of each rotated pair, for caches that rotate on reading."""
-
-    @property
-    def group(self) -> int:
-        """Query heads that share a key head."""
-        return self.num_q_heads // self.num_kv_heads
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Some tokens' query rows of one key head's group."""
-
-    q: tirx.Buffer
-    out: tirx.Buffer
-    lse: tirx.Buffer
-    first: Expr
-    """Row of the first token in the three buffers."""
-    count: Expr
-    """Tokens present, at least 1."""
-    head: Expr
-    key: Callable[[Expr], Expr]
-    """Token of the block to the number that `Columns.seen_by` is about."""
-    position: Callable[[Expr], Expr]
-    """Token of the block to its rotary position."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The keys and values that a block passes over."""
-
-    end: Expr
-    at: Callable[[Expr], Callable[[int, Expr], Expr]]
-    """Column to its reader: (0 key or 1 value, dimension) to an element."""
-    seen_by: Callable[[Expr], tuple[Expr, Expr]]
-    """Column to the half-open range of row keys that see it."""
-    position: Expr
-    """Rotary position of column 0; the others follow one by one."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a block is cut into vectors and registers."""
-
-    heads: Heads
-    tokens: int
-    rows: int
-    """Lanes: ``tokens * group``, rounded up to whole vectors."""
-    lanes: int
-    """Of a vector over rows."""
-    width: int
-    """Of a vector over dimensions."""
-    registers: int
-    """Accumulators that a tile of a product may take."""
-
-    @classmethod
-    def of(cls, target: Target, heads: Heads, tokens: int) -> Plan:
-        """Plan blocks of at most ``tokens`` tokens."""
-        native = float32_lanes(target)
-        wanted = tokens * heads.group
-        lanes = min(native, 1 << (wanted - 1).bit_length())
-        rows = -(-wanted // lanes) * lanes
-        width = math.gcd(heads.head_dim, native)
-        return cls(heads, tokens, rows, lanes, width, 16 if native == 16 else 8)
 
 
 @dataclass(frozen=True)
@@ -195,18 +118,24 @@ def _load_rows(
 
 def _load_columns(plan: Plan, columns: Columns, state: _State, first: Expr) -> None:
     d, w = plan.heads.head_dim, plan.width
-    with T.serial(_TILE) as t:
-        # Beyond the end the last column repeats, seen by no row: no tail to treat.
-        column = T.bind(T.min(first + t, columns.end - 1))
+    count = T.bind(T.min(columns.end - first, T.int64(_TILE)))
+    with T.serial(count) as t:
+        column = T.bind(first + t)
         read = columns.at(column)
         with T.serial(d // w) as i, T.vectorized(w) as l:
             at = i * w + l
             T.buffer_store(state.key, read(0, at).astype("float32"), [t, at])
             T.buffer_store(state.value, read(1, at).astype("float32"), [t, at])
         start, stop = columns.seen_by(column)
-        present = first + t < columns.end
         T.buffer_store(state.start, start, [t])
-        T.buffer_store(state.stop, T.Select(present, stop, start), [t])
+        T.buffer_store(state.stop, stop, [t])
+    with T.serial(_TILE - count) as rest:
+        # Seen by no row; but a weight of 0 times whatever the memory held may be NaN.
+        t = T.bind(count + rest)
+        with T.serial(d // w) as i, T.vectorized(w) as l:
+            T.buffer_store(state.value, T.float32(0), [t, i * w + l])
+        T.buffer_store(state.start, T.int32(0), [t])
+        T.buffer_store(state.stop, T.int32(0), [t])
 
 
 def _rotate(plan: Plan, vectors: tirx.Buffer, count: int, position: Expr) -> None:

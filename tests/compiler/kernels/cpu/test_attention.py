@@ -8,7 +8,7 @@ from mlcx.compiler.kernels.cpu.attention import (
     paged_prefill,
     ragged_prefill,
 )
-from mlcx.compiler.kernels.cpu.attention_block import Heads
+from mlcx.compiler.kernels.cpu.attention_plan import Heads
 from mlcx.compiler.kernels.cpu.rope import frequencies
 
 from ...attention_reference import attention, causal, rotated

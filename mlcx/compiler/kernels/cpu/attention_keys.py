@@ -1,0 +1,165 @@
+"""Where a sequence's keys and values lie, and which rows see which of them.
+
+The functions here emit statements into the script that calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm import tirx
+from tvm.ir import Expr
+from tvm.script import tirx as T
+
+from mlcx.compiler.kernels.cpu.attention_plan import Heads
+from mlcx.compiler.kernels.cpu.script import array, view
+
+__all__ = ["Mask", "Nodes", "Pages", "Ragged", "Span", "causal_mask"]
+
+_EVER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Span:
+    """Keys and values of one sequence."""
+
+    length: Expr
+    at: Callable[[Expr, Expr], Callable[[int, Expr], Expr]]
+    """(key head, column) to the reader of `Columns.at`."""
+    position: Expr
+    """Rotary position of the first column."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Who sees what in one sequence; tokens and columns count from its first."""
+
+    key: Callable[[Expr], Expr]
+    """Of a token."""
+    seen_by: Callable[[Expr], tuple[Expr, Expr]]
+    """Column to the half-open range of keys that see it."""
+    end: Callable[[Expr], Expr]
+    """Last token of a block to the columns that the block must pass over."""
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Keys and values (u, kv heads, d) of sequences one after the other."""
+
+    k: tirx.Buffer
+    v: tirx.Buffer
+    indptr: tirx.Buffer
+    k_offset: tirx.Buffer | None
+    """Rotary position of each sequence's first key; None where none are rotated."""
+
+    def of_sequence(self, s: Expr) -> Span:
+        """Emit the bounds of sequence ``s``."""
+        begin = T.bind(self.indptr[s].astype("int64"))
+        length = T.bind(self.indptr[s + 1].astype("int64") - begin)
+        position = T.int32(0) if self.k_offset is None else T.bind(self.k_offset[s])
+
+        def at(head: Expr, column: Expr) -> Callable[[int, Expr], Expr]:
+            row = T.bind(begin + column)
+            return lambda which, i: (self.k, self.v)[which][row, head, i]
+
+        return Span(length, at, position)
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Keys and values in pages, (pages, 2, kv heads, page size, d)."""
+
+    pages: tirx.Buffer
+    indptr: tirx.Buffer
+    values: tirx.Buffer
+    length_info: tirx.Buffer
+    """Of the last page the length in use; if sliding, also window offset and sink."""
+    k_offset: tirx.Buffer
+    page_size: Expr
+    sliding: bool
+
+    @classmethod
+    def declare(cls, heads: Heads, b1: Expr, sliding: bool) -> Pages:
+        """Declare the five arguments from ``pages`` to ``k_offset``."""
+        page_size, b = T.int64(), T.int64()
+        shape = (T.int64(), 2, heads.num_kv_heads, page_size, heads.head_dim)
+        pages = array("pages", shape, heads.dtype)
+        indptr = view("page_indptr", (b1,), "int32")
+        values = view("page_values", (T.int64(),), "int32")
+        lengths = view("length_info", (3, b) if sliding else (b,), "int32")
+        k_offset = view("k_offset", (b,), "int32")
+        return cls(pages, indptr, values, lengths, k_offset, page_size, sliding)
+
+    def of_sequence(self, s: Expr) -> Span:
+        """Emit the bounds of sequence ``s``."""
+        begin = T.bind(self.indptr[s].astype("int64"))
+        count = T.bind(self.indptr[s + 1].astype("int64") - begin)
+        offset = sink = T.int64(0)
+        last = self.length_info[0, s] if self.sliding else self.length_info[s]
+        if self.sliding:
+            offset = T.bind(self.length_info[1, s].astype("int64"))
+            sink = T.bind(self.length_info[2, s].astype("int64"))
+        used = (count - 1) * self.page_size + last.astype("int64") - offset + sink
+        length = T.bind(T.Select(count > 0, used, T.int64(0)))
+
+        def at(head: Expr, column: Expr) -> Callable[[int, Expr], Expr]:
+            # The window follows the sink, whose pages stay as they were.
+            in_window = T.cast(column >= sink, "int64")
+            slot = T.bind(column + in_window * (offset - sink))
+            page = T.bind(self.values[begin + slot // self.page_size])
+            row = T.bind(slot % self.page_size)
+            return lambda which, i: self.pages[page, which, head, row, i]
+
+        return Span(length, at, T.bind(self.k_offset[s]))
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Token trees, as the times of entering and leaving a node depth first."""
+
+    indptr: tirx.Buffer
+    times: tirx.Buffer
+
+    @classmethod
+    def declare(cls, b1: Expr) -> Nodes:
+        """Declare the two arguments of a tree mask."""
+        indptr = view("tree_indptr", (b1,), "int32")
+        return cls(indptr, view("tree", (T.int64(), 2), "int32"))
+
+    def mask(self, s: Expr, rows: Expr, length: Expr) -> Mask:
+        """Let rows, the last nodes, see their ancestors and all before the tree."""
+        begin = T.bind(self.indptr[s].astype("int64"))
+        size = T.bind(self.indptr[s + 1].astype("int64") - begin)
+        root = T.bind(length - size)
+
+        def time(node: Expr, which: int, otherwise: int) -> Expr:
+            # Not a select: outside of the tree there is nothing to read.
+            load = self.times[begin + node, which]
+            return T.bind(T.if_then_else(node >= 0, load, T.int32(otherwise)))
+
+        def seen_by(column: Expr) -> tuple[Expr, Expr]:
+            node = T.bind(column - root)
+            return time(node, 0, 0), time(node, 1, _EVER)
+
+        return Mask(
+            key=lambda token: time(size - rows + token, 0, 0),
+            seen_by=seen_by,
+            end=lambda _: length,
+        )
+
+
+def causal_mask(causal: Expr, rows: Expr, length: Expr) -> Mask:
+    """Let a row see the columns up to its own, or all where ``causal`` is 0.
+
+    Rows are the sequence's last ones: the last row sees the last column.
+    """
+
+    def key(token: Expr) -> Expr:
+        return T.Select(causal != 0, length - rows + token, length - 1)
+
+    return Mask(
+        key=lambda token: key(token).astype("int32"),
+        seen_by=lambda column: (column.astype("int32"), T.int32(_EVER)),
+        end=lambda last: T.max(T.int64(0), T.min(length, key(last) + 1)),
+    )
