@@ -62,7 +62,7 @@ def _texts(config: Path) -> list[str]:
 
 def _plain(name: object, file: Path) -> str:
     """Return ``name`` if it stays in its folder: a model may come from anywhere."""
-    if not isinstance(name, str) or PurePath(name).name != name:
+    if not isinstance(name, str) or name in {"", ".."} or PurePath(name).name != name:
         raise InputError.in_file(file, f"expected the name of a file, found {name!r}")
     return name
 

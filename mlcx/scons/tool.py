@@ -166,7 +166,13 @@ def _session(env: Any) -> Session:
         cleans=bool(env.GetOption("clean")),
         silent=bool(env.GetOption("silent")),
     )
-    output, build = (
-        Path(top.Dir(env[name]).get_abspath()) for name in ("OUTPUT", "BUILD")
-    )
-    return session(Path(top.get_abspath()), Folders(output, build), mode)
+    folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
+    return session(Path(top.get_abspath()), folders, mode)
+
+
+def _folder(env: Any, variable: str) -> Path:
+    path = Path(env.fs.Top.Entry(env[variable]).get_abspath())
+    if path.exists() and not path.is_dir():
+        message = f"{variable}={env[variable]}: expected a folder, found a file"
+        raise UsageError(message)
+    return path

@@ -321,6 +321,15 @@ def test_an_unknown_variable_is_refused(project: Project) -> None:
     assert message.startswith("mlcx: unknown variable OUTPT=: expected one of SPEC,")
 
 
+@pytest.mark.parametrize("variable", ["OUTPUT", "BUILD"])
+def test_a_file_in_place_of_a_folder_is_refused(
+    project: Project, variable: str
+) -> None:
+    (project.root / "taken").write_text("")
+    message = without_traceback(project.scons(f"{variable}=taken"))
+    assert message == f"mlcx: {variable}=taken: expected a folder, found a file\n"
+
+
 def test_a_missing_spec_is_refused(project: Project) -> None:
     message = without_traceback(project.scons("missing.json"))
     assert message == "mlcx: missing.json: there is no such file\n"

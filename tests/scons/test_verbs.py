@@ -1,0 +1,95 @@
+"""The verbs that run a whole build: ``mlcx package`` and ``mlcx deliver``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .project import Project, write_json
+
+
+def start(project: Project, *args: str) -> subprocess.Popen[str]:
+    """Run ``mlcx`` in the project; its slow verbs are the real ones."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlcx", *args],
+        cwd=project.root,
+        env={**os.environ, **project.environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    project.processes.append(process)
+    return process
+
+
+def mlcx(project: Project, *args: str) -> subprocess.CompletedProcess[str]:
+    process = start(project, *args)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+@pytest.fixture
+def bare(project: Project) -> Project:
+    """Return a project that knows nothing of SCons, with a prebuilt library."""
+    (project.root / "SConstruct").unlink()
+    (project.root / "lib.so").write_text("a library")
+    model = project.root / "models/one"
+    record = {"dataPath": "params_shard_0.bin", "nbytes": 3}
+    write_json(model / "tensor-cache.json", {"records": [record]})
+    (model / "params_shard_0.bin").write_text("abc")
+    write_json(
+        model / "mlc-chat-config.json",
+        {"model_type": "llama", "quantization": "q4f16_1", "tokenizer_files": []},
+    )
+    entry = {
+        "model": "models/one",
+        "model_id": "one",
+        "model_lib": "one_lib",
+        "bundle_weight": True,
+        "estimated_vram_bytes": 5,
+    }
+    spec = {
+        "device": "cpu",
+        "model_list": [entry],
+        "model_lib_path_for_prepare_libs": {"one_lib": "lib.so"},
+    }
+    write_json(project.root / "mlc-package-config.json", spec)
+    return project
+
+
+def test_package_builds_in_a_folder_without_a_script(bare: Project) -> None:
+    done = mlcx(bare, "package", "-o", "out", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    assert (bare.root / "out/bundle/mlc-app-config.json").exists()
+    assert (bare.root / "out/lib/one_lib.so").read_text() == "a library"
+    again = mlcx(bare, "package", "-o", "out")
+    assert again.stdout.splitlines()[-1] == "mlcx: 3 up to date, see out/report.json"
+
+
+def test_package_exits_with_1_when_a_step_fails(bare: Project) -> None:
+    (bare.root / "models/one/params_shard_0.bin").write_text("cut off")
+    done = mlcx(bare, "package")
+    assert done.returncode == 1
+    assert "params_shard_0.bin: expected 3 bytes, found 7" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("package", "--package-config", "none.json"), "none.json: there is no"),
+        (("deliver", "--spec", "mlc-package-config.json"), "expected a delivery spec"),
+        (("package", "-j", "x"), "invalid int value"),
+        (("deliver",), "--spec"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    bare: Project, args: tuple[str, ...], message: str
+) -> None:
+    done = mlcx(bare, *args)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (bare.root / "dist").exists()
