@@ -16,14 +16,11 @@ from tvm.script import tirx as T
 from mlcx.compiler.kernels.cpu.script import (
     array,
     define,
-    parallel_from,
     scalar,
     view,
 )
 
 __all__ = ["compact_copy", "copy_single_page", "debug_get_kv", "transpose_append"]
-
-_PARALLEL_TOKENS = 64
 
 
 def transpose_append(num_kv_heads: int, head_dim: int, dtype: str) -> tirx.PrimFunc:
@@ -39,14 +36,11 @@ def transpose_append(num_kv_heads: int, head_dim: int, dtype: str) -> tirx.PrimF
         v = array("v", (t, num_kv_heads, head_dim), dtype)
         positions = view("positions", (t,), "int32")
 
-        def store(s: Expr) -> None:
-            with T.If(positions[s] >= 0), T.Then():
-                page, row = _place(pages, positions[s])
-                with T.serial(num_kv_heads) as h:
-                    for which, source in enumerate((k, v)):
-                        _copy((source, s, h), (pages, page, which, h, row))
-
-        parallel_from(_PARALLEL_TOKENS, t, store)
+        with T.serial(t) as s, T.If(positions[s] >= 0), T.Then():
+            page, row = _place(pages, positions[s])
+            with T.serial(num_kv_heads) as h:
+                for which, source in enumerate((k, v)):
+                    _copy((source, s, h), (pages, page, which, h, row))
 
     return define("kv_transpose_append", emit)
 
