@@ -3,7 +3,8 @@
 Recipe: ``python benchmarks/attention.py`` on a quiet machine; ``TVM_NUM_THREADS`` says
 how many threads. The shape is TinyLlama's: 32 query heads, 4 key heads of 64, float16.
 Both sides run in turns on the same data; a figure is the best of many runs. TVM's
-prefill over pages reads beyond a buffer, so that ours stands alone there. Prints JSON, then a table.
+prefill over pages reads beyond a buffer, so that ours stands alone there. Prints JSON,
+then a table.
 """
 
 from __future__ import annotations
