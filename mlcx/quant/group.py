@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlcx.quant.plain import Array, cast, dtype_named
+from mlcx.quant.scratch import Scratch
 
 __all__ = ["GroupScheme"]
 
@@ -85,7 +86,7 @@ class GroupScheme:
             f"{module}q_scale": ((*shape[:-1], groups), self.model_dtype),
         }
 
-    def pack(self, weight: Array) -> dict[str, Array]:
+    def pack(self, weight: Array, scratch: Scratch | None = None) -> dict[str, Array]:
         """Quantize ``weight`` (..., K), which is in the model's dtype and finite.
 
         Returns:
@@ -97,7 +98,7 @@ class GroupScheme:
         groups = filled.reshape(-1, self.group_size)
         words = np.empty((len(groups), self.words_per_group), np.uint32)
         scales = np.empty(len(groups), weight.dtype)
-        scratch = _Scratch(min(len(groups), _GROUPS_AT_ONCE) * self.group_size // 2)
+        scratch = scratch or Scratch()
         with np.errstate(all="ignore"):
             for start in range(0, len(groups), _GROUPS_AT_ONCE):
                 some = slice(start, start + _GROUPS_AT_ONCE)
@@ -122,11 +123,13 @@ class GroupScheme:
         values *= np.repeat(scales.astype(np.float32), self.group_size, axis=-1)
         return cast(values[..., :columns], dtype_named(self.model_dtype))
 
-    def _pack(self, groups: Array, words: Array, scales: Array, use: _Scratch) -> None:
+    def _pack(
+        self, groups: Array, words: Array, scales: Array, scratch: Scratch
+    ) -> None:
         """Quantize ``groups`` (m, G) into ``words`` (m, words) and ``scales`` (m,)."""
-        largest = _largest(groups).astype(np.float32)
+        largest = _largest(groups, scratch).astype(np.float32)
         scales[:] = (largest / np.float32(self.max_code)).astype(scales.dtype)
-        values = use.values[:, : groups.size // 2]
+        values = scratch.take("values", (2, groups.size // 2), np.float32)
         _widen_pairs(groups, values)
         shared = np.repeat(scales.astype(np.float32), self.group_size // 2)
         np.divide(values, shared, out=values)
@@ -138,10 +141,10 @@ class GroupScheme:
             np.fmin(values, most, out=values)
         halves = scales.dtype == np.float16
         if halves:
-            _round_to_half(values, use)
+            _round_to_half(values, scratch)
         np.add(values, most, out=values)
         if halves:
-            _round_to_half(values, use)
+            _round_to_half(values, scratch)
         np.add(values, _INTEGER, out=values)
         self._join(values.view(np.uint32), words)
 
@@ -172,15 +175,6 @@ class GroupScheme:
         return kept
 
 
-class _Scratch:
-    """Arrays that the steps of ``pack`` share; new ones would cost page faults."""
-
-    def __init__(self, pairs: int) -> None:
-        self.values = np.empty((2, pairs), np.float32)
-        self.scaled = np.empty_like(self.values)
-        self.rest = np.empty_like(self.values)
-
-
 def _fill(weight: Array, group_size: int) -> Array:
     """Return ``weight`` with zeros after its last axis up to a whole group."""
     missing = -weight.shape[-1] % group_size
@@ -190,7 +184,7 @@ def _fill(weight: Array, group_size: int) -> Array:
     return np.pad(weight, widths)
 
 
-def _largest(groups: Array) -> Array:
+def _largest(groups: Array, scratch: Scratch) -> Array:
     """Return the largest magnitude (m,) of each of ``groups`` (m, G); NaN wins.
 
     Magnitudes of floats order as the integers of the same bits do. The reduction runs
@@ -198,7 +192,10 @@ def _largest(groups: Array) -> Array:
     """
     lanes = 8 // groups.itemsize
     integer: np.dtype[Any] = np.dtype(f"u{groups.itemsize}")
-    bits = groups.view(np.uint64).T.copy().view(integer)
+    columns = groups.view(np.uint64).T
+    copy = scratch.take("columns", columns.shape, np.uint64)
+    np.copyto(copy, columns)
+    bits = copy.view(integer)
     bits &= integer.type((1 << (8 * groups.itemsize - 1)) - 1)
     largest: Array = bits.max(axis=0)
     while lanes > 1:
@@ -223,12 +220,13 @@ def _widen_pairs(groups: Array, values: Array) -> None:
     values *= _HALF_REBIAS
 
 
-def _round_to_half(values: Array, use: _Scratch) -> None:
+def _round_to_half(values: Array, scratch: Scratch) -> None:
     """Round ``values`` in place to 11 significant bits, ties to even.
 
     Veltkamp's splitting: as float16 but for values below its normal range, whose
     lost precision no later step can see.
     """
-    scaled = np.multiply(values, _HALF_SPLIT, out=use.scaled[:, : values.shape[1]])
-    rest = np.subtract(scaled, values, out=use.rest[:, : values.shape[1]])
-    np.subtract(scaled, rest, out=values)
+    scaled = scratch.take("scaled", values.shape, np.float32)
+    np.multiply(values, _HALF_SPLIT, out=scaled)
+    np.subtract(scaled, values, out=values)
+    np.subtract(scaled, values, out=values)

@@ -10,6 +10,8 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from mlcx.quant.scratch import Scratch
+
 __all__ = ["Array", "PlainScheme", "all_finite", "cast", "dtype_named"]
 
 Array = npt.NDArray[Any]
@@ -29,17 +31,19 @@ def dtype_named(name: str) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
 
 
-def cast(values: Array, dtype: np.dtype[Any]) -> Array:
+def cast(values: Array, dtype: np.dtype[Any], scratch: Scratch | None = None) -> Array:
     """Return ``values`` as ``dtype``, rounded to nearest, ties to even.
 
-    Values too large for ``dtype`` become infinite. The result shares the memory of
-    ``values`` when the dtype is the same.
+    Values too large for ``dtype`` become infinite. The result is ``values`` itself when
+    the dtype is the same, and may lie in ``scratch``.
     """
     if values.dtype == dtype:
         return values
     if values.itemsize == 2:
         # Looking up is several times faster than numpy's half-precision casts.
-        return np.take(_cast_table(values.dtype, dtype), values.view(np.uint16))
+        table = _cast_table(values.dtype, dtype)
+        found = (scratch or Scratch()).take("cast", values.shape, dtype)
+        return np.take(table, values.view(np.uint16), out=found, mode="clip")
     with np.errstate(over="ignore", under="ignore"):
         return values.astype(dtype)
 

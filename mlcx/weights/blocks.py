@@ -5,20 +5,20 @@ A block is converted on its own: nothing crosses rows, neither casting nor quant
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
 
 from mlcx.errors import InputError
 from mlcx.quant.group import GroupScheme
 from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scheme import Scheme
+from mlcx.quant.scratch import Scratch
 from mlcx.weights.mapping import Mapped, Parameter
 from mlcx.weights.safetensors import Reader, Tensor
 from mlcx.weights.shards import Record, encode
 
-__all__ = ["Block", "blocks", "convert_block", "stored"]
+__all__ = ["Block", "Converter", "blocks", "stored"]
 
 _ELEMENTS = 1 << 20
 """About as many go into a block."""
@@ -61,32 +61,55 @@ def blocks(mapped: Mapped) -> Iterator[Block]:
             yield Block(parameter, tensor, row * columns, some, columns)
 
 
-def convert_block(block: Block, scheme: Scheme, reader: Reader) -> tuple[Array, ...]:
-    """Return the block's part of each of the parameter's records, as it is stored.
+class _ThreadsOwn(threading.local):
+    """What each thread has one of."""
 
-    Raises:
-        InputError: A weight is not finite, or not when cast to the model's dtype.
+    def __init__(self) -> None:
+        self.scratch = Scratch()
+
+
+class Converter:
+    """Converts blocks, from any thread.
+
+    Args:
+        scheme: How the parameters that say so are quantized.
+        reader: Of the blocks' tensors.
     """
-    source = np.empty((block.rows, block.columns), block.tensor.element)
-    reader.read(block.tensor, block.first, source)
-    weight = cast(source, dtype_named(block.parameter.dtype))
-    if block.parameter.quantized and isinstance(scheme, GroupScheme):
-        packed = scheme.pack(weight)
-        # A weight that is not finite makes the scale of its group so.
-        finite = all_finite(packed["q_scale"])
-        parts = tuple(packed.values())
-    else:
-        finite = all_finite(weight)
-        parts = (weight,)
-    if not finite:
-        raise _not_finite(block, source)
-    return tuple(encode(part) for part in parts)
+
+    def __init__(self, scheme: Scheme, reader: Reader) -> None:
+        self._scheme = scheme
+        self._reader = reader
+        self._own = _ThreadsOwn()
+
+    def convert(self, block: Block) -> tuple[Array, ...]:
+        """Return the block's part of each of the parameter's records, as stored.
+
+        Raises:
+            InputError: A weight is not finite, or not when cast to the model's dtype.
+        """
+        scratch = self._own.scratch
+        shape = (block.rows, block.columns)
+        source = scratch.take("source", shape, block.tensor.element)
+        self._reader.read(block.tensor, block.first, source)
+        weight = cast(source, dtype_named(block.parameter.dtype), scratch)
+        if block.parameter.quantized and isinstance(self._scheme, GroupScheme):
+            packed = self._scheme.pack(weight, scratch)
+            # A weight that is not finite makes the scale of its group so.
+            finite = all_finite(packed["q_scale"])
+            parts = tuple(encode(part) for part in packed.values())
+        else:
+            finite = all_finite(weight)
+            part = encode(weight)
+            parts = (part.copy() if part is weight else part,)
+        if not finite:
+            raise _not_finite(block, source)
+        return parts
 
 
 def _not_finite(block: Block, source: Array) -> InputError:
     tensor, dtype = block.tensor, block.parameter.dtype
     if all_finite(source):
-        largest = float(np.abs(source).max())
+        largest = float(abs(source).max())
         message = f"holds {largest:g}, which is too large for {dtype}; choose a "
         message += "quantization with a model dtype of more range"
     else:

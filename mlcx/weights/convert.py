@@ -19,7 +19,7 @@ from typing import Protocol
 from mlcx.artifact import TENSOR_CACHE
 from mlcx.quant.plain import Array
 from mlcx.quant.scheme import Scheme
-from mlcx.weights.blocks import blocks, convert_block, stored
+from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
 from mlcx.weights.safetensors import Reader
@@ -120,7 +120,8 @@ def _write_shards(
     reporter.begin(sum(tensor.nbytes for tensor in sources))
     count = threads or os.cpu_count() or 1
     with Reader(sources) as reader, ThreadPoolExecutor(count) as pool:
-        converted = _convert_ahead(weights.mapped, scheme, reader, pool, 2 * count)
+        converter = Converter(scheme, reader)
+        converted = _convert_ahead(weights.mapped, converter, pool, 2 * count)
         for mapped, parts in zip(weights.mapped, records, strict=True):
             later: list[tuple[Array, ...]] = []
             for block in blocks(mapped):
@@ -135,8 +136,7 @@ def _write_shards(
 
 def _convert_ahead(
     mapped: Iterable[Mapped],
-    scheme: Scheme,
-    reader: Reader,
+    converter: Converter,
     pool: ThreadPoolExecutor,
     ahead: int,
 ) -> Iterator[tuple[Array, ...]]:
@@ -144,7 +144,7 @@ def _convert_ahead(
     waiting: deque[Future[tuple[Array, ...]]] = deque()
     for each in mapped:
         for block in blocks(each):
-            waiting.append(pool.submit(convert_block, block, scheme, reader))
+            waiting.append(pool.submit(converter.convert, block))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
     while waiting:

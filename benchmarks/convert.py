@@ -1,0 +1,236 @@
+"""How fast weights are converted, next to reading and writing as many bytes.
+
+Recipe: ``python benchmarks/convert.py`` on a quiet machine; ``--quantization q0f16``,
+``--dtype bfloat16`` and ``--layers 22`` for other cases. Makes a checkpoint of random
+weights, by default 10 layers of TinyLlama's shape (1.1 GB), and lets two processes take
+turns: one converts it; one reads it once in pieces of 1 MiB and writes as many bytes as
+the result has, and computes nothing. Both find the checkpoint on the disk and not in
+memory, as one larger than memory is. With ``--cached`` it is in memory, where plain I/O
+costs less than the md5 of the result, which the format asks for. The best of several
+turns counts. Prints JSON, then a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from mlcx.models import architecture
+from mlcx.quant.apply import parameters
+from mlcx.quant.scheme import scheme
+from mlcx.weights.convert import convert
+from mlcx.weights.mapping import Parameter
+
+DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
+PIECE = 1 << 20
+
+
+def config(layers: int) -> dict[str, Any]:
+    """Return the checkpoint's config: TinyLlama's shape with so many layers."""
+    return {
+        "model_type": "llama",
+        "hidden_size": 2048,
+        "intermediate_size": 5632,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "num_hidden_layers": layers,
+        "vocab_size": 32000,
+        "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-5,
+    }
+
+
+def shapes(layers: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the name and shape of every tensor, sorted."""
+    yield "lm_head.weight", (32000, 2048)
+    yield "model.embed_tokens.weight", (32000, 2048)
+    for layer in sorted(map(str, range(layers))):
+        prefix = f"model.layers.{layer}."
+        yield f"{prefix}input_layernorm.weight", (2048,)
+        yield f"{prefix}mlp.down_proj.weight", (2048, 5632)
+        yield f"{prefix}mlp.gate_proj.weight", (5632, 2048)
+        yield f"{prefix}mlp.up_proj.weight", (5632, 2048)
+        yield f"{prefix}post_attention_layernorm.weight", (2048,)
+        for part, rows in (("k", 256), ("o", 2048), ("q", 2048), ("v", 256)):
+            yield f"{prefix}self_attn.{part}_proj.weight", (rows, 2048)
+    yield "model.norm.weight", (2048,)
+
+
+def make_checkpoint(folder: Path, layers: int, dtype: str) -> Path:
+    """Write the checkpoint and return its file."""
+    (folder / "config.json").write_text(json.dumps(config(layers)))
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    header: dict[str, Any] = {}
+    size = 0
+    for name, shape in shapes(layers):
+        end = size + int(np.prod(shape)) * kind.itemsize
+        header[name] = {"dtype": DTYPES[dtype], "shape": shape}
+        header[name]["data_offsets"] = [size, end]
+        size = end
+    text = json.dumps(header).encode()
+    random = np.random.default_rng(0).standard_normal(1 << 22, np.float32)
+    pool = (random * np.float32(0.02)).astype(kind).tobytes()
+    path = folder / "model.safetensors"
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for start in range(0, size, len(pool)):
+            file.write(pool[: size - start])
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def evict(path: Path) -> None:
+    """Drop a file from memory that is on disk."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read(path: Path) -> None:
+    """Read a file once."""
+    piece = bytearray(PIECE)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(piece):
+            pass
+
+
+def plain(source: Path, sizes: list[int], output: Path) -> None:
+    """Read ``source`` once, and write files of ``sizes`` bytes once."""
+    read(source)
+    piece = bytes(PIECE)
+    output.mkdir()
+    for number, size in enumerate(sizes):
+        with (output / str(number)).open("wb", buffering=0) as file:
+            for start in range(0, size, PIECE):
+                file.write(piece[: size - start])
+
+
+class Silent:
+    """Listens to a conversion and says nothing."""
+
+    def begin(self, nbytes: int) -> None:
+        """Hear what there is to do."""
+
+    def advance(self, nbytes: int) -> None:
+        """Hear what is done."""
+
+    def warn(self, message: str) -> None:
+        """Take a warning for an error: the checkpoint is the model's."""
+        raise ValueError(message)
+
+
+def mlcx(source: Path, quantization: str, output: Path) -> float:
+    """Convert ``source``; return the seconds, without those of importing."""
+    module = architecture("llama")
+    content = json.loads((source.parent / "config.json").read_text())
+    chosen = scheme(quantization)
+    wanted = [
+        Parameter(each.name, each.shape, each.dtype, each.quantized)
+        for each in parameters(module, module.Config.from_hf(content), chosen)
+    ]
+    rules, unused = module.WEIGHTS, module.UNUSED
+    begin = time.perf_counter()
+    convert(wanted, rules, unused, chosen, source, output, Silent())
+    return time.perf_counter() - begin
+
+
+def turn(what: str, *arguments: object) -> dict[str, float]:
+    """Do one turn in a process of its own and return what it measured."""
+    command = [sys.executable, __file__, "--turn", what, *map(str, arguments)]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, float] = json.loads(process.stdout)
+    return result
+
+
+def memory_mib(key: str) -> float:
+    """Return what Linux says about this process' memory, now or at its peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+
+
+def run_turn(what: str, source: Path, output: Path, detail: str) -> None:
+    """Do one turn here and print what it took."""
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak until now
+    cpu, memory = time.process_time(), memory_mib("VmRSS")
+    if what == "plain":
+        begin = time.perf_counter()
+        plain(source, json.loads(detail), output)
+        seconds = time.perf_counter() - begin
+    else:
+        seconds = mlcx(source, detail, output)
+    result = {"seconds": seconds, "cpu_seconds": time.process_time() - cpu}
+    print(json.dumps(result | {"memory_mib": memory_mib("VmHWM") - memory}))
+
+
+def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Let both take turns and return the best of each."""
+    source = make_checkpoint(folder, args.layers, args.dtype)
+    output = folder / "out"
+    best: dict[str, dict[str, float]] = {}
+    sizes: list[int] = []
+    for number in range(args.runs + 1):
+        for what in ("mlcx", "plain"):
+            if args.cached:
+                read(source)
+            else:
+                evict(source)
+            detail = json.dumps(sizes) if what == "plain" else args.quantization
+            result = turn(what, source, output, detail)
+            sizes = sizes or [path.stat().st_size for path in output.glob("*.bin")]
+            shutil.rmtree(output)
+            known = best.get(what)
+            # The first round finds memory that the system has not handed out before.
+            if number and (known is None or result["seconds"] < known["seconds"]):
+                best[what] = result
+    return {
+        "quantization": args.quantization,
+        "dtype": args.dtype,
+        "cached": args.cached,
+        "read_bytes": source.stat().st_size,
+        "written_bytes": sum(sizes),
+        "plain": best["plain"],
+        "mlcx": best["mlcx"],
+        "speed_of_plain_io": best["plain"]["seconds"] / best["mlcx"]["seconds"],
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quantization", default="q4f16_1")
+    parser.add_argument("--dtype", default="float16", choices=DTYPES)
+    parser.add_argument("--layers", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--cached", action="store_true")
+    parser.add_argument("--turn", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.turn:
+        what, source, output, detail = args.turn
+        run_turn(what, Path(source), Path(output), detail)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        result = measure(args, Path(name))
+    print(json.dumps(result, indent=2))
+    print(f"\n{'':8}{'seconds':>9}{'CPU s':>8}{'read MB/s':>11}{'MiB more':>10}")
+    for what in ("plain", "mlcx"):
+        row = result[what]
+        speed = result["read_bytes"] / row["seconds"] / 1e6
+        numbers = f"{row['seconds']:9.2f}{row['cpu_seconds']:8.2f}{speed:11.0f}"
+        print(f"{what:8}{numbers}{row['memory_mib']:10.0f}")
+    print(f"\nmlcx converts at {result['speed_of_plain_io']:.2f} of plain I/O's speed")
+
+
+if __name__ == "__main__":
+    main()
