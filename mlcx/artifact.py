@@ -85,7 +85,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError.in_file(path, f"cannot be read: {error.strerror}") from error
     except json.JSONDecodeError as error:
-        problem = Problem(str(path), error.lineno, error.colno, f"not JSON: {error.msg}")
+        message = f"not JSON: {error.msg}"
+        problem = Problem(str(path), error.lineno, error.colno, message)
         raise InputError(problem) from error
     except UnicodeDecodeError as error:
         raise InputError.in_file(path, "not JSON: not UTF-8 text") from error

@@ -56,8 +56,8 @@ class InputError(MlcxError):
     exit_status = 2
 
     def __init__(self, problems: Problem | Sequence[Problem]) -> None:
-        one = isinstance(problems, Problem)
-        self.problems: tuple[Problem, ...] = (problems,) if one else tuple(problems)
+        several = [problems] if isinstance(problems, Problem) else problems
+        self.problems: tuple[Problem, ...] = tuple(several)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def report(self) -> str:
