@@ -41,9 +41,12 @@ def cast(values: Array, dtype: np.dtype[Any], scratch: Scratch | None = None) ->
         return values
     if values.itemsize == 2:
         # Looking up is several times faster than numpy's half-precision casts.
-        table = _cast_table(values.dtype, dtype)
-        found = (scratch or Scratch()).take("cast", values.shape, dtype)
-        return np.take(table, values.view(np.uint16), out=found, mode="clip")
+        scratch = scratch or Scratch()
+        index = scratch.take("index", values.shape, np.intp)
+        np.copyto(index, values.view(np.uint16))
+        found = scratch.take("cast", values.shape, dtype)
+        # Every index is in range; "wrap" is the mode that needs no copy of ``found``.
+        return np.take(_cast_table(values.dtype, dtype), index, out=found, mode="wrap")
     with np.errstate(over="ignore", under="ignore"):
         return values.astype(dtype)
 
