@@ -6,7 +6,7 @@ in memory, and their lanes are summed at the end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,7 +31,7 @@ from mlcx.compiler.kernels.cpu.vectors import (
 from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
 from mlcx.compiler.kernels.cpu.words import code_of_words
 
-__all__ = ["Dot", "PlainDot", "QuantizedDot", "dot_for"]
+__all__ = ["Dot", "PlainDot", "QuantizedDot", "dot_for", "stream_rows"]
 
 _PLAIN_CHAINS = 4
 """Independent sums that hide how long an addition takes."""
@@ -72,10 +72,8 @@ class QuantizedDot:
     format: GroupQuantized
     x: Shuffled
 
-    def write(
-        self, ns: Sequence[_Index], ms: Sequence[_Index], rows_ahead: int = 0
-    ) -> None:
-        """Write ``out[m, n]`` for each m and n; fetch a weight row ahead if told."""
+    def write(self, ns: Sequence[_Index], ms: Sequence[_Index]) -> None:
+        """Write ``out[m, n]`` for each m and n."""
         operands, lanes = self.operands, self.operands.lanes
         words = WORDS * self.format.groups(operands.k)
         wide = words // lanes * lanes
@@ -83,8 +81,8 @@ class QuantizedDot:
         if wide:
             parts.append(_Sums.zero(len(ns), len(ms), lanes))
             with T.serial(wide // lanes) as chunk:
-                for n in ns if rows_ahead else ():
-                    prefetch(operands.weights[0], n + rows_ahead, chunk * lanes)
+                for n in ns:
+                    prefetch(operands.weights[0], n + 1, chunk * lanes)
                 self._add(parts[-1], ns, ms, chunk * lanes)
         if wide < words:
             parts.append(_Sums.zero(len(ns), len(ms), WORDS))
@@ -131,10 +129,8 @@ class PlainDot:
     operands: Operands
     x: Buffer
 
-    def write(
-        self, ns: Sequence[_Index], ms: Sequence[_Index], rows_ahead: int = 0
-    ) -> None:
-        """Write ``out[m, n]`` for each m and n; fetch a weight row ahead if told."""
+    def write(self, ns: Sequence[_Index], ms: Sequence[_Index]) -> None:
+        """Write ``out[m, n]`` for each m and n."""
         operands, lanes = self.operands, self.operands.lanes
         chains = max(1, _PLAIN_CHAINS // (len(ns) * len(ms)))
         chunk_size = lanes * chains
@@ -145,8 +141,8 @@ class PlainDot:
             with T.serial(wide // chunk_size) as chunk:
                 for chain, sums in enumerate(parts):
                     k = chunk * chunk_size + chain * lanes
-                    for n in ns if rows_ahead else ():
-                        prefetch(operands.weights[0], n + rows_ahead, k)
+                    for n in ns:
+                        prefetch(operands.weights[0], n + 1, k)
                     self._add(sums, ns, ms, k)
         if wide < operands.k:
             parts.append(_Sums.zero(len(ns), len(ms), 1))
@@ -174,6 +170,23 @@ def dot_for(operands: Operands) -> Dot:
     if isinstance(operands.format, GroupQuantized):
         return QuantizedDot(operands, operands.format, shuffle(operands))
     return PlainDot(operands, widen(operands))
+
+
+def stream_rows(n: int, count: int) -> tuple[int, Callable[[Expr], list[Expr]]]:
+    """Share N rows out among up to ``count`` streams of following rows.
+
+    Returns how many rows a stream has, and a function of a position that returns the
+    rows there, one of each stream. Far apart, every stream looks like a plain read
+    to the CPU, while a load of an activation serves them all. The last row is
+    repeated where a stream is too short.
+    """
+    count = min(count, n)
+    length = -(-n // count)
+
+    def rows_at(i: Expr) -> list[Expr]:
+        return [i, *(T.min(i + s * length, n - 1) for s in range(1, count))]
+
+    return length, rows_at
 
 
 def _write(

@@ -1,6 +1,6 @@
 """A few rows of activations times the weights: batched decoding.
 
-The weights come from memory once. Each load of an activation serves two rows of
+The weights come from memory once. Each load of an activation serves several rows of
 weights, and each code taken out of its word serves several rows of activations.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from tvm.tirx.script import builder as T
 
-from mlcx.compiler.kernels.cpu.dot import Dot
+from mlcx.compiler.kernels.cpu.dot import Dot, stream_rows
 
 __all__ = ["small_batch"]
 
-_WEIGHT_ROWS = 2
-_ROWS_AHEAD = 2
+_PRODUCTS = 8
+"""Pairs of rows worked on at a time: each takes two of 32 registers."""
 
 
 def small_batch(dot: Dot, block: int) -> None:
@@ -21,11 +21,8 @@ def small_batch(dot: Dot, block: int) -> None:
 
     Blocks at the edge repeat the last row, so that every block is whole.
     """
-    rows, n = dot.operands.rows, dot.operands.n
-    weight_rows = min(_WEIGHT_ROWS, n)
-    with T.parallel(-(-n // weight_rows)) as pair:
-        first = T.min(pair * weight_rows, n - weight_rows)
-        with T.serial((rows + block - 1) // block) as i:
-            ns = [first + r for r in range(weight_rows)]
-            ms = [T.min(i * block + b, rows - 1) for b in range(block)]
-            dot.write(ns, ms, rows_ahead=_ROWS_AHEAD)
+    rows = dot.operands.rows
+    length, rows_at = stream_rows(dot.operands.n, _PRODUCTS // block)
+    with T.parallel(length) as i, T.serial((rows + block - 1) // block) as b:
+        ms = [T.min(b * block + r, rows - 1) for r in range(block)]
+        dot.write(rows_at(i), ms)
