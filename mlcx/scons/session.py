@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
 
 __all__ = ["Declared", "Mode", "Session", "session"]
+
+_JOURNAL = "journal.jsonl"
+_LOCK = "lock"
+_STAMP = "valid-specs"
 
 
 @dataclass(frozen=True)
@@ -50,27 +55,17 @@ class Session:
         """Wait for the lock of the build folder when the run changes anything."""
         self.folders = folders
         self.mode = mode
+        self.services = _services(folders.build, mode)
         self._top = top
+        self._known = _known(folders.build)
         self._declared: dict[Path, Declared] = {}
-        console = Console(mode.silent)
-        held: list[int] = []
         if mode.builds or mode.cleans:
-            held.append(lock.acquire(self._lock, console))
             atexit.register(self._close)
-        executor = LocalExecutor(held)
-        if mode.builds:
-            executor.stop_on_signals()
-        journal = Journal(folders.build / "journal.jsonl")
-        self.services = Services(executor, journal, console, policy(os.environ))
-
-    @property
-    def _lock(self) -> Path:
-        return self.folders.build / "lock"
 
     @property
     def stamp(self) -> Path | None:
         """A file that remembers which specs were found valid."""
-        return self.folders.build / "valid-specs" if self.mode.builds else None
+        return self.folders.build / _STAMP if self.mode.builds else None
 
     @property
     def _report(self) -> Path:
@@ -82,17 +77,19 @@ class Session:
         Raises:
             UsageError: It is made in another way.
         """
-        known = self._declared.get(request.targets[0])
-        if known and known.request != request:
-            message = "two jobs would make this file in different ways"
-            raise UsageError(
-                f"{known.step.target}: {message}: give one another OUTPUT="
-            )
+        known = self._known.get(request.targets[0])
+        if known is None:
+            return None
+        if known.request != request:
+            message = "two jobs would make this file, each in its own way"
+            raise UsageError(f"{known.step.target}: {message}: build them apart")
+        self.add(known)
         return known
 
     def add(self, declared: Declared) -> None:
-        """Keep a new step."""
-        self._declared[declared.request.targets[0]] = declared
+        """Keep a step."""
+        target = declared.request.targets[0]
+        self._declared[target] = self._known[target] = declared
 
     def _close(self) -> None:
         if self.mode.cleans:
@@ -129,8 +126,8 @@ class Session:
             for path in (*each.step.targets, each.step.log)
         ]
         if not any(path.exists() for path in targets):
-            own = ("valid-specs", "journal.jsonl", "lock")
-            for path in (self._report, *(self.folders.build / name for name in own)):
+            own = (self.folders.build / name for name in (_STAMP, _JOURNAL, _LOCK))
+            for path in (self._report, *own):
                 path.unlink(missing_ok=True)
         for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):
@@ -148,13 +145,26 @@ def _folders(files: Iterable[Path], roots: tuple[Path, ...]) -> list[Path]:
     return sorted(below | {*roots}, key=lambda path: len(path.parts), reverse=True)
 
 
-_sessions: dict[Folders, Session] = {}
-# SCons itself is one per process; two environments of it must not wait for the lock
-# of each other.
-
-
+@cache
 def session(top: Path, folders: Folders, mode: Mode) -> Session:
     """Return the session of this process for ``folders``."""
-    if folders not in _sessions:
-        _sessions[folders] = Session(top, folders, mode)
-    return _sessions[folders]
+    return Session(top, folders, mode)
+
+
+@cache
+def _known(build: Path) -> dict[Path, Declared]:
+    """Return the steps of all sessions with one build folder, by target."""
+    del build
+    return {}
+
+
+@cache
+def _services(build: Path, mode: Mode) -> Services:
+    """Return what all sessions with one build folder share, its lock above all."""
+    chosen = policy(os.environ)
+    console = Console(mode.silent)
+    changes = mode.builds or mode.cleans
+    executor = LocalExecutor([lock.acquire(build / _LOCK, console)] if changes else [])
+    if mode.builds:
+        executor.stop_on_signals()
+    return Services(executor, Journal(build / _JOURNAL), console, chosen)

@@ -299,6 +299,21 @@ def test_names_with_special_characters_reach_no_shell(project: Project) -> None:
     assert project.build() == []
 
 
+def test_two_environments_share_a_build_folder(project: Project) -> None:
+    project.write_spec("other.json", "one")
+    with (project.root / "SConstruct").open("a") as script:
+        script.write("env['OUTPUT'] = 'more'\nenv.MLCPackage('other.json')\n")
+    done = project.scons("dist/lib", "more/lib")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [call for call in project.calls() if call.startswith("compile")] == [
+        "compile dist/lib/one.so",
+        "compile dist/lib/two.so",
+        "compile more/lib/one.so",
+    ]
+    assert project.report()["dist/lib/one.so"]["status"] == "built"
+    assert (project.root / "more/report.json").exists()
+
+
 def test_methods_build_without_a_spec(project: Project) -> None:
     script = project.root / "SConstruct"
     text = script.read_text().replace(

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from mlcx.scons.executor import LocalExecutor, tail
+
+
+def python(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+def test_all_output_goes_to_the_log_below_the_command(tmp_path: Path) -> None:
+    text = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
+    log = tmp_path / "new" / "log"
+    assert LocalExecutor().run(python(text), os.environ, log) == 0
+    first, *others = log.read_text().splitlines()
+    assert first.startswith("$ ")
+    assert others == ["out", "err"]
+
+
+def test_the_exit_status_is_returned(tmp_path: Path) -> None:
+    run = LocalExecutor().run
+    assert run(python("raise SystemExit(7)"), os.environ, tmp_path / "log") == 7
+
+
+def test_a_step_cannot_wait_for_the_keyboard(tmp_path: Path) -> None:
+    text = "import sys; raise SystemExit(len(sys.stdin.read()))"
+    assert LocalExecutor().run(python(text), os.environ, tmp_path / "log") == 0
+
+
+def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
+    executor = LocalExecutor()
+    statuses: list[int] = []
+
+    def step() -> None:
+        text = "import time; time.sleep(60)"
+        statuses.append(executor.run(python(text), os.environ, tmp_path / "log"))
+
+    thread = threading.Thread(target=step)
+    thread.start()
+    while not (tmp_path / "log").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    started = time.monotonic()
+    executor.stop()
+    thread.join(20)
+    assert time.monotonic() - started < 15
+    assert executor.stopped
+    assert statuses
+    assert statuses[0] != 0
+    marker = tmp_path / "marker"
+    text = f"open({str(marker)!r}, 'w')"
+    assert executor.run(python(text), os.environ, tmp_path / "log") != 0
+    assert not marker.exists()
+
+
+def test_the_tail_of_a_log_leaves_out_blank_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("\n".join(f"line {number}\n" for number in range(5000)))
+    assert tail(log, 2) == ["line 4998", "line 4999"]
+    log.write_bytes(b"\xff broken \n")
+    assert tail(log, 5) == ["\ufffd broken"]
+    log.write_text("")
+    assert tail(log, 5) == []

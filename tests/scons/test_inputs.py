@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from mlcx.scons import inputs
+
+
+def test_tvm_is_named_with_the_versions_that_are_installed() -> None:
+    versions = [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
+    expected = f"apache-tvm {versions[0]} apache-tvm-ffi {versions[1]}"
+    inputs.tvm.cache_clear()
+    assert inputs.tvm() == expected
+
+
+def test_a_missing_linker_is_an_input_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    inputs.linker.cache_clear()
+    assert inputs.linker() == "linker none"
+    program = tmp_path / "gcc"
+    program.write_text("#!/bin/sh\necho gcc 12.2\necho more\n")
+    program.chmod(0o755)
+    inputs.linker.cache_clear()
+    assert inputs.linker() == "linker gcc 12.2"
+    inputs.linker.cache_clear()
+
+
+def test_sources_are_those_that_a_package_reaches() -> None:
+    assert inputs.sources("spec") != inputs.sources("compiler")
+    assert inputs.sources("package").startswith("sources of mlcx.package ")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlcx.errors import InputError
+from mlcx.scons.files import model_files, weight_files
+from mlcx.scons.parts import differs, fault, leftovers, made_beside, parts
+
+
+def write_index(folder: Path, **shards: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    records = [
+        {"dataPath": f"{name}.bin", "nbytes": size, "md5sum": "0"}
+        for name, size in shards.items()
+    ]
+    for name, size in shards.items():
+        (folder / f"{name}.bin").write_bytes(bytes(size))
+    index = folder / "tensor-cache.json"
+    index.write_text(json.dumps({"records": records}))
+    return index
+
+
+def test_an_index_with_all_its_parts_has_no_fault(tmp_path: Path) -> None:
+    assert fault(write_index(tmp_path, a=3, b=0)) == ""
+
+
+def test_a_missing_part_is_a_fault(tmp_path: Path) -> None:
+    index = write_index(tmp_path, a=3)
+    (tmp_path / "a.bin").unlink()
+    assert fault(index) == f"{tmp_path / 'a.bin'} is missing"
+
+
+def test_a_part_of_another_size_is_a_fault(tmp_path: Path) -> None:
+    index = write_index(tmp_path, a=3)
+    (tmp_path / "a.bin").write_bytes(b"12")
+    assert fault(index) == f"{tmp_path / 'a.bin'} has 2 bytes, expected 3"
+
+
+def test_a_missing_tokenizer_is_a_fault(tmp_path: Path) -> None:
+    config = tmp_path / "mlc-chat-config.json"
+    config.write_text('{"tokenizer_files": ["tokenizer.json"]}')
+    assert fault(config) == f"{tmp_path / 'tokenizer.json'} is missing"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"records": [1]}'])
+def test_an_unreadable_index_is_a_fault(tmp_path: Path, text: str) -> None:
+    index = tmp_path / "tensor-cache.json"
+    index.write_text(text)
+    assert "tensor-cache.json" in fault(index)
+    with pytest.raises(InputError):
+        parts(index)
+
+
+def test_other_files_have_no_parts(tmp_path: Path) -> None:
+    (tmp_path / "lib.so").write_bytes(b"\x7fELF")
+    assert parts(tmp_path / "lib.so") == []
+
+
+def test_a_copy_that_is_shorter_than_the_original_differs(tmp_path: Path) -> None:
+    original = write_index(tmp_path / "original", a=3)
+    copy = write_index(tmp_path / "copy", a=3)
+    assert differs(copy, original) == ""
+    (tmp_path / "copy/a.bin").write_bytes(b"")
+    assert differs(copy, original).endswith("has 0 bytes, expected 3")
+
+
+def test_an_incomplete_original_says_nothing_of_its_copy(tmp_path: Path) -> None:
+    original = write_index(tmp_path / "original", a=3)
+    copy = write_index(tmp_path / "copy", a=4)
+    (tmp_path / "original/a.bin").unlink()
+    assert differs(copy, original) == ""
+
+
+def test_leftovers_are_temporary_files_of_the_target_only(tmp_path: Path) -> None:
+    names = [".m.so.abcd_123", ".m.so.json.abcd_123", ".m.so.abc", "m.so", ".other"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    assert leftovers([tmp_path / "m.so"]) == [tmp_path / ".m.so.abcd_123"]
+
+
+def test_leftovers_take_names_literally(tmp_path: Path) -> None:
+    (tmp_path / ".[ab].so.abcdefgh").write_text("")
+    (tmp_path / ".a.so.abcdefgh").write_text("")
+    found = leftovers([tmp_path / "[ab].so"])
+    assert found == [tmp_path / ".[ab].so.abcdefgh"]
+
+
+def test_shards_beside_an_index_belong_to_it(tmp_path: Path) -> None:
+    index = write_index(tmp_path, a=1)
+    (tmp_path / "params_shard_9.bin").write_text("")
+    (tmp_path / "notes.txt").write_text("")
+    found = {path.name for path in made_beside([index], [Path("/m/tokenizer.json")])}
+    assert found == {"a.bin", "params_shard_9.bin", "tokenizer.json"}
+
+
+def test_shards_without_a_hash_in_the_index_are_sources(tmp_path: Path) -> None:
+    index = write_index(tmp_path, hashed=1)
+    content = json.loads(index.read_text())
+    content["records"].append({"dataPath": "bare.bin", "nbytes": 0})
+    index.write_text(json.dumps(content))
+    (tmp_path / "mlc-chat-config.json").write_text("{}")
+    names = [path.name for path in model_files(tmp_path)]
+    assert names == ["tensor-cache.json", "mlc-chat-config.json", "bare.bin"]
+
+
+def test_an_index_of_weights_without_a_map_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(InputError, match="weight_map"):
+        weight_files(tmp_path)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from mlcx.errors import UsageError
+from mlcx.scons.policy import Policy, policy
+
+
+@pytest.mark.parametrize("name", ["ON", "OFF", "REDO", "READONLY"])
+def test_the_variable_names_the_policy(name: str) -> None:
+    assert policy({"MLC_JIT_POLICY": name}).name == name
+
+
+def test_without_the_variable_libraries_are_compiled() -> None:
+    assert policy({}) is Policy.ON
+
+
+@pytest.mark.parametrize("name", ["", "on", "YES"])
+def test_another_value_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="MLC_JIT_POLICY: expected one of ON, REDO"):
+        policy({"MLC_JIT_POLICY": name})

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlcx.scons import requests
+from mlcx.scons.requests import Folders, Request
+from mlcx.spec.types import BundleJob, LibraryJob, Plan, PrebuiltJob, WeightsJob
+
+FOLDERS = Folders(Path("/top/dist"), Path("/top/build"))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    for name in (
+        "config.json",
+        "tokenizer.json",
+        "README.md",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "consolidated.safetensors",
+    ):
+        (tmp_path / name).write_text("")
+    (tmp_path / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"a": "model-00001-of-00002.safetensors",'
+        ' "b": "model-00002-of-00002.safetensors"}}'
+    )
+    return tmp_path
+
+
+def library(model: Path, **changes: object) -> LibraryJob:
+    job = LibraryJob(
+        model_id="m",
+        model=model,
+        kind="checkpoint",
+        quantization="q4f16_1",
+        device="cpu",
+        opt="O2",
+        overrides=(),
+        system_lib_prefix=None,
+        host="auto",
+        mcpu="auto",
+        library="lib/m.so",
+    )
+    return replace(job, **changes)
+
+
+def plan_of(model: Path) -> Plan:
+    weights = WeightsJob("m", model, "q4f16_1", "chatml", "m/model")
+    bundle = BundleJob("m", model, "checkpoint", "m/model", "bundle/m")
+    spec = Path("/top/spec.json")
+    return Plan(spec, "package", (weights,), (library(model),), (bundle,), ())
+
+
+def by_verb(plan: Plan) -> dict[str, Request]:
+    return {request.verb: request for request in requests.plan(plan, FOLDERS)}
+
+
+def test_every_step_reads_what_another_step_makes(checkpoint: Path) -> None:
+    found = by_verb(plan_of(checkpoint))
+    assert list(found) == [
+        "gen_config",
+        "convert_weight",
+        "normalize",
+        "compile",
+        "bundle",
+        "app_config",
+    ]
+    chat = Path("/top/build/m/model/mlc-chat-config.json")
+    assert found["gen_config"].targets == (chat, chat.with_name("tokenizer.json"))
+    assert found["normalize"].sources == (chat,)
+    assert found["compile"].sources == found["normalize"].targets
+    assert set(found["bundle"].sources) == {
+        *found["gen_config"].targets,
+        *found["convert_weight"].targets,
+    }
+
+
+def test_steps_read_the_files_that_matter_to_them(checkpoint: Path) -> None:
+    found = by_verb(plan_of(checkpoint))
+
+    def names(verb: str) -> list[str]:
+        return [path.name for path in found[verb].sources]
+
+    assert names("gen_config") == ["config.json", "tokenizer.json"]
+    assert names("convert_weight") == [
+        "config.json",
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    ]
+
+
+def test_a_library_without_weights_is_compiled_from_the_checkpoint(
+    checkpoint: Path,
+) -> None:
+    plan = replace(plan_of(checkpoint), weights=(), bundles=())
+    assert by_verb(plan)["normalize"].sources == (checkpoint / "config.json",)
+
+
+def test_a_library_of_a_model_directory_is_compiled_from_its_config() -> None:
+    job = library(Path("/m"), kind="mlc", quantization=None)
+    assert requests.model_config(job) == Path("/m/mlc-chat-config.json")
+
+
+def test_options_are_the_command_lines_of_the_verbs() -> None:
+    job = library(
+        Path("/m"),
+        overrides=(("context_window_size", 64), ("disaggregation", True)),
+        system_lib_prefix="m_",
+        mcpu="x86-64-v3",
+    )
+    config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
+    normalize, compile_ = requests.library(job, config, target, FOLDERS)
+    assert normalize.options == (
+        "--quantization",
+        "q4f16_1",
+        "--overrides",
+        "context_window_size=64;disaggregation=true",
+    )
+    assert " ".join(compile_.options) == (
+        "--device cpu --opt O2 --host auto --mcpu x86-64-v3 --system-lib-prefix m_"
+    )
+
+
+def test_libraries_for_two_devices_share_one_config() -> None:
+    config = Path("/m/config.json")
+    targets = [Path("/top/dist/lib/a.so"), Path("/top/dist/lib/b.tar")]
+    pairs = [
+        list(requests.library(library(Path("/m"), device=name), config, each, FOLDERS))
+        for name, each in zip(("cpu", "iphone"), targets, strict=True)
+    ]
+    assert pairs[0][0] == pairs[1][0]
+    assert pairs[0][1] != pairs[1][1]
+
+
+def test_other_overrides_have_another_config() -> None:
+    config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
+    jobs = [library(Path("/m"), overrides=(("max_batch_size", n),)) for n in (1, 2)]
+    made = [next(requests.library(job, config, target, FOLDERS)) for job in jobs]
+    assert made[0].targets != made[1].targets
+
+
+@pytest.mark.parametrize(
+    ("host", "mcpu", "depends"),
+    [
+        ("auto", "auto", True),
+        ("auto", "x86-64-v3", False),
+        ("aarch64-linux-gnu", "auto", False),
+    ],
+)
+def test_only_a_library_for_this_cpu_depends_on_it(
+    host: str, mcpu: str, depends: bool
+) -> None:
+    job = library(Path("/m"), host=host, mcpu=mcpu)
+    made = list(requests.library(job, Path("/c"), Path("/l"), FOLDERS))[1]
+    assert any(fact.startswith("host ") for fact in made.facts) is depends
+
+
+def test_a_compile_depends_on_tvm_and_the_linker() -> None:
+    made = list(requests.library(library(Path("/m")), Path("/c"), Path("/l"), FOLDERS))[
+        1
+    ]
+    kinds = [fact.split()[0] for fact in made.facts]
+    assert kinds == ["sources", "apache-tvm", "linker", "host"]
+
+
+def test_a_prebuilt_library_is_taken_over(checkpoint: Path) -> None:
+    ready = PrebuiltJob("lib", Path("/elsewhere/a.tar"), "lib/lib.tar")
+    plan = replace(plan_of(checkpoint), libraries=(), prebuilt=(ready,))
+    made = by_verb(plan)["prebuilt"]
+    assert made.model == Path("/elsewhere/a.tar")
+    assert made.output == Path("/top/dist/lib/lib.tar")
+
+
+def test_verbs_on_folders_get_folders(checkpoint: Path) -> None:
+    found = by_verb(plan_of(checkpoint))
+    assert found["convert_weight"].model == checkpoint
+    assert found["convert_weight"].output == Path("/top/build/m/model")
+    assert found["bundle"].model == Path("/top/build/m/model")
+    assert found["bundle"].output == Path("/top/dist/bundle/m")
