@@ -85,6 +85,8 @@ class Panel:
                 bind(cast(load(weight, row + i, at, lanes=lanes), "float32", lanes))
                 for i in range(lanes)
             ]
+            for i in range(lanes):
+                prefetch(weight, row + i, at + _PLAIN_DEPTH)
             for i, values in enumerate(transposed(rows)):
                 store(self.values, values, square * lanes + i, column, lanes=lanes)
         done = depth // lanes * lanes
