@@ -91,7 +91,16 @@ class Converter:
         shape = (block.rows, block.columns)
         source = scratch.take("source", shape, block.tensor.element)
         self._reader.read(block.tensor, block.first, source)
-        weight = cast(source, dtype_named(block.parameter.dtype), scratch)
+        dtype = block.parameter.dtype
+        if (
+            dtype == "float32"
+            and source.itemsize == 2
+            and not block.parameter.quantized
+        ):
+            # By way of float32 it would be the same: every float16 is one, and in
+            # bfloat16's range.
+            dtype = "bfloat16"
+        weight = cast(source, dtype_named(dtype), scratch)
         if block.parameter.quantized and isinstance(self._scheme, GroupScheme):
             packed = self._scheme.pack(weight, scratch)
             # A weight that is not finite makes the scale of its group so.
