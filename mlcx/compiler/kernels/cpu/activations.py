@@ -57,21 +57,20 @@ def shuffle(operands: Operands) -> Shuffled:
         T.alloc_buffer((rows, words), "float32"),
     )
     with T.serial(rows) as m:
-        with T.serial(whole) as chunk:
-            _vectors(operands, fmt, shuffled, m, chunk)
+        if whole:
+            with T.serial(whole) as chunk:
+                _vectors(operands, fmt, shuffled, m, chunk)
         for first, last, width in ((whole * lanes, done, lanes), (done, words, WORDS)):
-            with T.serial((last - first) // width) as chunk:
-                _scalars(operands, fmt, shuffled, m, first + chunk * width, width)
+            if first < last:
+                with T.serial((last - first) // width) as chunk:
+                    _scalars(operands, fmt, shuffled, m, first + chunk * width, width)
     return shuffled
 
 
 def _vectors(
-    operands: Operands,
-    fmt: GroupQuantized,
-    shuffled: Shuffled,
-    m: Expr,
-    chunk: Expr,
+    operands: Operands, fmt: GroupQuantized, shuffled: Shuffled, m: Expr, chunk: Expr
 ) -> None:
+    """Shuffle vector number ``chunk`` of words, all within K."""
     lanes, codes = operands.lanes, fmt.codes
     base = chunk * lanes * codes
     flat = [
@@ -96,6 +95,7 @@ def _scalars(
     word: Expr,
     width: int,
 ) -> None:
+    """Shuffle a vector of ``width`` words from ``word`` on, one at a time."""
     with T.serial(width) as i:
         total = None
         for j in range(fmt.codes):

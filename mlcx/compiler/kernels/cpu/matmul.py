@@ -62,7 +62,6 @@ def matmul(
             n=n,
             k=k,
             x=T.decl_buffer((rows, k), x_dtype, data=x.data),
-            x_dtype=x_dtype,
             weights=weights,
             out=T.decl_buffer((rows, n), out_dtype, data=out.data),
             out_dtype=out_dtype,

@@ -26,7 +26,6 @@ class Operands:
     n: int
     k: int
     x: Buffer
-    x_dtype: str
     weights: tuple[Buffer, ...]
     out: Buffer
     out_dtype: str

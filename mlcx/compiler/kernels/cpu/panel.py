@@ -78,7 +78,7 @@ class Panel:
         lanes, k = self.lanes, self.operands.k
         (weight,) = self.operands.weights
         begin = step * _PLAIN_DEPTH
-        depth = bind(T.min(_PLAIN_DEPTH, k - begin))
+        depth = _extent(_PLAIN_DEPTH, k, step)
         with T.serial(depth // lanes) as square:
             at = begin + square * lanes
             rows = [
@@ -90,6 +90,8 @@ class Panel:
             for i, values in enumerate(transposed(rows)):
                 store(self.values, values, square * lanes + i, column, lanes=lanes)
         done = depth // lanes * lanes
+        if _is_nothing(depth - done):
+            return
         with T.serial(depth - done) as i:
             start = row * k + begin + done + i
             values = load(flat(weight), start, lanes=lanes, stride=k)
@@ -107,7 +109,7 @@ class Panel:
         lanes = self.lanes
         q_weight = self.operands.weights[0]
         row_words = WORDS * fmt.groups(self.operands.k)
-        groups = bind(T.min(_STEP_GROUPS, row_words // WORDS - step * _STEP_GROUPS))
+        groups = _extent(_STEP_GROUPS, row_words // WORDS, step)
         square_groups = lanes // WORDS
         squares = groups // square_groups if square_groups else 0
         if square_groups:
@@ -131,6 +133,8 @@ class Panel:
                         lambda w: load(self.words, g * WORDS + w, 0, lanes=lanes),
                     )
         done = squares * square_groups
+        if _is_nothing(groups - done):
+            return
         with T.serial(groups - done) as g:
             start = row * row_words + (step * _STEP_GROUPS + done + g) * WORDS
             self._fill_group(
@@ -179,3 +183,12 @@ class Panel:
                     column,
                     lanes=lanes,
                 )
+
+
+def _extent(size: int, total: int, step: Expr) -> Expr | int:
+    """Return how much of ``total`` a step takes: ``size``, or what is left."""
+    return size if total % size == 0 else bind(T.min(size, total - step * size))
+
+
+def _is_nothing(extent: Expr | int) -> bool:
+    return isinstance(extent, int) and extent == 0

@@ -35,11 +35,14 @@ __all__ = [
     "fma",
     "lanes_sum",
     "load",
+    "number",
     "pick",
     "prefetch",
+    "signed",
     "splat",
     "store",
     "transposed",
+    "vector_type",
 ]
 
 
