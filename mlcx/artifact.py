@@ -20,6 +20,7 @@ __all__ = [
     "APP_CONFIG",
     "CHAT_CONFIG",
     "COMPILE_CONFIG",
+    "LINKERS",
     "TENSOR_CACHE",
     "library_info",
     "read_json",
@@ -32,6 +33,10 @@ APP_CONFIG = "mlc-app-config.json"
 CHAT_CONFIG = "mlc-chat-config.json"
 COMPILE_CONFIG = "compile-config.json"
 TENSOR_CACHE = "tensor-cache.json"
+
+LINKERS = ("gcc", "cc", "clang", "ld")
+"""The programs that link a library, the first one found; any ELF linker serves, as only
+objects are linked."""
 
 
 def library_info(library: Path) -> Path:

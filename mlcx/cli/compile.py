@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.errors import UsageError
+from mlcx.spec.devices import DEVICES
+from mlcx.spec.opt import canonical
 
 if TYPE_CHECKING:
     from mlcx.compiler.compile_config import CompileConfig
@@ -49,8 +52,9 @@ def normalize(args: argparse.Namespace) -> int:
 def compile_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compile``."""
     _model_arguments(parser)
-    parser.add_argument("--device", default="cpu", help="device preset")
-    parser.add_argument("--opt", default="O2", help="O0, O1, O2, O3")
+    devices = ", ".join(DEVICES)
+    parser.add_argument("--device", default="cpu", help=f"device preset: {devices}")
+    parser.add_argument("--opt", default="O2", help="O0 to O3, or FLAG=VALUE;…")
     parser.add_argument("--host", default=_AUTO, help="LLVM triple of the host")
     parser.add_argument("--mcpu", default=_AUTO, help="LLVM name of the host's CPU")
     parser.add_argument("--system-lib-prefix", help="prefix of a system library")
@@ -63,13 +67,28 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     from mlcx.compiler.build import Options, compile_library
     from mlcx.compiler.targets import target_of
 
-    if args.output.suffix != ".so":
-        raise UsageError(f"{args.output}: device cpu makes a .so library")
-    config = _load(args)
+    begun = time.perf_counter()
+    opt = canonical(args.opt)
     target = target_of(args.device, args.host, args.mcpu)
-    options = Options(args.device, target, args.opt, args.debug_dump)
+    _check_output(args)
+    config = _load(args)
+    options = Options(args.device, target, opt, args.debug_dump)
     compile_library(config, options, args.output)
+    size, seconds = args.output.stat().st_size, time.perf_counter() - begun
+    print(f"{args.output}: {size} bytes, {seconds:.1f} s")
     return 0
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    device = DEVICES[args.device]
+    if args.output.suffix != device.suffix:
+        found = args.output.name
+        raise UsageError(
+            f"--output: {device.name} makes {device.suffix}, found {found}"
+        )
+    if args.system_lib_prefix and not device.static:
+        message = f"--system-lib-prefix: {device.name} makes no system library"
+        raise UsageError(message)
 
 
 def _load(args: argparse.Namespace) -> CompileConfig:

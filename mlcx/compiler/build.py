@@ -19,6 +19,7 @@ from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
 from mlcx.compiler.pipeline import Context, phases
+from mlcx.compiler.targets import required_features
 from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
@@ -112,6 +113,7 @@ def _describe(config: CompileConfig, options: Options) -> dict[str, Any]:
         "tvm_ffi": version("apache-tvm-ffi"),
         "device": options.device,
         "target": str(options.target),
+        "cpu_features": required_features(options.target),
         "opt": options.opt,
         "model_type": config.model_type,
         "quantization": config.quantization,

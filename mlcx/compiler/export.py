@@ -10,13 +10,10 @@ from typing import Any
 
 from tvm import relax
 
-from mlcx.artifact import replacing
+from mlcx.artifact import LINKERS, replacing
 from mlcx.errors import BuildError
 
 __all__ = ["export", "linker"]
-
-_LINKERS = ("gcc", "cc", "clang", "ld")
-"""Only objects are linked, nothing is compiled: any ELF linker serves."""
 
 
 def linker() -> str:
@@ -25,9 +22,9 @@ def linker() -> str:
     Raises:
         BuildError: None is installed.
     """
-    found = next(filter(None, map(shutil.which, _LINKERS)), None)
+    found = next(filter(None, map(shutil.which, LINKERS)), None)
     if found is None:
-        names = ", ".join(_LINKERS)
+        names = ", ".join(LINKERS)
         raise BuildError(f"no linker found: install one of {names}, for instance gcc")
     return found
 

@@ -10,14 +10,34 @@ from tvm.target.codegen import (
     llvm_get_cpu_archlist,
     llvm_get_system_cpu,
     llvm_get_system_triple,
+    target_has_features,
 )
 
 from mlcx.errors import UsageError
 
-__all__ = ["TARGETS", "target_of"]
+__all__ = ["TARGETS", "required_features", "target_of"]
 
 _BASELINE = {"x86_64": "x86-64-v3", "aarch64": "generic", "arm64": "generic"}
 """Architecture of a host to the CPU assumed when the host is named and its CPU not."""
+
+_FEATURES = (
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+)
+"""Instruction sets that a machine may lack, under the name that its kernel uses too."""
+
+
+def required_features(target: Target) -> list[str]:
+    """Return the instruction sets that code for ``target`` uses, of those in doubt."""
+    if not str(target.attrs["mtriple"]).startswith("x86_64"):
+        return []
+    return [name for name in _FEATURES if target_has_features(name, target)]
 
 
 def _cpu(host: str, mcpu: str) -> Target:

@@ -14,12 +14,15 @@ from mlcx.runtime.fields import Fields
 
 __all__ = ["check"]
 
+_CPUINFO = Path("/proc/cpuinfo")
+
 
 def check(library: Path, device: str) -> None:
     """Make sure that the note beside ``library``, if any, allows running it here.
 
     Raises:
-        InputError: It was compiled for another device or with another TVM.
+        InputError: It was compiled for another device, with another TVM, or for a CPU
+            that can do more than this one.
     """
     note = artifact.library_info(library)
     if not note.is_file():
@@ -28,6 +31,21 @@ def check(library: Path, device: str) -> None:
     _compare(library, "for device", fields.text("device", device), device)
     here = _series(version("apache-tvm"))
     _compare(library, "with TVM", _series(fields.text("tvm", here)), here)
+    missing = sorted(set(fields.texts("cpu_features", [])) - _cpu_features())
+    if missing and _CPUINFO.is_file():
+        lacking = ", ".join(missing)
+        raise InputError.in_file(
+            library,
+            f"compiled for a CPU with {lacking}, which this one lacks: compile it "
+            "here, or for --mcpu x86-64-v3 or less",
+        )
+
+
+def _cpu_features() -> frozenset[str]:
+    """Return what Linux says of the first processor; empty elsewhere."""
+    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.is_file() else []
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
 
 
 def _series(release: str) -> str:

@@ -9,13 +9,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from mlcx.artifact import LINKERS
 from mlcx.layers import closure
 from mlcx.spec.digest import describe_host, digest_json, digest_sources
 
 __all__ = ["host", "linker", "sources", "tvm"]
-
-_LINKERS = ("gcc", "cc", "clang", "ld")
-"""The programs that link, in the order in which the compiler looks for them."""
 
 
 @cache
@@ -47,7 +45,7 @@ def _version(distribution: str) -> str:
 @cache
 def linker() -> str:
     """Name the linker and its version."""
-    found = next(filter(None, map(shutil.which, _LINKERS)), None)
+    found = next(filter(None, map(shutil.which, LINKERS)), None)
     if found is None:
         return "linker none"
     shown = subprocess.run([found, "--version"], capture_output=True, check=False)
@@ -55,6 +53,7 @@ def linker() -> str:
 
 
 @cache
-def host() -> str:
-    """Name this machine's CPU."""
-    return f"host {platform.machine()} {digest_json(describe_host())}"
+def host(with_cpu: bool) -> str:
+    """Name this machine's architecture, and what its CPU can do."""
+    cpu = digest_json(describe_host()) if with_cpu else ""
+    return f"host {platform.machine()} {cpu}"

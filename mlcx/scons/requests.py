@@ -119,8 +119,8 @@ def library(
     """Yield what makes the library ``target`` of the model with ``config``."""
     normalized = _normalized(job, config, folders)
     facts = [inputs.sources("compiler"), inputs.tvm(), inputs.linker()]
-    if job.host == "auto" and job.mcpu == "auto":
-        facts.append(inputs.host())
+    if job.host == "auto":
+        facts.append(inputs.host(with_cpu=job.mcpu == "auto"))
     about = About(
         job.model_id, job.quantization, job.device, _text(job.overrides) or None
     )

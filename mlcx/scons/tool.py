@@ -54,7 +54,7 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
         try:
             return method(env, *args, **kwargs)
         except MlcxError as error:
-            sys.stderr.write(f"mlcx: {error}\n")
+            sys.stderr.write(f"{error.report()}\n")
             sys.exit(error.exit_status)
 
     return wrapper

@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from mlcx.compiler.targets import TARGETS, target_of
+from mlcx.compiler.targets import TARGETS, required_features, target_of
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
 
@@ -49,3 +49,17 @@ def test_an_unknown_host_is_refused(host: str) -> None:
 def test_an_unknown_cpu_is_refused_with_the_closest_name() -> None:
     with pytest.raises(UsageError, match=r"'znver44'.*did you mean 'znver4'\?"):
         target_of("cpu", host="x86_64-linux-gnu", mcpu="znver44")
+
+
+@pytest.mark.parametrize(
+    ("host", "mcpu", "features"),
+    [
+        ("x86_64-linux-gnu", "x86-64", []),
+        ("x86_64-linux-gnu", "x86-64-v3", ["avx", "avx2", "fma", "f16c"]),
+        ("aarch64-linux-gnu", "generic", []),
+    ],
+)
+def test_what_a_cpu_must_have_is_known(
+    host: str, mcpu: str, features: list[str]
+) -> None:
+    assert required_features(target_of("cpu", host, mcpu)) == features
