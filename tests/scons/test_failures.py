@@ -332,7 +332,7 @@ def test_a_file_in_place_of_a_folder_is_refused(
 
 def test_a_missing_spec_is_refused(project: Project) -> None:
     message = without_traceback(project.scons("missing.json"))
-    assert message == "mlcx: missing.json: there is no such file\n"
+    assert message == "missing.json: there is no such file\n"
 
 
 def test_a_misspelt_key_is_refused_at_its_place(project: Project) -> None:
@@ -341,7 +341,7 @@ def test_a_misspelt_key_is_refused_at_its_place(project: Project) -> None:
     spec["model_list"][0]["quantisation"] = "q4f16_1"
     write_json(path, spec)
     message = without_traceback(project.scons())
-    assert message.startswith("mlcx: mlc-package-config.json:")
+    assert message.startswith("mlc-package-config.json:")
     assert "quantisation" in message
 
 
