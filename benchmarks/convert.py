@@ -136,13 +136,14 @@ def mlcx(source: Path, quantization: str, output: Path) -> float:
     module = architecture("llama")
     content = json.loads((source.parent / "config.json").read_text())
     chosen = scheme(quantization)
+    config = module.Config.from_hf(content)
     wanted = [
         Parameter(each.name, each.shape, each.dtype, each.quantized)
-        for each in parameters(module, module.Config.from_hf(content), chosen)
+        for each in parameters(module, config, chosen)
     ]
-    rules, unused = module.WEIGHTS, module.UNUSED
+    recipes, unused = module.weights(config), module.UNUSED
     begin = time.perf_counter()
-    convert(wanted, rules, unused, chosen, source, output, Silent())
+    convert(wanted, recipes, unused, chosen, source, output, Silent())
     return time.perf_counter() - begin
 
 

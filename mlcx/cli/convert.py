@@ -109,7 +109,7 @@ def convert_weight(args: argparse.Namespace) -> int:
     with _Progress() as progress:
         result = convert(
             wanted,
-            model.architecture.WEIGHTS,
+            model.architecture.weights(model.config),
             model.architecture.UNUSED,
             chosen,
             args.source or model.path.parent,

@@ -1,7 +1,7 @@
 """Architectures, one file each, named by the checkpoint's ``model_type``.
 
 A module of an architecture has ``Config`` (``from_hf``, ``to_dict``), ``Model``,
-``WEIGHTS`` (parameter to source names) and ``UNUSED`` (source names to pass over).
+``weights(config)`` (the parameters' recipes) and ``UNUSED`` (tensors to pass over).
 """
 
 from __future__ import annotations

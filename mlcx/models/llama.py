@@ -14,22 +14,12 @@ from mlcx.nn.decoder import Body, DecoderLM
 from mlcx.nn.embedding import Embedding
 from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
 from mlcx.nn.mlp import GatedMLP
+from mlcx.recipe import Recipe, joined
 
-__all__ = ["UNUSED", "WEIGHTS", "Config", "Model"]
+__all__ = ["UNUSED", "Config", "Model", "weights"]
 
 _ATTENTION = "model.layers.{i}.self_attn."
 _MLP = "model.layers.{i}.mlp."
-
-WEIGHTS: dict[str, tuple[str, ...]] = {
-    f"{_ATTENTION}qkv_proj.weight": tuple(
-        f"{_ATTENTION}{part}_proj.weight" for part in "qkv"
-    ),
-    f"{_MLP}gate_up_proj.weight": (
-        f"{_MLP}gate_proj.weight",
-        f"{_MLP}up_proj.weight",
-    ),
-}
-"""Parameter to the tensors of the checkpoint joined on axis 0; others keep a name."""
 
 UNUSED: tuple[str, ...] = (f"{_ATTENTION}rotary_emb.inv_freq",)
 
@@ -107,6 +97,16 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return the ``model_config`` object of mlc-chat-config.json."""
         return asdict(self)
+
+
+def weights(config: Config) -> dict[str, Recipe]:
+    """Return the recipes of the parameters that are not tensors of the same name."""
+    qkv = (f"{part}_proj.weight" for part in "qkv")
+    halves = ("gate_proj.weight", "up_proj.weight")
+    return {
+        **joined(_ATTENTION, "qkv_proj.weight", *qkv),
+        **joined(_MLP, "gate_up_proj.weight", *halves),
+    }
 
 
 class Layer(nn.Module):

@@ -9,11 +9,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from mlcx.errors import InputError
 from mlcx.quant.group import GroupScheme
 from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scheme import Scheme
 from mlcx.quant.scratch import Scratch
+from mlcx.recipe import Recipe
 from mlcx.weights.mapping import Mapped, Parameter
 from mlcx.weights.safetensors import Reader, Tensor
 from mlcx.weights.shards import Record, encode
@@ -28,7 +31,7 @@ _ELEMENTS = 1 << 20
 class Block:
     """Some rows of one source of a parameter."""
 
-    parameter: Parameter
+    mapped: Mapped
     tensor: Tensor
     first: int
     """Number of the first element."""
@@ -39,6 +42,11 @@ class Block:
     def nbytes(self) -> int:
         """Bytes in the checkpoint."""
         return self.rows * self.columns * self.tensor.element.itemsize
+
+    @property
+    def parameter(self) -> Parameter:
+        """What it becomes a part of."""
+        return self.mapped.parameter
 
 
 def stored(parameter: Parameter, scheme: Scheme) -> tuple[Record, ...]:
@@ -54,11 +62,12 @@ def blocks(mapped: Mapped) -> Iterator[Block]:
     parameter = mapped.parameter
     columns = parameter.shape[-1] if parameter.quantized else 1
     most = max(1, _ELEMENTS // columns)
-    for tensor in mapped.sources:
-        rows = tensor.size // columns
+    for run in mapped.runs():
+        rows = run.size // columns
         for row in range(0, rows, most):
             some = min(most, rows - row)
-            yield Block(parameter, tensor, row * columns, some, columns)
+            first = run.first + row * columns
+            yield Block(mapped, run.tensor, first, some, columns)
 
 
 class _ThreadsOwn(threading.local):
@@ -91,17 +100,15 @@ class Converter:
         shape = (block.rows, block.columns)
         source = scratch.take("source", shape, block.tensor.element)
         self._reader.read(block.tensor, block.first, source)
+        values = _valued(source, block.mapped.recipe, scratch)
+        quantized = block.parameter.quantized
         dtype = block.parameter.dtype
-        if (
-            dtype == "float32"
-            and source.itemsize == 2
-            and not block.parameter.quantized
-        ):
+        if dtype == "float32" and values.itemsize == 2 and not quantized:
             # By way of float32 it would be the same: every float16 is one, and in
             # bfloat16's range.
             dtype = "bfloat16"
-        weight = cast(source, dtype_named(dtype), scratch)
-        if block.parameter.quantized and isinstance(self._scheme, GroupScheme):
+        weight = cast(values, dtype_named(dtype), scratch)
+        if quantized and isinstance(self._scheme, GroupScheme):
             packed = self._scheme.pack(weight, scratch)
             # A weight that is not finite makes the scale of its group so.
             finite = all_finite(packed["q_scale"])
@@ -113,6 +120,17 @@ class Converter:
         if not finite:
             raise _not_finite(block, source)
         return parts
+
+
+def _valued(source: Array, recipe: Recipe, scratch: Scratch) -> Array:
+    """Return ``source`` with the recipe's function applied."""
+    if recipe.value is None:
+        return source
+    if source.dtype == dtype_named("bfloat16"):
+        # Of a sum with 1, bfloat16 would keep only the first few bits.
+        source = cast(source, dtype_named("float32"), scratch)
+    with np.errstate(all="ignore"):
+        return recipe.value(source)
 
 
 def _not_finite(block: Block, source: Array) -> InputError:

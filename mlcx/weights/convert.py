@@ -19,6 +19,7 @@ from typing import Protocol
 from mlcx.artifact import TENSOR_CACHE
 from mlcx.quant.plain import Array
 from mlcx.quant.scheme import Scheme
+from mlcx.recipe import Recipe
 from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
@@ -56,7 +57,7 @@ class Converted:
 
 def convert(
     parameters: Sequence[Parameter],
-    rules: Mapping[str, tuple[str, ...]],
+    recipes: Mapping[str, Recipe],
     unused: Iterable[str],
     scheme: Scheme,
     source: Path,
@@ -69,7 +70,7 @@ def convert(
 
     Args:
         parameters: All of the model's, unquantized, in the model's dtype.
-        rules: As in ``map_weights``.
+        recipes: As in ``map_weights``.
         unused: As in ``map_weights``.
         scheme: How the parameters that say so are quantized.
         source: A directory, a safetensors file or an index.
@@ -84,7 +85,7 @@ def convert(
         BuildError: ``output`` cannot be written. Nothing half-written is left.
     """
     tensors = read_checkpoint(source)
-    weights = map_weights(parameters, rules, unused, tensors, find(source))
+    weights = map_weights(parameters, recipes, unused, tensors, find(source))
     if weights.ignored:
         reporter.warn(_ignored(weights))
     records = [stored(each.parameter, scheme) for each in weights.mapped]

@@ -7,15 +7,18 @@ reported at once, before any work.
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from mlcx.errors import InputError, Problem
+from mlcx.recipe import Recipe
 from mlcx.weights.safetensors import FLOATS, Tensor
 
-__all__ = ["Mapped", "Parameter", "WeightMap", "map_weights"]
+__all__ = ["Mapped", "Parameter", "Run", "WeightMap", "map_weights"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,33 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Run:
+    """Elements of a tensor that follow each other in a parameter too."""
+
+    tensor: Tensor
+    first: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Mapped:
-    """A parameter and the tensors that, joined on axis 0, are its value."""
+    """A parameter, and the tensors that make it by a recipe."""
 
     parameter: Parameter
     sources: tuple[Tensor, ...]
+    recipe: Recipe
+
+    def runs(self) -> Iterator[Run]:
+        """Yield where the parameter's elements are found, in their order."""
+        groups, parts = self.recipe.groups, self.recipe.parts
+        starts = [0, *accumulate(parts)]
+        for tensor in self.sources:
+            unit, rest = divmod(tensor.size, groups * starts[-1])
+            assert not rest, f"{tensor.name} has no {groups} groups of {parts}"
+            for part, start in zip(parts, starts, strict=False):
+                for group in range(groups):
+                    first = (group * starts[-1] + start) * unit
+                    yield Run(tensor, first, part * unit)
 
 
 @dataclass(frozen=True)
@@ -51,7 +76,7 @@ class WeightMap:
 
 def map_weights(
     parameters: Sequence[Parameter],
-    rules: Mapping[str, tuple[str, ...]],
+    recipes: Mapping[str, Recipe],
     unused: Iterable[str],
     tensors: Sequence[Tensor],
     source: Path,
@@ -60,8 +85,8 @@ def map_weights(
 
     Args:
         parameters: All of the model's.
-        rules: Pattern of a parameter's name to patterns of its sources; ``{i}`` and the
-            like stand for a number. A parameter without a rule keeps its name.
+        recipes: Pattern of a parameter's name to its recipe; ``{i}`` and the like stand
+            for a number. Without one, a parameter is the tensor of its name.
         unused: Patterns of tensors that may be there and are passed over.
         tensors: The checkpoint's, in the order of conversion.
         source: Named in messages.
@@ -70,23 +95,23 @@ def map_weights(
         InputError: Tensors are missing or have wrong shapes or dtypes; all are named.
     """
     known = {tensor.name: tensor for tensor in tensors}
-    patterns = {_compile(name): sources for name, sources in rules.items()}
-    wanted = {each: _source_names(each.name, patterns) for each in parameters}
-    taken = {name for names in wanted.values() for name in names}
+    patterns = {_compile(name): recipe for name, recipe in recipes.items()}
+    wanted = {each: _recipe(each.name, patterns) for each in parameters}
+    taken = {name for recipe in wanted.values() for name in recipe.tensors}
     passed = [_compile(name) for name in unused]
     extra = [name for name in known if name not in taken]
     ignored = [name for name in extra if not any(p.fullmatch(name) for p in passed)]
     messages = [
         message
-        for parameter, names in wanted.items()
-        for message in _check(parameter, names, known, ignored)
+        for parameter, recipe in wanted.items()
+        for message in _check(parameter, recipe.tensors, known, ignored)
     ]
     if messages:
         raise InputError([Problem(str(source), 0, 0, text) for text in messages])
     place = {name: position for position, name in enumerate(known)}
     mapped = [
-        Mapped(parameter, tuple(known[name] for name in names))
-        for parameter, names in wanted.items()
+        Mapped(parameter, tuple(known[name] for name in recipe.tensors), recipe)
+        for parameter, recipe in wanted.items()
     ]
     mapped.sort(key=lambda each: min(place[tensor.name] for tensor in each.sources))
     declared = set(extra) - set(ignored)
@@ -100,13 +125,14 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[0-9]+)", escaped))
 
 
-def _source_names(
-    name: str, patterns: Mapping[re.Pattern[str], tuple[str, ...]]
-) -> tuple[str, ...]:
-    for pattern, sources in patterns.items():
+def _recipe(name: str, patterns: Mapping[re.Pattern[str], Recipe]) -> Recipe:
+    """Return the recipe of the parameter ``name``, with its numbers filled in."""
+    for pattern, recipe in patterns.items():
         if match := pattern.fullmatch(name):
-            return tuple(each.format(**match.groupdict()) for each in sources)
-    return (name,)
+            numbers = match.groupdict()
+            names = tuple(each.format(**numbers) for each in recipe.tensors)
+            return replace(recipe, tensors=names)
+    return Recipe((name,))
 
 
 def _check(
@@ -127,7 +153,7 @@ def _check(
             yield f"tensor {name}: expected one of the dtypes {expected}, found {found}"
     if all(name in known for name in names):
         shapes = [known[name].shape for name in names]
-        if _join(shapes) != parameter.shape:
+        if not _makes(_join(shapes), parameter.shape):
             found = " + ".join(f"{name} {list(known[name].shape)}" for name in names)
             yield f"{parameter.name}: expected {list(parameter.shape)}, found {found}"
 
@@ -140,3 +166,11 @@ def _join(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
     if not first or any(shape[1:] != first[1:] for shape in shapes):
         return None
     return (sum(shape[0] for shape in shapes), *first[1:])
+
+
+def _makes(joined: tuple[int, ...] | None, shape: tuple[int, ...]) -> bool:
+    """Say whether rows ``joined`` are those of a parameter, or of a stack in one."""
+    if not joined or len(joined) > len(shape):
+        return joined == shape
+    stack = len(shape) - len(joined) + 1
+    return joined == (math.prod(shape[:stack]), *shape[stack:])

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from mlcx.errors import InputError
-from mlcx.weights.mapping import Parameter, WeightMap, map_weights
+from mlcx.recipe import Recipe, joined
+from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
 from mlcx.weights.safetensors import Tensor
 
 FILE = Path("model.safetensors")
-RULES = {"l.{i}.qk": ("l.{i}.q", "l.{i}.k")}
+RECIPES = joined("l.{i}.", "qk", "q", "k")
 
 
 def parameter(name: str, *shape: int) -> Parameter:
@@ -36,7 +37,7 @@ TENSORS = [
 
 
 def run(tensors: list[Tensor], unused: tuple[str, ...] = ()) -> WeightMap:
-    return map_weights(MODEL, RULES, unused, tensors, FILE)
+    return map_weights(MODEL, RECIPES, unused, tensors, FILE)
 
 
 def messages(tensors: list[Tensor]) -> list[str]:
@@ -94,3 +95,39 @@ def test_every_missing_tensor_of_a_joined_parameter_is_named() -> None:
 def test_a_tensor_without_axes_joins_nothing() -> None:
     wrong = [*TENSORS[:2], tensor("l.0.k"), tensor("l.0.q"), TENSORS[4]]
     assert messages(wrong) == ["l.0.qk: expected [4, 2], found l.0.q [] + l.0.k []"]
+
+
+def runs(recipe: Recipe, *tensors: Tensor) -> list[tuple[str, int, int]]:
+    mapped = Mapped(parameter("p", 1), tensors, recipe)
+    return [(run.tensor.name, run.first, run.size) for run in mapped.runs()]
+
+
+def test_joined_tensors_are_read_one_after_the_other() -> None:
+    recipe = Recipe(("a", "b"))
+    tensors = tensor("a", 3, 2), tensor("b", 1, 2)
+    assert runs(recipe, *tensors) == [("a", 0, 6), ("b", 0, 2)]
+
+
+def test_rows_in_groups_are_read_part_by_part() -> None:
+    """Two heads' queries, keys and values: rows q0 k0 v0 q1 k1 v1 of five elements."""
+    found = runs(Recipe(("a",), groups=2, parts=(1, 1, 1)), tensor("a", 6, 5))
+    assert [first // 5 for _, first, _ in found] == [0, 3, 1, 4, 2, 5]
+    assert {size for _, _, size in found} == {5}
+
+
+def test_parts_may_be_of_different_heights() -> None:
+    """Two groups of two query heads that share a key and a value head, of two rows."""
+    found = runs(Recipe(("a",), groups=2, parts=(2, 1, 1)), tensor("a", 16, 3))
+    places = [(first // 6, size // 6) for _, first, size in found]
+    assert places == [(0, 2), (4, 2), (2, 1), (6, 1), (3, 1), (7, 1)]
+
+
+def test_a_stack_is_made_of_the_joined_rows_of_its_layers() -> None:
+    recipes = {"moe": Recipe(("e0", "e1"))}
+    experts = [tensor("e0", 3, 4), tensor("e1", 3, 4)]
+    mapped = map_weights([parameter("moe", 2, 3, 4)], recipes, (), experts, FILE)
+    assert [each.name for each in mapped.mapped[0].sources] == ["e0", "e1"]
+    with pytest.raises(
+        InputError, match=r"moe: expected \[3, 2, 5\], found e0 \[3, 4\]"
+    ):
+        map_weights([parameter("moe", 3, 2, 5)], recipes, (), experts, FILE)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from mlcx.quant.scheme import scheme
+from mlcx.recipe import joined
 from mlcx.weights.convert import Converted, convert
 from mlcx.weights.mapping import Parameter
 
@@ -17,14 +18,9 @@ Tensors = dict[str, npt.NDArray[np.generic]]
 
 _ATTENTION = "model.layers.{i}.self_attn."
 _MLP = "model.layers.{i}.mlp."
-RULES = {
-    f"{_ATTENTION}qkv_proj.weight": tuple(
-        f"{_ATTENTION}{part}_proj.weight" for part in "qkv"
-    ),
-    f"{_MLP}gate_up_proj.weight": (
-        f"{_MLP}gate_proj.weight",
-        f"{_MLP}up_proj.weight",
-    ),
+RECIPES = {
+    **joined(_ATTENTION, "qkv_proj.weight", *(f"{part}_proj.weight" for part in "qkv")),
+    **joined(_MLP, "gate_up_proj.weight", "gate_proj.weight", "up_proj.weight"),
 }
 UNUSED = ("model.layers.{i}.self_attn.rotary_emb.inv_freq",)
 
@@ -155,7 +151,7 @@ def run(
     """Convert a checkpoint of this model."""
     return convert(
         parameters(config, quantization),
-        RULES,
+        RECIPES,
         UNUSED,
         scheme(quantization),
         source,

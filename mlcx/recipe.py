@@ -1,0 +1,40 @@
+"""How parameters are made of a checkpoint's tensors, as data.
+
+Models say it and conversions do it; neither knows the other. Everything here is done a
+few rows at a time, so that no recipe needs a whole tensor in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+__all__ = ["Recipe", "joined"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one parameter is made of, or each of those that a pattern names.
+
+    The tensors are joined on axis 0. A parameter of more axes takes the joined rows as
+    they follow each other, as a stack of the weights of all experts does.
+    """
+
+    tensors: tuple[str, ...]
+    """Their names; ``{i}`` stands for the number that it stands for in the pattern."""
+    groups: int = 1
+    parts: tuple[int, ...] = (1,)
+    """Rows are ``groups`` groups of pieces, one for each part and as high in relation;
+    the parameter has the first piece of every group, then the second of every one."""
+    value: Callable[[Array], Array] | None = None
+    """Element by element, in the checkpoint's dtype, or float32 for bfloat16."""
+
+
+def joined(prefix: str, name: str, *parts: str) -> dict[str, Recipe]:
+    """Say that the parameter ``name`` is ``parts``, all of them below ``prefix``."""
+    return {prefix + name: Recipe(tuple(prefix + part for part in parts))}

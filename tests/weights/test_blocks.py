@@ -1,0 +1,66 @@
+"""Converting blocks by recipes: order of rows, and functions of values."""
+
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mlcx.quant.scheme import scheme
+from mlcx.recipe import Recipe
+from mlcx.weights.convert import convert
+from mlcx.weights.mapping import Parameter
+
+from .tiny_llama import Recorder, stored
+
+
+def converted(
+    folder: Path, recipe: Recipe, quantization: str, shape: tuple[int, ...], **tensors
+) -> dict[str, bytes]:
+    """Convert ``tensors`` to the one parameter ``p.weight`` of ``shape``."""
+    save_file(tensors, folder / "model.safetensors")
+    chosen = scheme(quantization)
+    wanted = [
+        Parameter("p.weight", shape, chosen.model_dtype, chosen.kind == "group"),
+    ]
+    recipes = {"p.weight": recipe}
+    convert(wanted, recipes, (), chosen, folder, folder / "out", Recorder())
+    return stored(folder / "out")
+
+
+@pytest.mark.parametrize("quantization", ["q0f16", "q4f16_1"])
+def test_rows_are_regrouped_before_they_are_quantized(
+    quantization: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    rows = rng.standard_normal((4 * 3 * 5, 40)).astype(np.float16)
+    in_order = rows.reshape(4, 3, 5, 40).transpose(1, 0, 2, 3).reshape(-1, 40)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    recipe = Recipe(("x",), groups=4, parts=(1, 1, 1))
+    found = converted(folders[0], recipe, quantization, rows.shape, x=rows)
+    plain = Recipe(("x",))
+    x = np.ascontiguousarray(in_order)
+    assert found == converted(folders[1], plain, quantization, rows.shape, x=x)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_a_function_of_values_is_rounded_once(
+    dtype: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    x = (0.01 * rng.standard_normal(77)).astype(kind)
+    recipe = Recipe(("x",), value=lambda values: values + 1)
+    found = converted(tmp_path, recipe, "q0f16", x.shape, x=x)["p.weight"]
+    expected = (x.astype(np.float64) + 1).astype(np.float16)
+    assert np.frombuffer(found, np.float16).tolist() == expected.tolist()
+
+
+def test_layers_are_stacked_in_the_order_of_the_recipe(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    a, b = rng.standard_normal((2, 3, 8)).astype(np.float16)
+    recipe = Recipe(("b", "a"))
+    found = converted(tmp_path, recipe, "q0f16", (2, 3, 8), a=a, b=b)["p.weight"]
+    assert found == np.stack([b, a]).tobytes()
