@@ -144,6 +144,12 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
         help="compiled library (default: the one that ../mlc-app-config.json names)",
     )
     parser.add_argument("--device", default="cpu", help="where to run (default: cpu)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads on the CPU (default: one for each physical core)",
+    )
 
 
 def generate(args: argparse.Namespace) -> int:
@@ -157,7 +163,9 @@ def generate(args: argparse.Namespace) -> int:
     prompter = Prompter(settings, words)
     sampling = prompter.stopping(_sampling(args, settings))
     prompt = _prompt(args, prompter)
-    engine = load.load_engine(files, settings, args.device, context=args.context)
+    engine = load.load_engine(
+        files, settings, args.device, context=args.context, threads=args.threads
+    )
     stops = () if args.raw else settings.conversation.stop_str
     completion = Completion(engine, words, prompt, sampling, stops)
     _print(args, completion, len(prompt))
@@ -176,7 +184,7 @@ def logits(args: argparse.Namespace) -> int:
     files = locate.locate(args.model, args.model_lib)
     settings = config.read(files.directory)
     prefilled = _checked(args, settings.vocab_size)
-    library = open_library(files.library, args.device)
+    library = open_library(files.library, args.device, args.threads)
     length = len(args.tokens) + args.greedy
     context = load.context_size(library.metadata, settings, length)
     model = load.load_model(library, files, settings, 1, context)

@@ -22,6 +22,7 @@ from mlcx.errors import BuildError, InputError, MlcxError, UsageError
 from mlcx.runtime import provenance
 from mlcx.runtime.metadata import Metadata, parse
 from mlcx.runtime.model import Function, Logits
+from mlcx.runtime.threads import set_threads
 
 __all__ = ["DEVICES", "PAGE", "Library", "LoadedModel", "open_library"]
 
@@ -37,8 +38,14 @@ _POOLED, _HOST = 2, (1, 0, 2)
 _RUNTIME = {"darwin": "libtvm_runtime.dylib", "win32": "tvm_runtime.dll"}
 
 
-def open_library(file: Path, device: str) -> Library:
+def open_library(file: Path, device: str, threads: int | None = None) -> Library:
     """Load a compiled library, ready to be asked for its metadata.
+
+    Args:
+        file: The library.
+        device: One of DEVICES.
+        threads: That kernels on the CPU run on, the first time one does; None: one for
+            each core.
 
     Raises:
         UsageError: This runtime does not know the device.
@@ -48,6 +55,7 @@ def open_library(file: Path, device: str) -> Library:
         known = ", ".join(DEVICES)
         raise UsageError(f"device {device}: this runtime runs on {known}")
     provenance.check(file, device)
+    set_threads(threads)
     _load_runtime()
     try:
         module = tvm_ffi.load_module(str(file.resolve()))["vm_load_executable"]()

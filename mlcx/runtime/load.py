@@ -22,6 +22,7 @@ def load_engine(
     device: str,
     slots: int = 1,
     context: int | None = None,
+    threads: int | None = None,
 ) -> Engine:
     """Load library and weights and reserve a cache.
 
@@ -32,12 +33,13 @@ def load_engine(
         slots: Requests to run at the same time.
         context: Tokens of one request, prompt and answer; None: as many as the model
             can, at most USUAL_CONTEXT.
+        threads: As in ``open_library``.
 
     Raises:
         UsageError: The model has no such context, or does not run so many requests.
         InputError: The files are damaged or do not belong together.
     """
-    library = open_library(files.library, device)
+    library = open_library(files.library, device, threads)
     size = context_size(library.metadata, config, context)
     model = load_model(library, files, config, slots, size)
     return Engine(model, slots, size, config.active_vocab_size)
