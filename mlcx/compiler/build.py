@@ -78,7 +78,7 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
     context = Context(
         target=target,
         dtype=chosen.model_dtype,
-        hidden_size=fields["hidden_size"],
+        hidden_size=model.hidden_size,
         vocab_size=fields["vocab_size"],
         active_vocab_size=config.active_vocab_size,
         bounds=bounds(fields),
@@ -89,8 +89,8 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
 
 def _refuse_sharding(config: CompileConfig) -> None:
     for key in ("tensor_parallel_shards", "pipeline_parallel_stages"):
-        if config.model_config[key] != 1:
-            found = config.model_config[key]
+        found = config.model_config.get(key, 1)
+        if found != 1:
             raise UsageError(f"{key} is {found}: libraries are built for 1 only")
 
 

@@ -35,8 +35,8 @@ def metadata(
         "prefill_chunk_size": fields["prefill_chunk_size"],
         "max_batch_size": fields["max_batch_size"],
         "tensor_parallel_shards": fields["tensor_parallel_shards"],
-        "pipeline_parallel_stages": fields["pipeline_parallel_stages"],
-        "disaggregation": fields["disaggregation"],
+        "pipeline_parallel_stages": fields.get("pipeline_parallel_stages", 1),
+        "disaggregation": fields.get("disaggregation", False),
         "kv_state_kind": "kv_cache",
         "model_task": "chat",
         "active_vocab_size": config.active_vocab_size,
@@ -61,9 +61,13 @@ def _parameter(name: str, parameter: nn.Parameter) -> dict[str, Any]:
 
 
 def bounds(model_config: Mapping[str, Any]) -> dict[str, int]:
-    """Return the most that each symbolic size of a function can be."""
-    return {
+    """Return the most that each symbolic size of a function can be, where one exists.
+
+    A model with a sliding window has no bound on the length of a sequence.
+    """
+    sizes = {
         "total_seq_len": model_config["context_window_size"],
         "seq_len": model_config["prefill_chunk_size"],
         "batch_size": model_config["max_batch_size"],
     }
+    return {name: most for name, most in sizes.items() if most != _ABSENT}

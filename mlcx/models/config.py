@@ -1,19 +1,36 @@
 """Reading a checkpoint's config: typed fields, every violation reported at once.
 
-What a default is, each architecture says; this module only knows the keys that all
-of them share and their older and newer spellings.
+An architecture's config is a dataclass, which is also the list of what is read. What a
+default is, each architecture says; this module only knows the keys that all of them
+share and their older and newer spellings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 from mlcx.errors import InputError, Problem
 
-__all__ = ["Fields", "derive_context"]
+__all__ = ["Fields", "ModelConfig", "derive_context", "derive_heads"]
 
 _MOST = 2**31 - 1
+
+_ALONE = {"tensor_parallel_shards", "pipeline_parallel_stages", "max_batch_size"}
+"""Fields of MLC's own, which checkpoints leave out; each is 1 then."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a model is built from; subclasses add fields, in MLC's names and order."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ``model_config`` object of mlc-chat-config.json."""
+        return asdict(self)
+
+
+AnyConfig = TypeVar("AnyConfig", bound=ModelConfig)
 
 
 class Fields:
@@ -63,6 +80,22 @@ class Fields:
             return bool(value)
         self._expect(key, "true or false")
         return False
+
+    def read(self, config: type[AnyConfig], **decided: object) -> AnyConfig:
+        """Return a ``config`` of ``decided``, its other fields read by their types.
+
+        An int is a whole number from 1 on, a float a number above 0, a bool false when
+        absent.
+
+        Raises:
+            InputError: As ``finish``.
+        """
+        kinds = get_type_hints(config)
+        for name in (each.name for each in fields(config)):
+            if name not in decided:
+                decided[name] = self._read(name, kinds[name])
+        self.finish()
+        return config(**decided)
 
     def refuse(self, *keys: str, because: str) -> None:
         """Report each of ``keys`` that is set: the architecture ``because``."""
@@ -119,6 +152,14 @@ class Fields:
         if self._problems:
             raise InputError([Problem(place, 0, 0, each) for each in self._problems])
 
+    def _read(self, key: str, kind: type) -> object:
+        if kind is bool:
+            return self.flag(key)
+        if kind is float:
+            return self.number(key)
+        assert kind is int, f"{key}: say how to read {kind}"
+        return self.positive(key, 1 if key in _ALONE else None)
+
     def _expect(self, key: str, what: str) -> None:
         found = repr(self._data[key]) if key in self._data else "nothing"
         self._problems.append(f"{key!r}: expected {what}, found {found}")
@@ -144,3 +185,17 @@ def derive_context(fields: Fields, most: int = 8192) -> tuple[int, int]:
     context = fields.positive(named[0] if named else names[1])
     chunk = fields.positive("prefill_chunk_size", min(context, most))
     return context, chunk if chunk <= context else min(context, most)
+
+
+def derive_heads(fields: Fields) -> tuple[int, int]:
+    """Return the number of key heads and the width of a head.
+
+    By default each query head has its own, and together they are as wide as the model.
+    """
+    heads = fields.positive("num_attention_heads")
+    keys = fields.positive("num_key_value_heads", heads)
+    fields.require(
+        heads % keys == 0,
+        "num_attention_heads must be a multiple of num_key_value_heads",
+    )
+    return keys, fields.positive("head_dim", fields.positive("hidden_size") // heads)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, derive_context
+from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
 from mlcx.nn.attention import Attention
-from mlcx.nn.decoder import Body, DecoderLM
+from mlcx.nn.causal_lm import Body, CausalLM
 from mlcx.nn.embedding import Embedding
-from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.kv_cache import Heads, KVCacheSpec
+from mlcx.nn.layer import PreNormLayer
 from mlcx.nn.mlp import GatedMLP
 from mlcx.recipe import Recipe, joined
 
@@ -21,7 +22,7 @@ __all__ = ["UNUSED", "Config", "Model", "weights"]
 _ATTENTION = "model.layers.{i}.self_attn."
 _MLP = "model.layers.{i}.mlp."
 
-UNUSED: tuple[str, ...] = (f"{_ATTENTION}rotary_emb.inv_freq",)
+UNUSED = (f"{_ATTENTION}rotary_emb.inv_freq",)
 
 _ROPE_TYPES = {
     "llama3": (
@@ -35,7 +36,7 @@ _ROPE_TYPES = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ModelConfig):
     """What the model is built from, in MLC's names and order."""
 
     hidden_size: int
@@ -65,38 +66,17 @@ class Config:
         """
         fields = Fields("llama", data)
         fields.refuse("attention_bias", "mlp_bias", because="has no bias here")
-        heads = fields.positive("num_attention_heads")
-        hidden = fields.positive("hidden_size")
         context, chunk = derive_context(fields)
-        config = cls(
-            hidden_size=hidden,
-            intermediate_size=fields.positive("intermediate_size"),
-            num_attention_heads=heads,
-            num_hidden_layers=fields.positive("num_hidden_layers"),
-            rms_norm_eps=fields.number("rms_norm_eps"),
-            vocab_size=fields.positive("vocab_size"),
-            tie_word_embeddings=fields.flag("tie_word_embeddings"),
+        keys, width = derive_heads(fields)
+        return fields.read(
+            cls,
             position_embedding_base=fields.rope_theta(),
             rope_scaling=fields.rope_scaling(_ROPE_TYPES),
             context_window_size=context,
             prefill_chunk_size=chunk,
-            num_key_value_heads=fields.positive("num_key_value_heads", heads),
-            head_dim=fields.positive("head_dim", hidden // heads),
-            tensor_parallel_shards=fields.positive("tensor_parallel_shards", 1),
-            pipeline_parallel_stages=fields.positive("pipeline_parallel_stages", 1),
-            max_batch_size=fields.positive("max_batch_size", 1),
-            disaggregation=fields.flag("disaggregation"),
+            num_key_value_heads=keys,
+            head_dim=width,
         )
-        fields.require(
-            heads % config.num_key_value_heads == 0,
-            "num_attention_heads must be a multiple of num_key_value_heads",
-        )
-        fields.finish()
-        return config
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the ``model_config`` object of mlc-chat-config.json."""
-        return asdict(self)
 
 
 def weights(config: Config) -> dict[str, Recipe]:
@@ -109,62 +89,30 @@ def weights(config: Config) -> dict[str, Recipe]:
     }
 
 
-class Layer(nn.Module):
-    """Attention and feed-forward, each behind a norm and a residual."""
-
-    def __init__(self, config: Config) -> None:
-        hidden, eps = config.hidden_size, config.rms_norm_eps
-        self.self_attn = Attention(
-            hidden,
-            config.num_attention_heads,
-            config.num_key_value_heads,
-            config.head_dim,
-        )
-        self.mlp = GatedMLP(hidden, config.intermediate_size)
-        self.input_layernorm = nn.RMSNorm(hidden, -1, eps, bias=False)
-        self.post_attention_layernorm = nn.RMSNorm(hidden, -1, eps, bias=False)
-
-    def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
-        """Map ``x`` (b, s, h) to (b, s, h)."""
-        x = x + self.self_attn(self.input_layernorm(x), cache, layer)
-        return x + self.mlp(self.post_attention_layernorm(x))
-
-
-class Llama(Body):
-    """Embedding, layers and the final norm."""
-
-    def __init__(self, config: Config) -> None:
-        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
-        count = config.num_hidden_layers
-        self.layers = nn.ModuleList([Layer(config) for _ in range(count)])
-        self.norm = nn.RMSNorm(config.hidden_size, -1, config.rms_norm_eps, bias=False)
-
-    def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
-        """Map embeddings (b, s, h) to normalized hidden states (b, s, h)."""
-        for index, layer in enumerate(self.layers):
-            x = layer(x, cache, index)
-        return self.norm(x)
-
-
-class Model(DecoderLM):
+class Model(CausalLM):
     """The language model, with its cache in ``dtype``."""
 
     def __init__(self, config: Config, dtype: str) -> None:
-        cache = KVCacheSpec(
+        hidden = config.hidden_size
+        heads = Heads(
+            config.num_attention_heads, config.num_key_value_heads, config.head_dim
+        )
+
+        def norm() -> nn.RMSNorm:
+            return nn.RMSNorm(hidden, -1, config.rms_norm_eps, bias=False)
+
+        def layer() -> PreNormLayer:
+            mlp = GatedMLP(hidden, config.intermediate_size)
+            return PreNormLayer(Attention(hidden, heads), mlp, norm)
+
+        layers = [layer() for _ in range(config.num_hidden_layers)]
+        body = Body(Embedding(config.vocab_size, hidden), layers, norm())
+        cache = KVCacheSpec.of(
+            heads,
             num_layers=config.num_hidden_layers,
-            num_q_heads=config.num_attention_heads,
-            num_kv_heads=config.num_key_value_heads,
-            head_dim=config.head_dim,
-            rotary_dim=config.head_dim,
             rope_theta=config.position_embedding_base,
             rope_scaling=config.rope_scaling,
             dtype=dtype,
         )
-        super().__init__(
-            Llama(config),
-            cache,
-            config.vocab_size,
-            config.hidden_size,
-            tied=config.tie_word_embeddings,
-        )
+        super().__init__(body, cache, tied=config.tie_word_embeddings)
         self.to(dtype)

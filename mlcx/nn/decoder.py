@@ -1,7 +1,7 @@
 """The decoder-only language model: every function that MLC Engine asks of one.
 
-An architecture gives the body (embedding, layers, final norm); what the functions are
-called and what they take and return is decided here, for all of them. Shapes below:
+An architecture gives the network; what the functions are called and what they take and
+return is decided here, for all of them. Shapes below:
 s tokens of one forward, b sequences, h hidden size, V vocabulary size.
 """
 
@@ -11,54 +11,37 @@ from tvm import te, tirx
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op, spec
 
-from mlcx.nn.embedding import Embedding, take_rows
+from mlcx.nn.embedding import take_rows
 from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
 
-__all__ = ["Body", "DecoderLM"]
+__all__ = ["DecoderLM"]
 
 Forward = tuple[nn.Tensor, PagedKVCache]
 
 
-class Body(nn.Module):
-    """The layers of a decoder between token ids and final hidden states."""
-
-    embed_tokens: Embedding
-
-    def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
-        """Embeddings (b, s, h) to normalized hidden states (b, s, h)."""
-        raise NotImplementedError
-
-
 class DecoderLM(nn.Module):
-    """A body and a head; when ``tied`` the embedding is the head."""
+    """Everything but the network, which a subclass gives by the first three methods.
 
-    def __init__(
-        self,
-        body: Body,
-        cache: KVCacheSpec,
-        vocab_size: int,
-        hidden_size: int,
-        *,
-        tied: bool,
-    ) -> None:
-        self.model = body
-        self.tied = tied
-        if not tied:
-            self.lm_head = nn.Linear(
-                hidden_size, vocab_size, bias=False, out_dtype="float32"
-            )
+    Args:
+        cache: What the network asks of its cache.
+        hidden_size: h.
+    """
+
+    def __init__(self, cache: KVCacheSpec, hidden_size: int) -> None:
         self.cache_spec = cache
         self.hidden_size = hidden_size
 
     def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
         """Token ids (s,) int32 to embeddings (s, h)."""
-        return self.model.embed_tokens(input_ids)
+        raise NotImplementedError
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
+        """Embeddings (b, s, h) to final hidden states (b, s, h)."""
+        raise NotImplementedError
 
     def get_logits(self, hidden_states: nn.Tensor) -> nn.Tensor:
         """Hidden states (..., h) to float32 logits (..., V)."""
-        if self.tied:
-            return self.model.embed_tokens.logits(hidden_states)
-        return self.lm_head(hidden_states)
+        raise NotImplementedError
 
     def batch_select_last_hidden_states(
         self, hidden_states: nn.Tensor, logit_positions: nn.Tensor
@@ -70,40 +53,40 @@ class DecoderLM(nn.Module):
         self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(1, s, h) to the hidden states (1, s, h)."""
-        return self.model(input_embed, paged_kv_cache), paged_kv_cache
+        return self(input_embed, paged_kv_cache), paged_kv_cache
 
     def decode_to_last_hidden_states(
         self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(1, 1, h) to (1, 1, h)."""
-        return self.model(input_embed, paged_kv_cache), paged_kv_cache
+        return self(input_embed, paged_kv_cache), paged_kv_cache
 
     def batch_prefill_to_last_hidden_states(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(1, s, h), the sequences in a row, to (1, s, h)."""
-        return self.model(input_embeds, paged_kv_cache), paged_kv_cache
+        return self(input_embeds, paged_kv_cache), paged_kv_cache
 
     def batch_decode_to_last_hidden_states(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(b, 1, h) to (b, 1, h)."""
-        return self.model(input_embeds, paged_kv_cache), paged_kv_cache
+        return self(input_embeds, paged_kv_cache), paged_kv_cache
 
     def batch_verify_to_last_hidden_states(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(1, s, h) to (1, s, h)."""
-        return self.model(input_embeds, paged_kv_cache), paged_kv_cache
+        return self(input_embeds, paged_kv_cache), paged_kv_cache
 
     def prefill(self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache) -> Forward:
         """(1, s, h) to the logits (1, 1, V) of the last position."""
-        hidden = self.model(input_embed, paged_kv_cache)
+        hidden = self(input_embed, paged_kv_cache)
         return self.get_logits(_last(hidden)), paged_kv_cache
 
     def decode(self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache) -> Forward:
         """(1, 1, h) to the logits (1, 1, V)."""
-        hidden = self.model(input_embed, paged_kv_cache)
+        hidden = self(input_embed, paged_kv_cache)
         return self.get_logits(hidden), paged_kv_cache
 
     def batch_prefill(
@@ -113,7 +96,7 @@ class DecoderLM(nn.Module):
         paged_kv_cache: PagedKVCache,
     ) -> Forward:
         """(1, s, h) to the logits (1, b, V) at ``logit_positions`` (b,)."""
-        hidden = self.model(input_embeds, paged_kv_cache)
+        hidden = self(input_embeds, paged_kv_cache)
         hidden = op.squeeze(hidden, 0)
         hidden = op.unsqueeze(take_rows(hidden, logit_positions), 0)
         return self.get_logits(hidden), paged_kv_cache
@@ -122,14 +105,14 @@ class DecoderLM(nn.Module):
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(b, 1, h) to the logits (b, 1, V)."""
-        hidden = self.model(input_embeds, paged_kv_cache)
+        hidden = self(input_embeds, paged_kv_cache)
         return self.get_logits(hidden), paged_kv_cache
 
     def batch_verify(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
     ) -> Forward:
         """(1, s, h) to the logits (1, s, V) of every position."""
-        hidden = self.model(input_embeds, paged_kv_cache)
+        hidden = self(input_embeds, paged_kv_cache)
         return self.get_logits(hidden), paged_kv_cache
 
     def create_paged_kv_cache(

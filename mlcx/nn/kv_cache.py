@@ -13,10 +13,19 @@ from typing import Any
 from tvm import ir, relax, tirx
 from tvm.relax.frontend.nn.llm import kv_cache
 
-__all__ = ["CREATE_KV_CACHE", "KVCacheSpec", "PagedKVCache"]
+__all__ = ["CREATE_KV_CACHE", "Heads", "KVCacheSpec", "PagedKVCache"]
 
 CREATE_KV_CACHE = "mlcx.create_paged_kv_cache"
 """Packed function called with Shape(5) and a JSON string; never reaches a library."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Query heads, the key heads that they share evenly, and the width of each."""
+
+    num_q_heads: int
+    num_kv_heads: int
+    head_dim: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,27 @@ class KVCacheSpec:
     rope_scaling: dict[str, Any] | None
     """As in a Hugging Face config: ``rope_type`` and its parameters."""
     dtype: str
+
+    @classmethod
+    def of(
+        cls,
+        heads: Heads,
+        *,
+        num_layers: int,
+        rope_theta: float,
+        dtype: str,
+        rope_scaling: dict[str, Any] | None = None,
+        rotary_dim: int | None = None,
+    ) -> KVCacheSpec:
+        """Return the cache of equal layers; all of a head rotates unless said."""
+        return cls(
+            num_layers=num_layers,
+            **asdict(heads),
+            rotary_dim=heads.head_dim if rotary_dim is None else rotary_dim,
+            rope_theta=rope_theta,
+            rope_scaling=rope_scaling,
+            dtype=dtype,
+        )
 
 
 class PagedKVCache(kv_cache.PagedKVCache):

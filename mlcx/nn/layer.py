@@ -1,0 +1,35 @@
+"""A decoder layer: attention and feed-forward, with norms and residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tvm.relax.frontend import nn
+
+from mlcx.nn.attention import SelfAttention
+from mlcx.nn.kv_cache import PagedKVCache
+
+__all__ = ["PreNormLayer"]
+
+
+class PreNormLayer(nn.Module):
+    """Attention, then feed-forward, each behind a norm and beside a residual.
+
+    Args:
+        attention: Maps (x, cache, layer).
+        mlp: Maps x.
+        norm: Makes one norm.
+    """
+
+    def __init__(
+        self, attention: SelfAttention, mlp: nn.Module, norm: Callable[[], nn.Module]
+    ) -> None:
+        self.self_attn = attention
+        self.mlp = mlp
+        self.input_layernorm = norm()
+        self.post_attention_layernorm = norm()
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
+        """Map ``x`` (b, s, h) to (b, s, h)."""
+        x = x + self.self_attn(self.input_layernorm(x), cache, layer)
+        return x + self.mlp(self.post_attention_layernorm(x))
