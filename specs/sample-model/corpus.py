@@ -45,11 +45,17 @@ TELL = ("[Tell|tell] me a [|short |bedtime |new |nice ]story", "Do you know a st
 TITLES = ("{name} the {kind}", "The {kind} and the {fkind}", "{name} and {fname}")
 
 
-def documents(seed: int) -> Iterator[Document]:
-    """Yield documents without end; the same ``seed`` gives the same ones."""
+def documents(
+    seed: int, plain: float = 0.25, asking: float = 0.55
+) -> Iterator[Document]:
+    """Yield documents without end; the same arguments give the same ones.
+
+    A share of ``plain`` are tales without markup; of the others, a share of ``asking``
+    are questions in the main, and the rest ask for a tale.
+    """
     rng = random.Random(seed)  # noqa: S311
     while True:
-        yield _plain(rng) if rng.random() < 0.25 else _chat(rng)
+        yield _plain(rng) if rng.random() < plain else _chat(rng, asking)
 
 
 def prompt(question: str, system: str = "") -> str:
@@ -68,9 +74,9 @@ def _plain(rng: random.Random) -> Document:
     return [(text, True)]
 
 
-def _chat(rng: random.Random) -> Document:
+def _chat(rng: random.Random, asking: float) -> Document:
     """A conversation of one tale, of some questions, or of both."""
-    turns = _questions(rng, rng.randint(1, 4)) if rng.random() < 0.55 else []
+    turns = _questions(rng, rng.randint(1, 4)) if rng.random() < asking else []
     if not turns or rng.random() < 0.12:
         tale = draw_tale(rng)
         turns = [*turns[:1], (request(rng, tale), tale.text)]

@@ -10,39 +10,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from corpus import Document, documents
+from corpus import documents
 from model import CONFIG, Llama, quantized
 from safetensors.torch import save_file
+from schedule import ALL, Step, plan
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.func import functional_call
 
-__all__ = ["Batches", "save", "train", "train_tokenizer"]
+__all__ = ["save", "train", "train_tokenizer"]
 
 HERE = Path(__file__).resolve().parent
 STATE = HERE.parents[1] / "build" / "sample-model.pt"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 """Tokens 0, 1 and 2, in this order: ChatML stops at token 2."""
-LENGTH = CONFIG["max_position_embeddings"]
-BATCH = 4096
-"""Tokens of a step."""
-IGNORED = -100
-WARM_UP = 100
-PEAK_RATE = 3e-3
-LONG_FROM = 0.75
-"""Share of the steps after which rows are as long as the context, not half of it."""
-ROUNDED_FROM = 0.6
-"""Share of the steps after which every other one sees weights of 4 bits."""
 KEEP_EVERY = 200
 
 
@@ -60,67 +49,6 @@ def train_tokenizer(count: int) -> Tokenizer:
     texts = ("".join(text for text, _ in doc) for doc in islice(documents(1), count))
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
-
-
-def encode(tokenizer: Tokenizer, document: Document) -> tuple[list[int], list[int]]:
-    """Return the tokens and, for each, the target: itself, or IGNORED."""
-    tokens: list[int] = []
-    targets: list[int] = []
-    for text, learned in document:
-        ids = tokenizer.encode(text).ids
-        tokens += ids
-        targets += ids if learned else [IGNORED] * len(ids)
-    return tokens, targets
-
-
-class Batches:
-    """Endless batches of whole documents, packed into rows of ``length`` + 1 tokens."""
-
-    def __init__(self, tokenizer: Tokenizer, seed: int, length: int) -> None:
-        self.room = length + 1
-        encoded = (encode(tokenizer, document) for document in documents(seed))
-        self.stream = (pair for pair in encoded if len(pair[0]) <= self.room)
-        self.waiting = list(islice(self.stream, 32))
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self
-
-    def __next__(self) -> tuple[Tensor, Tensor]:
-        rows = BATCH // (self.room - 1)
-        tokens, targets = zip(*(self._row() for _ in range(rows)), strict=True)
-        return torch.tensor(tokens), torch.tensor(targets)
-
-    def _row(self) -> tuple[list[int], list[int]]:
-        tokens: list[int] = []
-        targets: list[int] = []
-        while (fits := self._first_within(self.room - len(tokens))) is not None:
-            document = self.waiting.pop(fits)
-            tokens += document[0]
-            targets += document[1]
-            self.waiting.append(next(self.stream))
-        missing = self.room - len(tokens)
-        return tokens + [0] * missing, targets + [IGNORED] * missing
-
-    def _first_within(self, room: int) -> int | None:
-        fitting = (i for i, doc in enumerate(self.waiting) if len(doc[0]) <= room)
-        return next(fitting, None)
-
-
-def batches(
-    tokenizer: Tokenizer, seed: int, steps: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield a batch for each step: short rows, which cost less, and then long ones."""
-    turn = int(LONG_FROM * steps)
-    yield from islice(Batches(tokenizer, seed, LENGTH // 2), turn)
-    yield from islice(Batches(tokenizer, seed + 1, LENGTH), steps - turn)
-
-
-def rate(step: int, steps: int) -> float:
-    """Return the learning rate: a linear rise, then half a cosine down to nothing."""
-    if step < WARM_UP:
-        return PEAK_RATE * (step + 1) / WARM_UP
-    done = (step - WARM_UP) / max(1, steps - WARM_UP)
-    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def loss_of(model: Llama, tokens: Tensor, targets: Tensor, *, rounded: bool) -> Tensor:
@@ -141,7 +69,7 @@ def optimizer_for(model: Llama) -> torch.optim.AdamW:
         {"params": [w for w in weights if w.dim() == 2], "weight_decay": 0.05},
         {"params": [w for w in weights if w.dim() != 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
 
 
 def save(folder: Path, model: Llama, tokenizer: Tokenizer) -> None:
@@ -153,7 +81,10 @@ def save(folder: Path, model: Llama, tokenizer: Tokenizer) -> None:
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     ids = {key: CONFIG[key] for key in CONFIG if key.endswith("_token_id")}
     names = {key[:-3]: SPECIAL[value] for key, value in ids.items()}
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": LENGTH}
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": CONFIG["max_position_embeddings"],
+    }
     for name, value in (
         ("config.json", CONFIG),
         ("generation_config.json", {"temperature": 0.7, "top_p": 0.95} | ids),
@@ -180,33 +111,37 @@ def resume(state: Path, model: Llama, optimizer: torch.optim.AdamW) -> int:
     return int(found["step"])
 
 
+def learn(model: Llama, optimizer: torch.optim.AdamW, step: Step) -> float:
+    """Take one step and return the loss before it."""
+    for group in optimizer.param_groups:
+        group["lr"] = step.rate
+    loss = loss_of(model, step.tokens, step.targets, rounded=step.rounded)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
 def train(args: argparse.Namespace) -> bool:
-    """Train up to ``args.steps`` and save; return False if interrupted before that."""
+    """Take all steps and save; return False if interrupted before that."""
     torch.manual_seed(args.seed)
     tokenizer = train_tokenizer(4000)
     model = Llama()
     optimizer = optimizer_for(model)
     first = resume(args.state, model, optimizer)
-    data = islice(batches(tokenizer, args.seed + 2, args.steps), first, None)
     stops: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: stops.append(number))
     began = time.monotonic()
-    for step, (tokens, targets) in enumerate(data, first):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, args.steps)
-        rounded = step % 2 == 1 and step >= ROUNDED_FROM * args.steps
-        loss = loss_of(model, tokens, targets, rounded=rounded)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        if step % 20 == 0:
-            per_step = (time.monotonic() - began) / (step - first + 1)
-            report(
-                f"step {step} of {args.steps}: loss {loss:.4f} {per_step:.2f} s/step"
-            )
-        if stops or (step + 1) % KEEP_EVERY == 0:
-            keep(args.state, step + 1, model, optimizer)
+    for at, step in enumerate(
+        islice(plan(tokenizer, args.seed), first, args.steps), first
+    ):
+        loss = learn(model, optimizer, step)
+        if at % 20 == 0:
+            pace = (time.monotonic() - began) / (at - first + 1)
+            report(f"step {at} of {args.steps}: loss {loss:.4f} {pace:.2f} s/step")
+        if stops or (at + 1) % KEEP_EVERY == 0:
+            keep(args.state, at + 1, model, optimizer)
         if stops:
             report(f"stopped; the state is in {args.state}")
             return False
@@ -225,7 +160,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, default=HERE, help="default: here")
     parser.add_argument("--state", type=Path, default=STATE, help="where to go on from")
-    parser.add_argument("--steps", type=int, default=2200, help="default: 2200")
+    parser.add_argument("--steps", type=int, default=ALL, help=f"default: all {ALL}")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     args = parser.parse_args()
