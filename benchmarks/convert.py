@@ -138,12 +138,12 @@ def mlcx(source: Path, quantization: str, output: Path) -> float:
     chosen = scheme(quantization)
     config = module.Config.from_hf(content)
     wanted = [
-        Parameter(each.name, each.shape, each.dtype, each.quantized)
+        Parameter(each.name, each.shape, each.dtype, each.packing)
         for each in parameters(module, config, chosen)
     ]
     recipes, unused = module.weights(config), module.UNUSED
     begin = time.perf_counter()
-    convert(wanted, recipes, unused, chosen, source, output, Silent())
+    convert(wanted, recipes, unused, source, output, Silent())
     return time.perf_counter() - begin
 
 

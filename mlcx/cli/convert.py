@@ -102,7 +102,7 @@ def convert_weight(args: argparse.Namespace) -> int:
         message = "these weights are quantized already; give the original checkpoint"
         raise InputError.in_file(model.path, message)
     wanted = [
-        Parameter(each.name, each.shape, each.dtype, each.quantized)
+        Parameter(each.name, each.shape, each.dtype, each.packing)
         for each in parameters(model.architecture, model.config, chosen)
     ]
     started = time.perf_counter()
@@ -111,7 +111,6 @@ def convert_weight(args: argparse.Namespace) -> int:
             wanted,
             model.architecture.weights(model.config),
             model.architecture.UNUSED,
-            chosen,
             args.source or model.path.parent,
             args.output,
             progress,

@@ -28,8 +28,8 @@ class ModelParameter:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    quantized: bool
-    """Whether the scheme stores it packed."""
+    packing: GroupScheme | None
+    """How it is stored packed; None: as it is."""
 
 
 def build(architecture: ModuleType, config: Any, scheme: Scheme) -> nn.Module:
@@ -45,13 +45,15 @@ def parameters(
 ) -> list[ModelParameter]:
     """List what a checkpoint must give, in the order of the model's definition."""
     model = architecture.Model(config, scheme.model_dtype)
-    packed: set[str] = set()
+    packings: dict[str, GroupScheme] = {}
     if isinstance(scheme, GroupScheme):
         chooser = _Quantizer(scheme)
         chooser.visit("", architecture.Model(config, scheme.model_dtype))
-        packed = chooser.quantized
+        packings = chooser.packings
     return [
-        ModelParameter(name, tuple(map(int, each.shape)), each.dtype, name in packed)
+        ModelParameter(
+            name, tuple(map(int, each.shape)), each.dtype, packings.get(name)
+        )
         for name, each in model.named_parameters()
     ]
 
@@ -62,14 +64,14 @@ class _Quantizer(nn.Mutator):
     def __init__(self, scheme: GroupScheme) -> None:
         super().__init__()
         self._scheme = scheme
-        self.quantized: set[str] = set()
+        self.packings: dict[str, GroupScheme] = {}
 
     def visit_module(self, name: str, node: nn.Module) -> nn.Module:
         if isinstance(node, nn.Linear) and self._takes_linear(name, node):
-            self.quantized.add(f"{name}.weight")
+            self.packings[f"{name}.weight"] = self._scheme
             return GroupLinear(node, self._scheme)
         if isinstance(node, nn.Embedding) and self._scheme.quantize_embedding:
-            self.quantized.add(f"{name}.weight")
+            self.packings[f"{name}.weight"] = self._scheme
             return GroupEmbedding(node, self._scheme)
         return self.visit(name, node)
 

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlcx.errors import InputError
-from mlcx.quant.group import GroupScheme
 from mlcx.quant.plain import Array, all_finite, cast, dtype_named
-from mlcx.quant.scheme import Scheme
 from mlcx.quant.scratch import Scratch
 from mlcx.recipe import Recipe
 from mlcx.weights.mapping import Mapped, Parameter
@@ -49,18 +47,18 @@ class Block:
         return self.mapped.parameter
 
 
-def stored(parameter: Parameter, scheme: Scheme) -> tuple[Record, ...]:
+def stored(parameter: Parameter) -> tuple[Record, ...]:
     """Return what ``parameter`` is stored as, in order."""
-    if not (parameter.quantized and isinstance(scheme, GroupScheme)):
+    if parameter.packing is None:
         return (Record(parameter.name, parameter.shape, parameter.dtype),)
-    parts = scheme.parts(parameter.name, parameter.shape)
+    parts = parameter.packing.parts(parameter.name, parameter.shape)
     return tuple(Record(name, *part) for name, part in parts.items())
 
 
 def blocks(mapped: Mapped) -> Iterator[Block]:
     """Yield the blocks that make a parameter, in order."""
     parameter = mapped.parameter
-    columns = parameter.shape[-1] if parameter.quantized else 1
+    columns = 1 if parameter.packing is None else parameter.shape[-1]
     most = max(1, _ELEMENTS // columns)
     for run in mapped.runs():
         rows = run.size // columns
@@ -81,12 +79,10 @@ class Converter:
     """Converts blocks, from any thread.
 
     Args:
-        scheme: How the parameters that say so are quantized.
         reader: Of the blocks' tensors.
     """
 
-    def __init__(self, scheme: Scheme, reader: Reader) -> None:
-        self._scheme = scheme
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._own = _ThreadsOwn()
 
@@ -101,15 +97,14 @@ class Converter:
         source = scratch.take("source", shape, block.tensor.element)
         self._reader.read(block.tensor, block.first, source)
         values = _valued(source, block.mapped.recipe, scratch)
-        quantized = block.parameter.quantized
-        dtype = block.parameter.dtype
-        if dtype == "float32" and values.itemsize == 2 and not quantized:
+        packing, dtype = block.parameter.packing, block.parameter.dtype
+        if dtype == "float32" and values.itemsize == 2 and packing is None:
             # By way of float32 it would be the same: every float16 is one, and in
             # bfloat16's range.
             dtype = "bfloat16"
         weight = cast(values, dtype_named(dtype), scratch)
-        if quantized and isinstance(self._scheme, GroupScheme):
-            packed = self._scheme.pack(weight, scratch)
+        if packing is not None:
+            packed = packing.pack(weight, scratch)
             # A weight that is not finite makes the scale of its group so.
             finite = all_finite(packed["q_scale"])
             parts = tuple(encode(part) for part in packed.values())

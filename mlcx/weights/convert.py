@@ -18,7 +18,6 @@ from typing import Protocol
 
 from mlcx.artifact import TENSOR_CACHE
 from mlcx.quant.plain import Array
-from mlcx.quant.scheme import Scheme
 from mlcx.recipe import Recipe
 from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
@@ -59,7 +58,6 @@ def convert(
     parameters: Sequence[Parameter],
     recipes: Mapping[str, Recipe],
     unused: Iterable[str],
-    scheme: Scheme,
     source: Path,
     output: Path,
     reporter: Reporter,
@@ -69,10 +67,9 @@ def convert(
     """Write the shards and the index of a checkpoint's weights below ``output``.
 
     Args:
-        parameters: All of the model's, unquantized, in the model's dtype.
+        parameters: All of the model's, and how each is packed.
         recipes: As in ``map_weights``.
         unused: As in ``map_weights``.
-        scheme: How the parameters that say so are quantized.
         source: A directory, a safetensors file or an index.
         output: A directory; made when missing. Files other than a conversion's are left
             alone; those of an earlier one go when this one is complete.
@@ -88,11 +85,11 @@ def convert(
     weights = map_weights(parameters, recipes, unused, tensors, find(source))
     if weights.ignored:
         reporter.warn(_ignored(weights))
-    records = [stored(each.parameter, scheme) for each in weights.mapped]
+    records = [stored(each.parameter) for each in weights.mapped]
     shards = lay_out(itertools.chain(*records))
     with staging(output, sum(shard.nbytes for shard in shards)) as folder:
         with ShardWriter(folder, shards) as writer:
-            _write_shards(weights, records, scheme, writer, reporter, threads)
+            _write_shards(weights, records, writer, reporter, threads)
         files = _write_index(shards, writer.md5s(), weights.source_elements, folder)
         publish(folder, output, files)
     every = list(itertools.chain(*records))
@@ -111,7 +108,6 @@ def _ignored(weights: WeightMap) -> str:
 def _write_shards(
     weights: WeightMap,
     records: Sequence[tuple[Record, ...]],
-    scheme: Scheme,
     writer: ShardWriter,
     reporter: Reporter,
     threads: int | None,
@@ -121,7 +117,7 @@ def _write_shards(
     reporter.begin(sum(tensor.nbytes for tensor in sources))
     count = threads or os.cpu_count() or 1
     with Reader(sources) as reader, ThreadPoolExecutor(count) as pool:
-        converter = Converter(scheme, reader)
+        converter = Converter(reader)
         converted = _convert_ahead(weights.mapped, converter, pool, 2 * count)
         for mapped, parts in zip(weights.mapped, records, strict=True):
             later: list[tuple[Array, ...]] = []

@@ -15,6 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from mlcx.errors import InputError, Problem
+from mlcx.quant.group import GroupScheme
 from mlcx.recipe import Recipe
 from mlcx.weights.safetensors import FLOATS, Tensor
 
@@ -28,8 +29,8 @@ class Parameter:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    quantized: bool
-    """Whether the scheme stores it packed."""
+    packing: GroupScheme | None = None
+    """How it is stored packed; None: as it is."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mlcx.quant.group import GroupScheme
 from mlcx.quant.scheme import scheme
 from mlcx.recipe import Recipe
 from mlcx.weights.convert import convert
@@ -21,11 +22,12 @@ def converted(
     """Convert ``tensors`` to the one parameter ``p.weight`` of ``shape``."""
     save_file(tensors, folder / "model.safetensors")
     chosen = scheme(quantization)
+    packing = chosen if isinstance(chosen, GroupScheme) else None
     wanted = [
-        Parameter("p.weight", shape, chosen.model_dtype, chosen.kind == "group"),
+        Parameter("p.weight", shape, chosen.model_dtype, packing),
     ]
     recipes = {"p.weight": recipe}
-    convert(wanted, recipes, (), chosen, folder, folder / "out", Recorder())
+    convert(wanted, recipes, (), folder, folder / "out", Recorder())
     return stored(folder / "out")
 
 

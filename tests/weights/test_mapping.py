@@ -15,7 +15,7 @@ RECIPES = joined("l.{i}.", "qk", "q", "k")
 
 
 def parameter(name: str, *shape: int) -> Parameter:
-    return Parameter(name, shape, "float16", quantized=False)
+    return Parameter(name, shape, "float16")
 
 
 def tensor(name: str, *shape: int) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
+from mlcx.quant.group import GroupScheme
 from mlcx.quant.scheme import scheme
 from mlcx.recipe import joined
 from mlcx.weights.convert import Converted, convert
@@ -69,7 +70,7 @@ def parameters(config: Mapping[str, int], quantization: str) -> list[Parameter]:
             f"{name}.weight",
             shape,
             chosen.model_dtype,
-            chosen.kind == "group" and len(shape) == 2,
+            chosen if isinstance(chosen, GroupScheme) and len(shape) == 2 else None,
         )
         for name, shape in shapes.items()
     ]
@@ -153,7 +154,6 @@ def run(
         parameters(config, quantization),
         RECIPES,
         UNUSED,
-        scheme(quantization),
         source,
         output,
         recorder or Recorder(),
