@@ -25,11 +25,11 @@ from mlcx.compiler.kernels.cpu.attention import (
     ragged_prefill,
 )
 from mlcx.compiler.kernels.cpu.attention_plan import Heads
+from mlcx.compiler.kernels.cpu.gated import gated
 from mlcx.compiler.kernels.cpu.kv_pages import transpose_append
 from mlcx.compiler.kernels.cpu.merge_state import merge_state
 from mlcx.compiler.kernels.cpu.rms_norm import add_rms_norm
 from mlcx.compiler.kernels.cpu.rope import frequencies, split_rotary
-from mlcx.compiler.kernels.cpu.swiglu import swiglu
 from mlcx.compiler.targets import target_of
 
 Q, KV, D, PAGE, DTYPE = 32, 4, 64, 16, "float16"
@@ -129,7 +129,7 @@ def cases() -> list[tuple[str, tirx.PrimFunc, tirx.PrimFunc | None, list[Any]]]:
     """Return (name, our kernel, TVM's, [(size, arguments)])."""
     n = tirx.Var("n", "int64")
     norm = add_rms_norm(TARGET, (1, n), HIDDEN, DTYPE, 1e-5)
-    gate = swiglu(TARGET, (1, n), INTERMEDIATE, DTYPE)
+    gate = gated(TARGET, "silu", (1, n), INTERMEDIATE, DTYPE)
     rotary = split_rotary(TARGET, Q, KV, D, HEADS.turn, DTYPE)
     their_rotary = theirs.llama_rope_with_position_map(1e4, 1.0, D, Q, KV, DTYPE, {}, D)
     rows = (1, 16, 128)
@@ -138,7 +138,7 @@ def cases() -> list[tuple[str, tirx.PrimFunc, tirx.PrimFunc | None, list[Any]]]:
         weight, (a, b, c, d) = random(HIDDEN), (random(1, t, HIDDEN) for _ in range(4))
         return a, b, weight, c, d
 
-    def gated(t: int) -> tuple[Any, ...]:
+    def gate_up(t: int) -> tuple[Any, ...]:
         return random(1, t, 2 * INTERMEDIATE), random(1, t, INTERMEDIATE)
 
     return [
@@ -180,7 +180,7 @@ def cases() -> list[tuple[str, tirx.PrimFunc, tirx.PrimFunc | None, list[Any]]]:
             [(t, merged(t)) for t in rows],
         ),
         ("add, rms_norm", norm, None, [(t, normed(t)) for t in rows]),
-        ("swiglu", gate, None, [(t, gated(t)) for t in rows]),
+        ("swiglu", gate, None, [(t, gate_up(t)) for t in rows]),
     ]
 
 

@@ -22,9 +22,10 @@ from mlcx.compiler.passes.attach_logit_processors import AttachLogitProcessors
 from mlcx.compiler.passes.attach_metadata import AttachMetadata
 from mlcx.compiler.passes.attach_samplers import AttachSamplers
 from mlcx.compiler.passes.attach_softmax import AttachSoftmax
+from mlcx.compiler.passes.cpu_activation import activation_rules
+from mlcx.compiler.passes.cpu_layer_norm import layer_norm_rule
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.cpu_rms_norm import rms_norm_rule
-from mlcx.compiler.passes.cpu_swiglu import swiglu_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
 
@@ -81,7 +82,8 @@ def _attach(context: Context) -> tuple[Pass, ...]:
 def _dispatch(context: Context) -> tuple[Pass, ...]:
     rules = {
         "relax.matmul": matmul_rule(context.target),
-        "relax.multiply": swiglu_rule(context.target),
+        **activation_rules(context.target),
+        "relax.nn.layer_norm": layer_norm_rule(context.target),
         "relax.nn.rms_norm": rms_norm_rule(context.target),
         "relax.reshape": collapse_reshape,
     }

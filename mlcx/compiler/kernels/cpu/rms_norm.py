@@ -13,14 +13,11 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.rows import Place, each_row, renewed
+from mlcx.compiler.kernels.cpu.rows import Place, each_row, renewed, row_sum
 from mlcx.compiler.kernels.cpu.script import array, define
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
 __all__ = ["add_rms_norm", "rms_norm"]
-
-_CHAINS = 4
-"""Sums in flight, as an addition takes about as many cycles."""
 
 
 def rms_norm(
@@ -77,19 +74,13 @@ def _normalize(
 ) -> None:
     hidden = int(weight.shape[0])
     w = math.gcd(hidden, float32_lanes(target))
-    chains = math.gcd(hidden // w, _CHAINS)
-    sums = T.alloc_buffer((chains, w), "float32")
-    square = T.alloc_buffer((1,), "float32")
-    with T.unroll(chains) as c, T.vectorized(w) as l:
-        T.buffer_store(sums, T.float32(0), [c, l])
-    steps = hidden // w // chains
-    with T.serial(steps) as i, T.unroll(chains) as c, T.vectorized(w) as l:
-        value = x[tuple(row((i * chains + c) * w + l))].astype("float32")
-        T.buffer_store(sums, sums[c, l] + value * value, [c, l])
-    T.buffer_store(square, T.float32(0), [0])
-    with T.serial(chains) as c, T.serial(w) as l:
-        T.buffer_store(square, square[0] + sums[c, l], [0])
-    scale = T.bind(T.rsqrt(square[0] / T.float32(hidden) + T.float32(eps)))
+
+    def square(at: Expr) -> Expr:
+        value = x[tuple(row(at))].astype("float32")
+        return value * value
+
+    mean = row_sum(target, hidden, square) / T.float32(hidden)
+    scale = T.bind(T.rsqrt(mean + T.float32(eps)))
     with T.serial(hidden // w) as i, T.vectorized(w) as l:
         at = row(i * w + l)
         value = x[tuple(at)].astype("float32") * scale

@@ -8,15 +8,20 @@ from collections.abc import Callable, Sequence
 from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
+from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.script import parallel_from
+from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
-__all__ = ["Place", "each_row", "renewed"]
+__all__ = ["Place", "each_row", "renewed", "row_sum"]
 
 Place = Callable[[Expr], list[Expr]]
 """An index into the last axis to all indices of an element of the current row."""
 
 _PARALLEL_ELEMENTS = 1 << 16
+
+_CHAINS = 4
+"""Sums in flight, as an addition takes about as many cycles."""
 
 
 def renewed(leading: Sequence[Expr | int]) -> list[Expr | int]:
@@ -45,3 +50,21 @@ def each_row(
         emit(lambda last: [*places, last])
 
     parallel_from(max(2, _PARALLEL_ELEMENTS // width), rows, row)
+
+
+def row_sum(target: Target, width: int, element: Callable[[Expr], Expr]) -> Expr:
+    """Emit the sum of float32 ``element(i)`` over i below ``width``; return it."""
+    w = math.gcd(width, float32_lanes(target))
+    chains = math.gcd(width // w, _CHAINS)
+    sums = T.alloc_buffer((chains, w), "float32")
+    total = T.alloc_buffer((1,), "float32")
+    with T.unroll(chains) as c, T.vectorized(w) as l:
+        T.buffer_store(sums, T.float32(0), [c, l])
+    steps = width // w // chains
+    with T.serial(steps) as i, T.unroll(chains) as c, T.vectorized(w) as l:
+        value = element((i * chains + c) * w + l)
+        T.buffer_store(sums, sums[c, l] + value, [c, l])
+    T.buffer_store(total, T.float32(0), [0])
+    with T.serial(chains) as c, T.serial(w) as l:
+        T.buffer_store(total, total[0] + sums[c, l], [0])
+    return total[0]
