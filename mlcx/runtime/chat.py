@@ -9,8 +9,8 @@ from mlcx.runtime.fields import Fields
 
 __all__ = ["Conversation", "Message", "conversation"]
 
-ROLES = ("user", "assistant", "tool")
-FUNCTIONS = "{function_string}"
+_ROLES = ("user", "assistant", "tool")
+_FUNCTIONS = "{function_string}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Conversation:
     def _without_role(self, message: Message) -> str:
         if message.content is None:
             return self.role_empty_sep
-        template = self.role_templates[message.role].replace(FUNCTIONS, "")
+        template = self.role_templates[message.role].replace(_FUNCTIONS, "")
         said = template.replace(f"{{{message.role}_message}}", message.content)
         return said + self.seps[-1 if message.role == "assistant" else 0]
 
@@ -79,7 +79,7 @@ def conversation(fields: Fields) -> Conversation:
         fields.reject("seps", f"expected one or two separators, found {len(seps)}")
     for role in ("user", "assistant"):
         fields.object("roles").text(role)
-    templates = {role: f"{{{role}_message}}" for role in ROLES}
+    templates = {role: f"{{{role}_message}}" for role in _ROLES}
     return Conversation(
         system_template=fields.text("system_template", "{system_message}"),
         system_message=fields.text("system_message", ""),

@@ -18,7 +18,7 @@ from mlcx.errors import InputError
 
 __all__ = ["TextDecoder", "text_decoder"]
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _BYTE = re.compile("<0x([0-9A-Fa-f]{2})>")
 
@@ -33,7 +33,7 @@ class TextDecoder(Protocol):
         """Return the text that was still open; nothing may be pushed after."""
 
 
-class ByteLevel:
+class _ByteLevel:
     """Pieces spell each byte as one printable character, as in GPT-2's vocabulary."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def _bytes_of_characters() -> dict[str, int]:
     return table | {chr(0x100 + index): byte for index, byte in enumerate(others)}
 
 
-class ByteFallback:
+class _ByteFallback:
     """Pieces are text, or single bytes such as <0x0A> for what the vocabulary lacks.
 
     A run of byte pieces is text only if the whole run is UTF-8, else each of its bytes
@@ -108,7 +108,7 @@ class ByteFallback:
         try:
             return run.decode()
         except UnicodeDecodeError:
-            return REPLACEMENT * len(run)
+            return _REPLACEMENT * len(run)
 
     def _stripped(self, text: str) -> str:
         while self._strippable and text:
@@ -135,10 +135,10 @@ def text_decoder(
     steps = _steps(decoder)
     kinds = [step["type"] for step in steps]
     if kinds == ["ByteLevel"]:
-        return ByteLevel
+        return _ByteLevel
     if kinds == ["Metaspace"]:
         rewrite = _metaspace(steps[0])
-        return lambda: ByteFallback(False, rewrite, ("", 0))
+        return lambda: _ByteFallback(False, rewrite, ("", 0))
     order = [kind for kind in _ORDER if kind in kinds]
     strip = steps[-1] if kinds[-1:] == ["Strip"] else None
     replaced = _replacement(steps)
@@ -150,7 +150,7 @@ def text_decoder(
             "Metaspace, or a sequence of Replace, ByteFallback, Fuse and Strip",
         )
     front = (strip["content"], strip["start"]) if strip else ("", 0)
-    return lambda: ByteFallback("ByteFallback" in kinds, replaced, front)
+    return lambda: _ByteFallback("ByteFallback" in kinds, replaced, front)
 
 
 _ORDER = ("Replace", "ByteFallback", "Fuse", "Strip")

@@ -11,7 +11,7 @@ from mlcx.runtime.fields import Fields
 
 __all__ = ["Files", "locate"]
 
-SUFFIXES = (".so", ".dylib", ".dll")
+_SUFFIXES = (".so", ".dylib", ".dll")
 """Of libraries that a process can load."""
 
 
@@ -57,7 +57,7 @@ def _packaged(model: Path) -> Path:
         )
     name = _library_name(app, model.name)
     folder = model.parents[1] / "lib"
-    candidates = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
+    candidates = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
     for candidate in candidates:
         if candidate.is_file():
             return candidate

@@ -17,7 +17,7 @@ Path = Literal["prefill", "batch_prefill", "batch_verify"]
 PATHS: tuple[Path, ...] = ("prefill", "batch_prefill", "batch_verify")
 """Functions that can compute the first tokens."""
 
-SEQUENCE = 0
+_SEQUENCE = 0
 
 
 def trace(model: Model, tokens: Sequence[int], prefilled: int, path: Path) -> Logits:
@@ -27,7 +27,7 @@ def trace(model: Model, tokens: Sequence[int], prefilled: int, path: Path) -> Lo
     from a pass through ``batch_verify`` that is then forgotten.
 
     Args:
-        model: Has room for the tokens; keeps them as sequence SEQUENCE.
+        model: Has room for the tokens; keeps them as sequence 0.
         tokens: At least one.
         prefilled: How many of them ``path`` takes in chunks, 1 or more; the others pass
             through ``decode`` one by one, or through ``batch_decode`` if that is not
@@ -38,7 +38,7 @@ def trace(model: Model, tokens: Sequence[int], prefilled: int, path: Path) -> Lo
     if path == "prefill":
         rows = [*_earlier(model, first[:-1]), _prefill(model, first)]
     else:
-        model.add(SEQUENCE)
+        model.add(_SEQUENCE)
         rows = [_rows(model, path, first)]
     rows += [_decode(model, path, token) for token in tokens[prefilled:]]
     return np.concatenate(rows)
@@ -65,21 +65,21 @@ def greedy(
 
 def _decode(model: Model, path: Path, token: int) -> Logits:
     function: Function = "decode" if path == "prefill" else "batch_decode"
-    return model.forward(function, {SEQUENCE: [token]})
+    return model.forward(function, {_SEQUENCE: [token]})
 
 
 def _prefill(model: Model, tokens: Sequence[int]) -> Logits:
-    model.add(SEQUENCE)
+    model.add(_SEQUENCE)
     parts = _parts(tokens, model.metadata.prefill_chunk_size)
-    return [model.forward("prefill", {SEQUENCE: part}) for part in parts][-1]
+    return [model.forward("prefill", {_SEQUENCE: part}) for part in parts][-1]
 
 
 def _earlier(model: Model, tokens: Sequence[int]) -> list[Logits]:
     if not tokens:
         return []
-    model.add(SEQUENCE)
+    model.add(_SEQUENCE)
     rows = _rows(model, "batch_verify", tokens)
-    model.remove(SEQUENCE)
+    model.remove(_SEQUENCE)
     return [rows]
 
 
@@ -92,7 +92,7 @@ def _rows(model: Model, path: Path, tokens: Sequence[int]) -> Logits:
     rows = []
     for part in _parts(tokens, most):
         every = range(len(part)) if path == "batch_prefill" else None
-        rows.append(model.forward(path, {SEQUENCE: part}, every))
+        rows.append(model.forward(path, {_SEQUENCE: part}, every))
     return np.concatenate(rows)
 
 

@@ -11,7 +11,7 @@ from mlcx.runtime.fields import Fields
 
 __all__ = ["Metadata", "Parameter", "parse"]
 
-KV_CACHE = "kv_cache"
+_KV_CACHE = "kv_cache"
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def parse(text: str, library: Path) -> Metadata:
 
 
 def _require_supported(fields: Fields) -> None:
-    kind = fields.text("kv_state_kind", KV_CACHE)
-    if kind != KV_CACHE:
-        fields.reject("kv_state_kind", f"this runtime runs {KV_CACHE}, found {kind}")
+    kind = fields.text("kv_state_kind", _KV_CACHE)
+    if kind != _KV_CACHE:
+        fields.reject("kv_state_kind", f"this runtime runs {_KV_CACHE}, found {kind}")
     for key in ("tensor_parallel_shards", "pipeline_parallel_stages"):
         if (count := fields.integer(key, 1)) != 1:
             fields.reject(key, f"this runtime uses one device, found {count}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlcx.errors import MlcxError, UsageError
 
-__all__ = ["GREEDY_BELOW", "Sampler", "Sampling"]
+__all__ = ["GREEDY_BELOW", "Sampler", "Sampling", "nucleus"]
 
 GREEDY_BELOW = 1e-5
 """A temperature below this takes the most likely token."""

@@ -13,7 +13,7 @@ from mlcx.runtime.detokenizer import TextDecoder, text_decoder
 
 __all__ = ["Detokenizer", "Tokenizer", "read"]
 
-TOKENIZER = "tokenizer.json"
+_TOKENIZER = "tokenizer.json"
 
 
 class Tokenizer:
@@ -79,7 +79,7 @@ def read(directory: Path) -> Tokenizer:
     Raises:
         InputError: There is none, or not of a kind that is known.
     """
-    file = directory / TOKENIZER
+    file = directory / _TOKENIZER
     if not file.is_file():
         raise InputError.in_file(
             file, "no tokenizer: expected one, as mlcx gen_config copies it"

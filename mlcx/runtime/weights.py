@@ -19,7 +19,7 @@ from mlcx.runtime.metadata import Parameter
 
 __all__ = ["check"]
 
-MOST = 8
+_MOST = 8
 """Problems to report before saying only how many more there are."""
 
 _BITS = re.compile(r"[a-z]+(\d+)")
@@ -61,8 +61,8 @@ def check(
     for parameter in parameters:
         problems += _check_parameter(parameter, records.get(parameter.name), sizes)
     if problems:
-        more = len(problems) - MOST
-        shown = problems[:MOST] + [f"and {more} more problems"] * (more > 0)
+        more = len(problems) - _MOST
+        shown = problems[:_MOST] + [f"and {more} more problems"] * (more > 0)
         raise InputError([Problem(str(index), 0, 0, text) for text in shown])
 
 
