@@ -71,8 +71,8 @@ class _Quantizer(nn.Mutator):
             self.packings[f"{name}.weight"] = self._scheme
             return GroupLinear(node, self._scheme)
         if isinstance(node, nn.Embedding) and self._scheme.quantize_embedding:
-            self.packings[f"{name}.weight"] = self._scheme
-            return GroupEmbedding(node, self._scheme)
+            packing = self.packings[f"{name}.weight"] = self._scheme.by_rows()
+            return GroupEmbedding(node, packing)
         return self.visit(name, node)
 
     def _takes_linear(self, name: str, linear: nn.Linear) -> bool:

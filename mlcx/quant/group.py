@@ -13,14 +13,17 @@ roundings decide codes. numpy's float16 arithmetic is slow; here it is float32
 arithmetic, rounded to 11 significant bits after each step. That gives the same bits
 since float32 has more than twice as many (Figueroa, "When is double rounding
 innocuous?", 1995).
+
+In bfloat16 only what is stored rounds: the scale. The quotient and the sum are float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import ml_dtypes
 import numpy as np
 
 from mlcx.quant.plain import Array, cast, dtype_named
@@ -43,12 +46,17 @@ _HALF_REBIAS = np.float32(2.0**112)
 
 @dataclass(frozen=True)
 class GroupScheme:
-    """A group quantization along the last axis; see the module's formulas."""
+    """A group quantization along the last axis; see the module's formulas.
+
+    Also how one parameter is packed.
+    """
 
     name: str
     model_dtype: str
     bits: int
     group_size: int
+    layout: Literal["NK", "KN"] = "NK"
+    """Of a linear layer's weight (N, K); KN: words and scales are stored transposed."""
     quantize_embedding: bool = True
     quantize_final_fc: bool = True
     storage_dtype: str = "uint32"
@@ -69,6 +77,10 @@ class GroupScheme:
         """Words of storage for one group."""
         return self.group_size // self.codes_per_word
 
+    def by_rows(self) -> GroupScheme:
+        """Return what packs a table that is read by row: never transposed."""
+        return replace(self, layout="NK")
+
     def parts(
         self, name: str, shape: tuple[int, ...]
     ) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -76,22 +88,26 @@ class GroupScheme:
 
         Args:
             name: The parameter's, ending in ``weight``.
-            shape: (..., K).
+            shape: (..., K); (N, K) for the layout KN.
         """
         module = name.removesuffix("weight")
-        groups = -(-shape[-1] // self.group_size)
-        words = (*shape[:-1], groups * self.words_per_group)
+        *rows, columns = shape
+        groups = -(-columns // self.group_size)
+        words, scales = (*rows, groups * self.words_per_group), (*rows, groups)
+        if self.layout == "KN":
+            words, scales = words[::-1], scales[::-1]
         return {
             f"{module}q_weight": (words, self.storage_dtype),
-            f"{module}q_scale": ((*shape[:-1], groups), self.model_dtype),
+            f"{module}q_scale": (scales, self.model_dtype),
         }
 
     def pack(self, weight: Array, scratch: Scratch | None = None) -> dict[str, Array]:
         """Quantize ``weight`` (..., K), which is in the model's dtype and finite.
 
         Returns:
-            ``q_weight`` uint32 (..., words) and ``q_scale`` (..., groups). The scale of
-            a group that is not finite is not finite either.
+            ``q_weight`` uint32 (..., words) and ``q_scale`` (..., groups), or for the
+            layout KN their transposes. The scale of a group that is not finite is not
+            finite either.
         """
         *rows, columns = weight.shape
         filled = _fill(weight, self.group_size)
@@ -106,7 +122,8 @@ class GroupScheme:
         words = words.reshape(*rows, -1)
         if filled.shape[-1] != columns:
             words &= self._used(columns)
-        return {"q_weight": words, "q_scale": scales.reshape(*rows, -1)}
+        packed = {"q_weight": words, "q_scale": scales.reshape(*rows, -1)}
+        return self._turned(packed) if self.layout == "KN" else packed
 
     def unpack(self, packed: Mapping[str, Array], columns: int) -> Array:
         """Return the weight (..., columns) in the model's dtype that ``packed`` is for.
@@ -115,7 +132,8 @@ class GroupScheme:
             packed: ``q_weight`` and ``q_scale`` as ``pack`` returns them.
             columns: K, which the packed shapes only bound from above.
         """
-        words, scales = packed["q_weight"], packed["q_scale"]
+        by_rows = self._turned(packed) if self.layout == "KN" else packed
+        words, scales = by_rows["q_weight"], by_rows["q_scale"]
         shifts = np.arange(self.codes_per_word, dtype=np.uint32) * np.uint32(self.bits)
         codes = (words[..., None] >> shifts) & np.uint32((1 << self.bits) - 1)
         values = codes.astype(np.float32).reshape(*words.shape[:-1], -1)
@@ -123,18 +141,33 @@ class GroupScheme:
         values *= np.repeat(scales.astype(np.float32), self.group_size, axis=-1)
         return cast(values[..., :columns], dtype_named(self.model_dtype))
 
+    @property
+    def _divides_unrounded(self) -> bool:
+        """Whether weights are divided by the scale before it is rounded.
+
+        MLC transposes it in between, so that what it divides by is an intermediate,
+        which in bfloat16 is not rounded.
+        """
+        return self.layout == "KN" and self.model_dtype == "bfloat16"
+
+    @staticmethod
+    def _turned(packed: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: np.ascontiguousarray(part.T) for name, part in packed.items()}
+
     def _pack(
         self, groups: Array, words: Array, scales: Array, scratch: Scratch
     ) -> None:
         """Quantize ``groups`` (m, G) into ``words`` (m, words) and ``scales`` (m,)."""
         largest = _largest(groups, scratch).astype(np.float32)
-        scales[:] = (largest / np.float32(self.max_code)).astype(scales.dtype)
+        exact = largest / np.float32(self.max_code)
+        scales[:] = exact.astype(scales.dtype)
+        divisors = exact if self._divides_unrounded else scales.astype(np.float32)
         values = scratch.take("values", (2, groups.size // 2), np.float32)
         _widen_pairs(groups, values)
-        shared = np.repeat(scales.astype(np.float32), self.group_size // 2)
+        shared = np.repeat(divisors, self.group_size // 2)
         np.divide(values, shared, out=values)
         most = np.float32(self.max_code)
-        if scales.min() < np.finfo(scales.dtype).smallest_normal:
+        if divisors.min() < ml_dtypes.finfo(scales.dtype).smallest_normal:
             # A scale that lost its precision: quotients leave the range or are 0 / 0,
             # which fmax turns into the lowest code.
             np.fmax(values, -most, out=values)
@@ -207,14 +240,18 @@ def _largest(groups: Array, scratch: Scratch) -> Array:
 def _widen_pairs(groups: Array, values: Array) -> None:
     """Write ``groups`` (m, G) as float32: the even elements, then the odd ones."""
     flat = groups.reshape(-1)
-    if flat.dtype != np.float16:
+    if flat.dtype == np.float32:
         values[0], values[1] = flat[0::2], flat[1::2]
         return
-    # A word holds an even element below an odd one. Its half's exponent and mantissa
-    # go where float32 has them, and the multiplication sets the exponent right.
+    # A word holds an even element below an odd one. bfloat16 is float32's upper half.
     words, bits = flat.view(np.int32), values.view(np.int32)
     np.left_shift(words, 16, out=bits[0])
+    if flat.dtype != np.float16:
+        np.bitwise_and(words, np.int32(-0x10000), out=bits[1])
+        return
     np.copyto(bits[1], words)
+    # A float16's exponent and mantissa go where float32 has them, and the
+    # multiplication sets the exponent right.
     bits >>= 3
     bits &= np.int32(-0x70002000)
     values *= _HALF_REBIAS

@@ -19,6 +19,7 @@ from typing import Protocol
 from mlcx.artifact import TENSOR_CACHE
 from mlcx.quant.plain import Array
 from mlcx.recipe import Recipe
+from mlcx.weights.assemble import assemble
 from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
@@ -119,16 +120,19 @@ def _write_shards(
     with Reader(sources) as reader, ThreadPoolExecutor(count) as pool:
         converter = Converter(reader)
         converted = _convert_ahead(weights.mapped, converter, pool, 2 * count)
-        for mapped, parts in zip(weights.mapped, records, strict=True):
-            later: list[tuple[Array, ...]] = []
-            for block in blocks(mapped):
-                first, *others = next(converted)
-                writer.write(parts[0], first)
-                later.append(tuple(others))
-                reporter.advance(block.nbytes)
-            for record, arrays in zip(parts[1:], zip(*later, strict=True), strict=True):
-                for array in arrays:
-                    writer.write(record, array)
+        for mapped, own in zip(weights.mapped, records, strict=True):
+            done = _take(mapped, converted, reporter)
+            for record, part in assemble(mapped.parameter, own, done):
+                writer.write(record, part)
+
+
+def _take(
+    mapped: Mapped, converted: Iterator[tuple[Array, ...]], reporter: Reporter
+) -> Iterator[tuple[Array, ...]]:
+    """Yield the converted blocks of ``mapped``, and tell when each one is taken."""
+    for block in blocks(mapped):
+        yield next(converted)
+        reporter.advance(block.nbytes)
 
 
 def _convert_ahead(

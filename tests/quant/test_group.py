@@ -1,15 +1,23 @@
 """Group quantization against numpy's own arithmetic and against known bits."""
 
+from dataclasses import replace
+
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from mlcx.quant.group import GroupScheme
+from mlcx.quant.plain import dtype_named
 
 HALF = GroupScheme("half", "float16", bits=4, group_size=32)
 SINGLE = GroupScheme("single", "float32", bits=4, group_size=32)
 THREE = GroupScheme("three", "float16", bits=3, group_size=40)
-SCHEMES = (HALF, SINGLE, THREE)
+BRAIN = GroupScheme("brain", "bfloat16", bits=4, group_size=32)
+BRAIN_KN = replace(BRAIN, name="brain_kn", layout="KN")
+HALF_KN = replace(HALF, name="half_kn", layout="KN")
+THREE_KN = replace(THREE, name="three_kn", layout="KN")
+SCHEMES = (HALF, SINGLE, THREE, BRAIN, HALF_KN, THREE_KN, BRAIN_KN)
 
 
 def reference(
@@ -17,24 +25,32 @@ def reference(
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.floating]]:
     """Quantize ``weight`` (N, K) with an operation of numpy's for each of the format.
 
-    Each operation of a float16 array rounds to float16.
+    Each operation of a float16 array rounds to float16. Of bfloat16 all arithmetic is
+    that of float32, and what divides is the stored scale, but the exact one where it is
+    going to be transposed.
     """
     rows, columns = weight.shape
+    stored = weight.dtype
+    if stored == ml_dtypes.bfloat16:
+        weight = weight.astype(np.float32)
     size, most = scheme.group_size, weight.dtype.type(scheme.max_code)
     groups = -(-columns // size)
     filled = np.zeros((rows, groups * size), weight.dtype)
     filled[:, :columns] = weight
     cut = filled.reshape(rows, groups, size)
     with np.errstate(all="ignore"):
-        scale = np.abs(cut).max(axis=2) / most
-        codes = np.clip(np.rint(cut / scale[..., None] + most), 0, 2 * scheme.max_code)
+        exact = np.abs(cut).max(axis=2) / most
+        scale = exact.astype(stored)
+        divisor = exact if scheme.layout == "KN" else scale.astype(weight.dtype)
+        quotients = cut / divisor[..., None]
+        codes = np.clip(np.rint(quotients + most), 0, 2 * scheme.max_code)
     codes = np.nan_to_num(codes).astype(np.uint32).reshape(rows, -1)
     codes[:, columns:] = 0
     in_words = codes.reshape(rows, -1, scheme.codes_per_word)
     words = np.zeros(in_words.shape[:2], np.uint32)
     for place in range(scheme.codes_per_word):
         words |= in_words[..., place] << np.uint32(scheme.bits * place)
-    return words, scale
+    return (words.T, scale.T) if scheme.layout == "KN" else (words, scale)
 
 
 def check(scheme: GroupScheme, weight: npt.NDArray[np.floating]) -> None:
@@ -70,8 +86,8 @@ def test_random_weights_of_any_width_equal_the_reference(
     scheme: GroupScheme, columns: int
 ) -> None:
     values = np.random.default_rng(columns).standard_normal((70, columns)) * 0.02
-    check(scheme, values.astype(scheme.model_dtype))
-    check(scheme, values[:1].astype(scheme.model_dtype))
+    check(scheme, values.astype(dtype_named(scheme.model_dtype)))
+    check(scheme, values[:1].astype(dtype_named(scheme.model_dtype)))
 
 
 @pytest.mark.parametrize("scheme", [HALF, THREE], ids=lambda each: each.name)
@@ -91,6 +107,14 @@ def test_the_smallest_halves_equal_the_reference() -> None:
     values[:, 64:] //= 4
     check(HALF, values.view(np.float16))
     check(HALF, (values | 0x8000).view(np.float16))
+
+
+@pytest.mark.parametrize("scheme", [BRAIN, BRAIN_KN], ids=lambda each: each.name)
+def test_the_smallest_bfloat16_equal_the_reference(scheme: GroupScheme) -> None:
+    bits = np.random.default_rng(10).integers(0, 300, (64, 320)).astype(np.uint16)
+    bits[:, 64:] //= 64
+    check(scheme, bits.view(ml_dtypes.bfloat16))
+    check(scheme, (bits | 0x8000).view(ml_dtypes.bfloat16))
 
 
 def test_tiny_singles_equal_the_reference() -> None:
@@ -130,6 +154,36 @@ def test_a_known_row_has_the_known_words(
     assert tuple(bits[0]) == scales
 
 
+def test_a_known_row_in_bfloat16_has_words_of_its_own() -> None:
+    packed = BRAIN.pack(FORTY.astype(ml_dtypes.bfloat16))
+    known = WORDS.replace("76655444", "76655443").replace("eddccbba", "eddccbbb")
+    assert [f"{word:08x}" for word in packed["q_weight"][0]] == known.split()
+    assert packed["q_scale"].view(np.uint16).tolist() == [[0x3E92, 0x3ED2]]
+    first = BRAIN.unpack(packed, 40)[0, :5].astype(np.float32)
+    assert first.tolist() == [-2.0, -2.0, -1.7109375, -1.7109375, -1.421875]
+
+
+def test_two_known_rows_are_stored_as_columns() -> None:
+    row = (np.arange(32) - 16) / 8
+    weight = np.stack([row, -2 * row]).astype(np.float16)
+    packed = HALF_KN.pack(weight)
+    words = [[f"{word:08x}" for word in pair] for pair in packed["q_weight"]]
+    assert words == [
+        ["33221100", "bbccddee"],
+        ["76655444", "78899aaa"],
+        ["aa998877", "44556677"],
+        ["eddccbba", "01122334"],
+    ]
+    assert packed["q_scale"].tolist() == [[0.28564453125, 0.5712890625]]
+    by_rows = HALF.unpack(HALF.pack(weight), 32)
+    np.testing.assert_array_equal(HALF_KN.unpack(packed, 32), by_rows)
+
+
+def test_a_table_read_by_row_is_never_transposed() -> None:
+    assert BRAIN_KN.by_rows() == replace(BRAIN, name="brain_kn")
+    assert BRAIN.by_rows() == BRAIN
+
+
 def test_a_known_row_of_three_bits_has_the_known_words() -> None:
     packed = THREE.pack(((np.arange(44) - 20) / 8)[None].astype(np.float16))
     words = "09249000 1b692492 249246db 36d6db6c 00000db6 00000000 00000000 00000000"
@@ -156,13 +210,17 @@ def test_unpacking_gives_the_known_values() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda each: each.name)
 def test_a_round_trip_is_off_by_half_a_step_at_most(scheme: GroupScheme) -> None:
-    values = np.random.default_rng(9).standard_normal((3, 5, 240))
-    weight = values.astype(scheme.model_dtype)
-    packed = scheme.pack(weight)
+    shape = (15, 240) if scheme.layout == "KN" else (3, 5, 240)
+    values = np.random.default_rng(9).standard_normal(shape)
+    weight = values.astype(dtype_named(scheme.model_dtype)).astype(np.float64)
+    packed = scheme.pack(weight.astype(dtype_named(scheme.model_dtype)))
     error = np.abs(scheme.unpack(packed, 240).astype(np.float64) - weight)
-    steps = np.repeat(packed["q_scale"].astype(np.float64), scheme.group_size, axis=-1)
-    # Half a step, and what the format's own roundings to float16 may add.
-    assert (error <= steps[..., :240] * 0.51).all()
+    scales = packed["q_scale"].astype(np.float64)
+    by_rows = scales.T if scheme.layout == "KN" else scales
+    steps = np.repeat(by_rows, scheme.group_size, axis=-1)
+    # Half a step, and what the format's own roundings to its dtype may add.
+    allowed = 0.51 if scheme.model_dtype != "bfloat16" else 0.54
+    assert (error <= steps[..., :240] * allowed).all()
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
@@ -170,8 +228,8 @@ def test_a_round_trip_is_off_by_half_a_step_at_most(scheme: GroupScheme) -> None
 def test_a_weight_that_is_not_finite_shows_in_its_scale(
     scheme: GroupScheme, bad: float
 ) -> None:
-    weight = np.ones((1, 240), scheme.model_dtype)
+    weight = np.ones((1, 240), dtype_named(scheme.model_dtype))
     weight[0, -1] = bad
-    finite = np.isfinite(scheme.pack(weight)["q_scale"][0])
+    finite = np.isfinite(scheme.pack(weight)["q_scale"].reshape(-1))
     assert finite[:-1].all()
     assert not finite[-1]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from mlcx.quant.group import GroupScheme
-from mlcx.quant.scheme import scheme
+from mlcx.quant.scheme import Scheme, scheme
 from mlcx.recipe import joined
 from mlcx.weights.convert import Converted, convert
 from mlcx.weights.mapping import Parameter
@@ -67,13 +67,16 @@ def parameters(config: Mapping[str, int], quantization: str) -> list[Parameter]:
     chosen = scheme(quantization)
     return [
         Parameter(
-            f"{name}.weight",
-            shape,
-            chosen.model_dtype,
-            chosen if isinstance(chosen, GroupScheme) and len(shape) == 2 else None,
+            f"{name}.weight", shape, chosen.model_dtype, _packing(chosen, name, shape)
         )
         for name, shape in shapes.items()
     ]
+
+
+def _packing(chosen: Scheme, name: str, shape: tuple[int, ...]) -> GroupScheme | None:
+    if not isinstance(chosen, GroupScheme) or len(shape) != 2:
+        return None
+    return chosen.by_rows() if name == "model.embed_tokens" else chosen
 
 
 def tensors(config: Mapping[str, int] = CONFIG, dtype: str = "float16") -> Tensors:
