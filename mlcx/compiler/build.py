@@ -35,6 +35,9 @@ _PASS_CONFIG = {
 _DISABLED = [
     # Costs a tenth of a compile to shrink buffers that kernels make small already.
     "s_tir.CompactBufferAllocation",
+    # These look for what only GPU kernels have.
+    "s_tir.InjectPermutedLayout",
+    "s_tir.InjectVirtualThread",
 ]
 
 
