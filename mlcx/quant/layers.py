@@ -12,7 +12,7 @@ from tvm.relax.frontend.nn import op
 
 from mlcx.quant.group import GroupScheme
 
-__all__ = ["BITS", "GROUP_SIZE", "GroupEmbedding", "GroupLinear"]
+__all__ = ["BITS", "GROUP_SIZE", "LAYOUT", "GroupEmbedding", "GroupLinear"]
 
 BITS = "mlcx.bits"
 """Attribute of a dequantizing function: bits of a code."""
@@ -20,18 +20,20 @@ BITS = "mlcx.bits"
 GROUP_SIZE = "mlcx.group_size"
 """Attribute of a dequantizing function: elements that share a scale."""
 
+LAYOUT = "mlcx.layout"
+"""Attribute of a dequantizing function: NK, or KN when what it reads is transposed."""
+
 
 class GroupWeight(nn.Module):
     """A weight (N, K) in groups along K: ``q_weight`` and ``q_scale``."""
 
     def __init__(self, rows: int, columns: int, scheme: GroupScheme) -> None:
-        groups = -(-columns // scheme.group_size)
-        words = groups * scheme.words_per_group
         self.rows = rows
         self.columns = columns
         self.scheme = scheme
-        self.q_weight = nn.Parameter((rows, words), scheme.storage_dtype)
-        self.q_scale = nn.Parameter((rows, groups), scheme.model_dtype)
+        parts = scheme.parts("weight", (rows, columns))
+        self.q_weight = nn.Parameter(*parts["q_weight"])
+        self.q_scale = nn.Parameter(*parts["q_scale"])
 
     def dequantize(self) -> nn.Tensor:
         """Return the whole weight (N, K) in the model's dtype."""
@@ -60,12 +62,20 @@ class GroupWeight(nn.Module):
         per_word = scheme.codes_per_word
         shift = tirx.Cast(scheme.storage_dtype, k % per_word * scheme.bits)
         mask = tirx.const((1 << scheme.bits) - 1, scheme.storage_dtype)
-        code = tirx.bitwise_and(words[n, k // per_word] >> shift, mask)
+        word, group = (n, k // per_word), (n, k // scheme.group_size)
+        if scheme.layout == "KN":
+            word, group = word[::-1], group[::-1]
+        code = tirx.bitwise_and(words[word] >> shift, mask)
         value = code.astype("int32") - tirx.const(scheme.max_code, "int32")
-        return value.astype(scheme.model_dtype) * scales[n, k // scheme.group_size]
+        return value.astype(scheme.model_dtype) * scales[group]
 
     def _emit(self, name: str, function: object, args: list[nn.Tensor]) -> nn.Tensor:
-        attrs = {BITS: self.scheme.bits, GROUP_SIZE: self.scheme.group_size}
+        scheme = self.scheme
+        attrs: dict[str, int | str] = {
+            BITS: scheme.bits,
+            GROUP_SIZE: scheme.group_size,
+            LAYOUT: scheme.layout,
+        }
         return op.tensor_expr_op(function, name, args, attrs=attrs)
 
 

@@ -9,7 +9,7 @@ from mlcx.quant.scheme import SCHEMES, scheme
 
 
 def test_names_say_bits_and_model_dtype() -> None:
-    dtypes = {"f16": "float16", "f32": "float32"}
+    dtypes = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
     for name, each in SCHEMES.items():
         assert name == each.name
         assert each.model_dtype == dtypes[name.split("_")[0][2:]]
@@ -24,8 +24,8 @@ def test_kinds_can_be_told_apart_without_their_classes() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_close_and_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'q4f16': did you mean q4f16_1\?.*q0f32"):
-        scheme("q4f16")
+    with pytest.raises(UsageError, match=r"'q4f16-1': did you mean q4f16_1\?.*q0f32"):
+        scheme("q4f16-1")
 
 
 def test_four_bits_take_four_words_for_32_elements() -> None:

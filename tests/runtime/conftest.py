@@ -71,14 +71,18 @@ def tiny_weights(tiny_config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny(
-    build: Build,
-    tiny_weights: dict[str, Any],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Files:
-    """A random model of two layers, in float32."""
+def checkpoint(
+    tiny_weights: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A random model of two layers, as Hugging Face has it."""
     folder = tmp_path_factory.mktemp("checkpoint")
     (folder / "config.json").write_text(TINY.read_text())
     characters().save(str(folder / "tokenizer.json"))
     save_file(tiny_weights, folder / "model.safetensors")
-    return build(folder, "q0f32")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(build: Build, checkpoint: Path) -> Files:
+    """The random model in float32."""
+    return build(checkpoint, "q0f32")

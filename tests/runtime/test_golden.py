@@ -79,7 +79,9 @@ def test_a_prompt_of_several_chunks_computes_the_reference_logits(
     [
         ("llama_gqa", "q0f16", ""),
         ("llama_gqa", "q4f16_1", "q4f16_1_"),
+        ("llama_gqa", "q3f16_1", "q3f16_1_"),
         ("llama_tied_rope3", "q4f16_1", "q4f16_1_"),
+        ("llama_tied_rope3", "q3f16_1", "q3f16_1_"),
     ],
 )
 def test_half_precision_follows_the_reference_of_its_weights(

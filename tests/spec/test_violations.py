@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mlcx.quant.scheme import SCHEMES
 from mlcx.spec import check
 
 NAME = (
@@ -13,6 +14,7 @@ NAME = (
 )
 WINDOW = "expected a number of tokens, at least 1, or -1 for none"
 OPT = 'expected O0, O1, O2 or O3, or flags such as "flashinfer=0;cudagraph=1"'
+ONE_SCHEME = "one of " + ", ".join(f'"{name}"' for name in SCHEMES)
 KEYS = '"$schema", "device", "model_list", "model_lib_path_for_prepare_libs"'
 
 ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -42,13 +44,13 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown scheme": (
         {"quantization": "q4f16-1"},
         "/model_list/0/quantization",
-        'quantization: expected one of "q0f16", "q0f32", "q4f16_1", "q4f32_1", found '
-        '"q4f16-1": did you mean "q4f16_1"?',
+        f'quantization: expected {ONE_SCHEME}, found "q4f16-1": did you mean '
+        '"q4f16_1"?',
     ),
     "scheme like none": (
         {"quantization": 8},
         "/model_list/0/quantization",
-        'quantization: expected one of "q0f16", "q0f32", "q4f16_1", "q4f32_1", found 8',
+        f"quantization: expected {ONE_SCHEME}, found 8",
     ),
     "text for a switch": (
         {"bundle_weight": "yes"},
