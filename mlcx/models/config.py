@@ -97,6 +97,14 @@ class Fields:
         self.finish()
         return config(**decided)
 
+    def choice(self, key: str, *known: str) -> str:
+        """Return one of the texts ``known``."""
+        value = self._data.get(key)
+        if value in known:
+            return str(value)
+        self._expect(key, " or ".join(map(repr, known)))
+        return known[0]
+
     def refuse(self, *keys: str, because: str) -> None:
         """Report each of ``keys`` that is set: the architecture ``because``."""
         for key in keys:
@@ -129,8 +137,8 @@ class Fields:
         if kind == "default":
             return None
         if kind not in known:
-            names = ", ".join(sorted(known))
-            self._problems.append(f"rope_scaling is {kind!r}, expected one of {names}")
+            names = f"one of {', '.join(sorted(known))}" if known else "none"
+            self._problems.append(f"rope_scaling is {kind!r}, expected {names}")
             return None
         inner = Fields(self._model_type, found)
         values = {key: _rope_number(inner, key) for key in known[kind]}

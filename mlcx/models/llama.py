@@ -6,23 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tvm.relax.frontend import nn
-
 from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
-from mlcx.nn.attention import Attention
-from mlcx.nn.causal_lm import Body, CausalLM
-from mlcx.nn.embedding import Embedding
-from mlcx.nn.kv_cache import Heads, KVCacheSpec
-from mlcx.nn.layer import PreNormLayer
-from mlcx.nn.mlp import GatedMLP
-from mlcx.recipe import Recipe, joined
+from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
+from mlcx.nn.kv_cache import KVCacheSpec
+from mlcx.recipe import Recipe
 
 __all__ = ["UNUSED", "Config", "Model", "weights"]
 
-_ATTENTION = "model.layers.{i}.self_attn."
-_MLP = "model.layers.{i}.mlp."
-
-UNUSED = (f"{_ATTENTION}rotary_emb.inv_freq",)
+UNUSED = ROTARY
 
 _ROPE_TYPES = {
     "llama3": (
@@ -81,38 +73,19 @@ class Config(ModelConfig):
 
 def weights(config: Config) -> dict[str, Recipe]:
     """Return the recipes of the parameters that are not tensors of the same name."""
-    qkv = (f"{part}_proj.weight" for part in "qkv")
-    halves = ("gate_proj.weight", "up_proj.weight")
-    return {
-        **joined(_ATTENTION, "qkv_proj.weight", *qkv),
-        **joined(_MLP, "gate_up_proj.weight", *halves),
-    }
+    return qkv("qkv_proj") | GATE_UP
 
 
 class Model(CausalLM):
     """The language model, with its cache in ``dtype``."""
 
     def __init__(self, config: Config, dtype: str) -> None:
-        hidden = config.hidden_size
-        heads = Heads(
-            config.num_attention_heads, config.num_key_value_heads, config.head_dim
-        )
-
-        def norm() -> nn.RMSNorm:
-            return nn.RMSNorm(hidden, -1, config.rms_norm_eps, bias=False)
-
-        def layer() -> PreNormLayer:
-            mlp = GatedMLP(hidden, config.intermediate_size)
-            return PreNormLayer(Attention(hidden, heads), mlp, norm)
-
-        layers = [layer() for _ in range(config.num_hidden_layers)]
-        body = Body(Embedding(config.vocab_size, hidden), layers, norm())
         cache = KVCacheSpec.of(
-            heads,
+            heads_of(config),
             num_layers=config.num_hidden_layers,
             rope_theta=config.position_embedding_base,
             rope_scaling=config.rope_scaling,
             dtype=dtype,
         )
-        super().__init__(body, cache, tied=config.tie_word_embeddings)
-        self.to(dtype)
+        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
+        super().__init__(config, cache, norm, tied=config.tie_word_embeddings)

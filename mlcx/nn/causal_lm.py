@@ -1,16 +1,64 @@
-"""A language model under the names that most checkpoints use."""
+"""The network of most language models, under the names that their checkpoints use."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from tvm.relax.frontend import nn
 
+from mlcx.nn.attention import Attention, SelfAttention
 from mlcx.nn.decoder import DecoderLM
 from mlcx.nn.embedding import Embedding
-from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache
+from mlcx.nn.layer import PreNormLayer
+from mlcx.nn.mlp import GatedMLP
 
-__all__ = ["Body", "CausalLM"]
+__all__ = ["Body", "CausalLM", "Sizes", "heads_of", "rms_norm"]
+
+
+class Sizes(Protocol):
+    """What a config tells, in Hugging Face's names."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Width between the layers."""
+
+    @property
+    def intermediate_size(self) -> int:
+        """Width inside the feed-forward blocks."""
+
+    @property
+    def num_attention_heads(self) -> int:
+        """Query heads."""
+
+    @property
+    def num_key_value_heads(self) -> int:
+        """Key heads, which query heads share evenly."""
+
+    @property
+    def head_dim(self) -> int:
+        """Width of a head."""
+
+    @property
+    def num_hidden_layers(self) -> int:
+        """Layers."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens."""
+
+
+def heads_of(config: Sizes) -> Heads:
+    """Return the heads of every layer."""
+    return Heads(
+        config.num_attention_heads, config.num_key_value_heads, config.head_dim
+    )
+
+
+def rms_norm(width: int, epsilon: float) -> Callable[[], nn.Module]:
+    """Return what makes a norm of ``width``."""
+    return lambda: nn.RMSNorm(width, -1, epsilon, bias=False)
 
 
 class Body(nn.Module):
@@ -31,17 +79,45 @@ class Body(nn.Module):
 
 
 class CausalLM(DecoderLM):
-    """``model`` and ``lm_head``; when ``tied`` the embedding is the head."""
+    """``model`` and ``lm_head``; an architecture overrides the blocks that differ.
 
-    def __init__(self, body: Body, cache: KVCacheSpec, *, tied: bool) -> None:
-        vocab_size, hidden_size = body.embed_tokens.num, body.embed_tokens.dim
-        super().__init__(cache, hidden_size)
-        self.model = body
+    Args:
+        config: Sizes.
+        cache: What the layers ask of their cache; all parameters have its dtype.
+        norm: Makes a norm of the hidden size.
+        tied: The embedding is the head.
+    """
+
+    def __init__(
+        self,
+        config: Sizes,
+        cache: KVCacheSpec,
+        norm: Callable[[], nn.Module],
+        *,
+        tied: bool,
+    ) -> None:
+        hidden = config.hidden_size
+        super().__init__(cache, hidden)
+        layers = [self.layer(config, norm) for _ in range(config.num_hidden_layers)]
+        self.model = Body(Embedding(config.vocab_size, hidden), layers, norm())
         self.tied = tied
         if not tied:
             self.lm_head = nn.Linear(
-                hidden_size, vocab_size, bias=False, out_dtype="float32"
+                hidden, config.vocab_size, bias=False, out_dtype="float32"
             )
+        self.to(cache.dtype)
+
+    def layer(self, config: Sizes, norm: Callable[[], nn.Module]) -> nn.Module:
+        """Return a new layer, a map of (x, cache, layer)."""
+        return PreNormLayer(self.attention(config), self.mlp(config), norm)
+
+    def attention(self, config: Sizes) -> SelfAttention:
+        """Return the attention of a new layer."""
+        return Attention(config.hidden_size, heads_of(config))
+
+    def mlp(self, config: Sizes) -> nn.Module:
+        """Return the feed-forward block of a new layer."""
+        return GatedMLP(config.hidden_size, config.intermediate_size)
 
     def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
         """Token ids (s,) int32 to embeddings (s, h)."""

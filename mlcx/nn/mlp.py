@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-__all__ = ["GatedMLP"]
+__all__ = ["Activation", "GatedMLP", "gelu_tanh"]
+
+Activation = Callable[[nn.Tensor], nn.Tensor]
+
+
+def gelu_tanh(x: nn.Tensor) -> nn.Tensor:
+    """Return GELU by its approximation with a tanh."""
+    return op.gelu(x, approximate="tanh")
 
 
 class GatedMLP(nn.Module):
-    """SwiGLU: ``down(silu(gate(x)) * up(x))``, gate and up fused in that order."""
+    """``down(activation(gate(x)) * up(x))``, gate and up fused in that order."""
 
-    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
+    def __init__(
+        self, hidden_size: int, intermediate_size: int, activation: Activation = op.silu
+    ) -> None:
         self.gate_up_proj = nn.Linear(hidden_size, 2 * intermediate_size, bias=False)
         self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.activation = activation
 
     def forward(self, x: nn.Tensor) -> nn.Tensor:
         """Map ``x`` (..., hidden) to the same shape."""
         gate, up = op.split(self.gate_up_proj(x), 2, axis=-1)
-        return self.down_proj(op.silu(gate) * up)
+        return self.down_proj(self.activation(gate) * up)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from mlcx.errors import InputError, UsageError
-from mlcx.models import architecture
+from mlcx.errors import InputError
 from mlcx.models.llama import Config
 
 TINY = {
@@ -105,8 +104,3 @@ def test_all_missing_fields_are_reported_at_once() -> None:
     named = {problem.message.split("'")[1] for problem in caught.value.problems}
     assert {"intermediate_size", "num_hidden_layers", "vocab_size"} <= named
     assert all("found nothing" in each.message for each in caught.value.problems)
-
-
-def test_an_unknown_architecture_is_refused_with_the_closest_name() -> None:
-    with pytest.raises(UsageError, match=r"'lama'; did you mean 'llama'\?"):
-        architecture("lama")

@@ -1,0 +1,76 @@
+"""What holds for every architecture, tried on its tiny config."""
+
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mlcx.errors import InputError, UsageError
+from mlcx.models import ARCHITECTURES, architecture
+from mlcx.quant.apply import parameters
+from mlcx.quant.scheme import scheme
+
+TINY = Path(__file__).parents[1] / "tiny"
+each = pytest.mark.parametrize("name", ARCHITECTURES)
+
+
+def config_of(name: str) -> tuple[ModuleType, Any]:
+    module = architecture(name)
+    return module, module.Config.from_hf(
+        json.loads((TINY / f"{name}.json").read_text())
+    )
+
+
+@each
+def test_a_normalized_config_reads_back_as_itself(name: str) -> None:
+    module, config = config_of(name)
+    assert module.Config.from_hf(config.to_dict()) == config
+
+
+@each
+def test_a_normalized_config_has_what_every_library_is_compiled_from(name: str) -> None:
+    _, config = config_of(name)
+    fields = config.to_dict()
+    wanted = "vocab_size context_window_size prefill_chunk_size tensor_parallel_shards"
+    assert all(type(fields[key]) is int for key in wanted.split())
+
+
+@each
+def test_a_config_without_its_length_is_refused(name: str) -> None:
+    module, config = config_of(name)
+    fields = config.to_dict() | {"context_window_size": None}
+    fields |= {"sliding_window_size": None, "n_positions": None}
+    with pytest.raises(InputError, match="'max_position_embeddings': expected"):
+        module.Config.from_hf(fields)
+
+
+@each
+def test_every_recipe_makes_a_parameter_and_no_other_takes_its_tensors(
+    name: str,
+) -> None:
+    module, config = config_of(name)
+    plain = scheme("q0f16")
+    names = [one.name for one in parameters(module, config, plain)]
+    taken: list[str] = []
+    for pattern, recipe in module.weights(config).items():
+        known = re.compile(re.escape(pattern).replace(r"\{i\}", "[0-9]+"))
+        assert any(known.fullmatch(one) for one in names), pattern
+        taken += recipe.tensors
+    assert len(taken) == len(set(taken))
+    assert not set(taken) & set(module.UNUSED)
+
+
+@each
+def test_group_quantization_takes_the_large_matrices_alone(name: str) -> None:
+    module, config = config_of(name)
+    listed = parameters(module, config, scheme("q4f16_1"))
+    assert all(one.packing for one in listed if len(one.shape) == 2)
+    assert not any(one.packing for one in listed if len(one.shape) == 1)
+
+
+def test_an_unknown_architecture_is_refused_with_the_closest_name() -> None:
+    with pytest.raises(UsageError, match=r"'lama'; did you mean 'llama'\?"):
+        architecture("lama")
