@@ -97,7 +97,9 @@ class Graph:
         self, dependency: Any, target: Any, previous: Any, node: Any = None
     ) -> bool:
         """Compare contents, but hash only what has another time stamp: for SCons."""
-        changed = dependency.changed_timestamp_then_content(target, previous, node)
+        # When SCons explains a rebuild it does not say whose signatures are meant.
+        owner = target if node is None else node
+        changed = dependency.changed_timestamp_then_content(target, previous, owner)
         if target.get_internal_path() not in self._forced:
             return bool(changed)
         # Without the hash a later touch would look like a change. For the same reason

@@ -273,6 +273,15 @@ def test_explain_names_the_input_that_changed(built: Project) -> None:
     ) in lines
 
 
+def test_explain_names_no_input_that_stayed_as_it_was(built: Project) -> None:
+    built.edit("models/one/generation_config.json", temperature=0.9)
+    lines = " ".join(built.scons("--debug=explain").stdout.split())
+    assert (
+        "rebuilding `build/one/model/mlc-chat-config.json' because "
+        "`models/one/generation_config.json' changed gen_config"
+    ) in lines
+
+
 def test_scons_loads_neither_tvm_nor_numpy(built: Project) -> None:
     done = built.scons("-Q", PYTHONPROFILEIMPORTTIME="1")
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
