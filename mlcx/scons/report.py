@@ -136,7 +136,8 @@ def summary(rows: Sequence[Row], report: str) -> str:
     counts = Counter(row.result.status for row in rows)
     shown = [f"{counts[each]} {each}" for each in _STATUSES if counts[each]]
     failed = [
-        f"failed: {row.verb} {row.result.target} ({row.about}): {row.result.log}"
+        f"failed: {row.verb} {row.result.target} ({row.about}): "
+        f"{row.result.log or row.result.error}"  # there is no log when no step ran
         for row in rows
         if row.result.status == "failed"
     ]

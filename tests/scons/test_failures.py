@@ -301,6 +301,8 @@ def test_off_refuses_every_library(built: Project) -> None:
     assert done.returncode == 2
     assert compiled(built.calls()) == []
     assert done.stderr.count("MLC_JIT_POLICY is OFF") == 2
+    summary = done.stdout.splitlines()[-3:-1]
+    assert all(line.endswith("MLC_JIT_POLICY is OFF") for line in summary)
     assert (built.root / ONE).exists()
 
 
