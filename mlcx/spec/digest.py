@@ -18,6 +18,7 @@ __all__ = [
 
 _PACKAGE = Path(__file__).parents[1]
 _BLOCK = 1 << 20
+_SOURCES = {".py", ".json"}
 
 
 def canonical_json(value: object) -> str:
@@ -44,9 +45,10 @@ def digest_file(path: Path) -> str:
 
 
 def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
-    """Return a digest of the Python files of ``packages``: their names and content.
+    """Return a digest of the sources of ``packages``: their names and content.
 
-    What running a package can load is ``layers.closure`` of it.
+    Those are Python files, and the JSON files that Python reads as data. What running a
+    package can load is ``layers.closure`` of it.
 
     Args:
         packages: Folders or modules right below ``root``.
@@ -55,7 +57,7 @@ def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
     files = {
         path.relative_to(root).as_posix(): digest_file(path)
         for name in packages
-        for path in _python_files(root, name)
+        for path in _files(root, name)
     }
     return digest_json(files)
 
@@ -70,9 +72,11 @@ def describe_host(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return " ".join([platform.machine(), *sorted(set(features))]).rstrip()
 
 
-def _python_files(root: Path, name: str) -> list[Path]:
+def _files(root: Path, name: str) -> list[Path]:
     module = root / f"{name}.py"
-    return [module] if module.is_file() else list((root / name).rglob("*.py"))
+    if module.is_file():
+        return [module]
+    return [path for path in (root / name).rglob("*") if path.suffix in _SOURCES]
 
 
 def _features(cpuinfo: Path) -> list[str]:

@@ -49,6 +49,7 @@ def _edit(name: str) -> Callable[[Path], object]:
         (_edit("errors.py"), True),
         (_edit("nn/deep/mlp.py"), True),
         (_edit("nn/new.py"), True),
+        (_edit("nn/deep/table.json"), True),
         (lambda root: (root / "nn/__init__.py").unlink(), True),
         (lambda root: (root / "nn/deep/mlp.py").rename(root / "nn/deep/m.py"), True),
         (_edit("runtime/engine.py"), False),
