@@ -16,6 +16,7 @@ __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES: dict[str, str] = {
     "llama": "mlcx.models.llama",
+    "qwen2": "mlcx.models.qwen2",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""
 

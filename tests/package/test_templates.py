@@ -113,6 +113,12 @@ HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n"
             "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
         ),
+        (
+            "qwen2",
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n"
+            "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
+        ),
         ("wizardlm_7b", "User: Hi###Response: Yes?###User: Bye###Response:"),
         ("LM", "HiYes?Bye"),
     ],

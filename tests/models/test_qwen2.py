@@ -1,0 +1,47 @@
+"""Qwen 2: its config, and its logits against numpy."""
+
+import numpy as np
+import pytest
+
+from mlcx.errors import InputError
+from mlcx.models.qwen2 import Config
+
+from . import llama_like
+from .conftest import TEXT, Compute, random_weights, tiny
+
+CONFIG = tiny("qwen2")
+SHAPES = llama_like.shapes(CONFIG, bias=True)
+
+
+@pytest.mark.parametrize("prefill", [1, 60])
+def test_logits_are_those_of_numpy(prefill: int, compute: Compute) -> None:
+    found = compute(CONFIG, SHAPES, TEXT, prefill)
+    expected = llama_like.logits(CONFIG, random_weights(SHAPES), TEXT)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_the_config_has_the_fields_of_the_format() -> None:
+    config = Config.from_hf(CONFIG).to_dict()
+    assert (
+        list(config)
+        == (
+            "hidden_act hidden_size intermediate_size num_attention_heads "
+            "num_hidden_layers num_key_value_heads rms_norm_eps rope_theta vocab_size "
+            "tie_word_embeddings context_window_size prefill_chunk_size "
+            "tensor_parallel_shards head_dim dtype max_batch_size"
+        ).split()
+    )
+    assert (config["head_dim"], config["dtype"]) == (20, "float32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_act": "relu"}, "'hidden_act': expected 'silu', found 'relu'"),
+        ({"use_sliding_window": True}, "qwen2 attends to all tokens here"),
+        ({"rope_scaling": {"type": "yarn"}}, "'yarn', expected none"),
+    ],
+)
+def test_what_the_network_would_not_do_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Config.from_hf(CONFIG | changes)
