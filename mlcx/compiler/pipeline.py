@@ -23,6 +23,7 @@ from mlcx.compiler.passes.attach_metadata import AttachMetadata
 from mlcx.compiler.passes.attach_samplers import AttachSamplers
 from mlcx.compiler.passes.attach_softmax import AttachSoftmax
 from mlcx.compiler.passes.cpu_activation import activation_rules
+from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16
 from mlcx.compiler.passes.cpu_layer_norm import layer_norm_rule
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.cpu_rms_norm import rms_norm_rule
@@ -99,6 +100,7 @@ def _fuse() -> tuple[Pass, ...]:
         relax.transform.FuseOps(),
         relax.transform.FuseTIR(),
         relax.transform.DeadCodeElimination(),
+        LowerBfloat16(),
     )
 
 

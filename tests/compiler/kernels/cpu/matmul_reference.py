@@ -20,7 +20,9 @@ FORMATS = {
     "q4f16": (GroupQuantized(4, 32, "float16"), "float16"),
     "q4f32": (GroupQuantized(4, 32, "float32"), "float32"),
     "q3f16": (GroupQuantized(3, 40, "float16"), "float16"),
+    "q4bf16": (GroupQuantized(4, 32, "bfloat16"), "bfloat16"),
     "f16": (Plain("float16"), "float16"),
+    "bf16": (Plain("bfloat16"), "bfloat16"),
     "f32": (Plain("float32"), "float32"),
 }
 """Name of a format and of the dtype of the activations that go with it."""
@@ -28,7 +30,7 @@ FORMATS = {
 SHAPES = [(259, 352), (5, 33), (1, 200)]
 """(N, K): no whole panels, groups or vectors; less than one of them."""
 
-TOLERANCE = {"float16": 1e-3, "float32": 2e-6}
+TOLERANCE = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 2e-6}
 """Largest error by dtype of the result, in units of the largest result."""
 
 

@@ -7,6 +7,7 @@ import tvm
 from tvm import tirx
 from tvm.target import Target
 
+from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16
 from mlcx.compiler.targets import target_of
 
 HOST = target_of("cpu")
@@ -18,7 +19,8 @@ NARROW = Target("llvm")
 def build_for(target: Target, kernel: tirx.PrimFunc) -> Callable[..., None]:
     """Return a function of the kernel's arguments; it writes into the arrays."""
     name = str(kernel.attrs["global_symbol"])
-    function = tvm.compile(tvm.IRModule({name: kernel}), target=target)[name]
+    module = LowerBfloat16()(tvm.IRModule({name: kernel}))
+    function = tvm.compile(module, target=target)[name]
 
     def call(*arguments: np.ndarray | float) -> None:
         tensors = [
