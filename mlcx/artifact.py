@@ -21,7 +21,9 @@ __all__ = [
     "CHAT_CONFIG",
     "COMPILE_CONFIG",
     "LINKERS",
+    "STAGING",
     "TENSOR_CACHE",
+    "TENSOR_CACHE_B16",
     "library_info",
     "read_json",
     "replacing",
@@ -33,6 +35,11 @@ APP_CONFIG = "mlc-app-config.json"
 CHAT_CONFIG = "mlc-chat-config.json"
 COMPILE_CONFIG = "compile-config.json"
 TENSOR_CACHE = "tensor-cache.json"
+TENSOR_CACHE_B16 = "tensor-cache-b16.json"
+"""Beside the index when weights are float32: the same, but as they are stored."""
+
+STAGING = ".partial"
+"""The folder, in a model directory, in which a conversion gathers its files."""
 
 LINKERS = ("gcc", "cc", "clang", "ld")
 """The programs that link a library, the first one found; any ELF linker serves, as only

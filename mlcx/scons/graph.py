@@ -54,7 +54,7 @@ class Graph:
             self._forced.update(step.targets)
         if self._session.mode.cleans:
             beside = [Path(step.log), *made_beside(request.targets, request.sources)]
-            self._env.Clean(nodes, [self._file(path) for path in beside])
+            self._env.Clean(nodes, [self._env.fs.Entry(str(path)) for path in beside])
         return step, nodes
 
     def _step(self, request: Request) -> Step:

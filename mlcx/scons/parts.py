@@ -7,12 +7,19 @@ the index that is written last, and the parts are looked at when the index exist
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    STAGING,
+    TENSOR_CACHE,
+    TENSOR_CACHE_B16,
+    read_json,
+)
 from mlcx.errors import InputError
 
 __all__ = ["Part", "differs", "fault", "leftovers", "made_beside", "parts"]
@@ -92,21 +99,29 @@ def made_beside(targets: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
     """Return the files that a step made besides its ``targets``.
 
     Those that an index among the targets lists, the copies of ``sources`` beside an
-    index, and what a killed run left.
+    index, and what a killed run left. None lies outside the folders of the targets.
     """
     indexes = [path for path in targets if path.name in {TENSOR_CACHE, CHAT_CONFIG}]
-    found = {part.path for index in indexes for part in _listed(index)}
+    found = {path for index in indexes for path in _listed(index)}
     for index in indexes:
         found.update(index.parent.glob(_SHARDS))
         found.update(index.with_name(path.name) for path in sources)
+        if index.name == TENSOR_CACHE:
+            found.update(map(index.with_name, (TENSOR_CACHE_B16, STAGING)))
     return sorted(found.difference(targets)) + leftovers(targets)
 
 
-def _listed(index: Path) -> list[Part]:
+def _listed(index: Path) -> list[Path]:
     try:
-        return parts(index)
+        listed = parts(index)
     except InputError:
         return []
+    # A build lists names only: another path is somebody's edit, and no file of ours.
+    return [part.path for part in listed if _parent(part.path) == index.parent]
+
+
+def _parent(path: Path) -> Path:
+    return Path(os.path.normpath(path)).parent
 
 
 def leftovers(targets: Sequence[Path]) -> list[Path]:

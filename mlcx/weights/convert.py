@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mlcx.artifact import TENSOR_CACHE
+from mlcx.artifact import TENSOR_CACHE, TENSOR_CACHE_B16
 from mlcx.quant.plain import Array
 from mlcx.recipe import Recipe
 from mlcx.weights.assemble import assemble
@@ -25,7 +25,7 @@ from mlcx.weights.checkpoint import find, read_checkpoint
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
 from mlcx.weights.safetensors import Reader
 from mlcx.weights.shards import Record, Shard, index_text, lay_out
-from mlcx.weights.writer import TENSOR_CACHE_B16, ShardWriter, publish, staging
+from mlcx.weights.writer import ShardWriter, publish, staging
 
 __all__ = ["Converted", "Reporter", "convert"]
 

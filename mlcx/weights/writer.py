@@ -15,15 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from mlcx.artifact import TENSOR_CACHE
+from mlcx.artifact import STAGING, TENSOR_CACHE, TENSOR_CACHE_B16
 from mlcx.errors import BuildError
 from mlcx.quant.plain import Array
 from mlcx.weights.shards import Record, Shard
 
-__all__ = ["TENSOR_CACHE_B16", "ShardWriter", "publish", "staging"]
-
-TENSOR_CACHE_B16 = "tensor-cache-b16.json"
-_STAGING = ".partial"
+__all__ = ["ShardWriter", "publish", "staging"]
 
 
 @dataclass
@@ -115,7 +112,7 @@ def staging(output: Path, nbytes: int) -> Iterator[Path]:
     Raises:
         BuildError: There is not enough space, or something could not be written.
     """
-    folder = output / _STAGING
+    folder = output / STAGING
     try:
         output.mkdir(parents=True, exist_ok=True)
         if folder.exists():

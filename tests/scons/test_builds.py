@@ -229,8 +229,12 @@ def test_clean_removes_what_killed_steps_left(built: Project) -> None:
     ]
     for path in left:
         path.write_text("half")
+    staging = built.root / "build/one/model/.partial"
+    staging.mkdir()
+    (staging / "params_shard_0.bin").write_text("half")
     built.scons("-c")
     assert not any(path.exists() for path in left)
+    assert not (built.root / "build").exists()
 
 
 def test_a_dry_run_changes_nothing(project: Project) -> None:

@@ -93,7 +93,20 @@ def test_shards_beside_an_index_belong_to_it(tmp_path: Path) -> None:
     (tmp_path / "params_shard_9.bin").write_text("")
     (tmp_path / "notes.txt").write_text("")
     found = {path.name for path in made_beside([index], [Path("/m/tokenizer.json")])}
-    assert found == {"a.bin", "params_shard_9.bin", "tokenizer.json"}
+    assert found == {
+        ".partial",
+        "a.bin",
+        "params_shard_9.bin",
+        "tensor-cache-b16.json",
+        "tokenizer.json",
+    }
+
+
+@pytest.mark.parametrize("path", ["../a.bin", "/a.bin", "b/a.bin", ".."])
+def test_a_path_in_an_index_is_none_of_its_files(tmp_path: Path, path: str) -> None:
+    config = tmp_path / "mlc-chat-config.json"
+    config.write_text(json.dumps({"tokenizer_files": [path]}))
+    assert made_beside([config], []) == []
 
 
 def test_shards_without_a_hash_in_the_index_are_sources(tmp_path: Path) -> None:
