@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["Recipe", "joined"]
+__all__ = ["Array", "Recipe", "joined"]
 
 Array = npt.NDArray[Any]
 

@@ -15,6 +15,7 @@ from mlcx.errors import UsageError
 __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES: dict[str, str] = {
+    "gemma": "mlcx.models.gemma",
     "llama": "mlcx.models.llama",
     "qwen2": "mlcx.models.qwen2",
 }

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -22,8 +22,18 @@ from mlcx.__main__ import main
 from mlcx.quant.scheme import SCHEMES
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
-MODELS: dict[str, tuple[str, ...]] = {"qwen2": ()}
-"""Checkpoint to options of ``gen_config``."""
+
+
+class Case(NamedTuple):
+    """What is peculiar to a checkpoint."""
+
+    options: tuple[str, ...] = ()
+    """Of ``gen_config``."""
+    add_to_norms: int = 0
+    """To their weights when converted, which float16 would round."""
+
+
+MODELS = {"gemma": Case(add_to_norms=1), "qwen2": Case()}
 
 Arrays = dict[str, NDArray[Any]]
 Trace = Callable[..., Arrays]
@@ -64,9 +74,10 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
         stored = "q0f16" if quantization == "q0f32" else quantization
         assert main(["convert_weight", *common, stored]) == 0
         if quantization == "q0f32":
-            widen(folder, load_file(GOLDEN / model / "hf" / "model.safetensors"))
+            checkpoint = load_file(GOLDEN / model / "hf" / "model.safetensors")
+            widen(folder, checkpoint, MODELS[model].add_to_norms)
         chat = ["--prefill-chunk-size", "32", "--max-batch-size", "4"]
-        chat += ["--conv-template", "LM", *MODELS[model]]
+        chat += ["--conv-template", "LM", *MODELS[model].options]
         assert main(["gen_config", *common, quantization, *chat]) == 0
         command = ["compile", str(folder), "--device", "cpu"]
         assert main([*command, "-o", str(folder / "model.so")]) == 0
@@ -83,11 +94,12 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return run
 
 
-def widen(directory: Path, checkpoint: Arrays) -> None:
+def widen(directory: Path, checkpoint: Arrays, add_to_norms: int) -> None:
     """Rewrite the weights of a float16 model as float32, without loss.
 
     MLC's format keeps float32 weights as bfloat16, too coarse to compare logits by.
-    Those that are float32 in a float16 model too come from the checkpoint.
+    Those that are float32 in a float16 model too, and norms that something is added
+    to, come from the checkpoint.
     """
     index = directory / "tensor-cache.json"
     data, records = bytearray(), []
@@ -98,6 +110,8 @@ def widen(directory: Path, checkpoint: Arrays) -> None:
             values = np.frombuffer(stored[offset : offset + size], np.float16)
             if record["dtype"] == "float32":
                 values = checkpoint[record["name"]]
+            elif add_to_norms and "norm" in record["name"]:
+                values = checkpoint[record["name"]].astype(np.float32) + add_to_norms
             wide = {"dtype": "float32", "format": "raw", "nbytes": 2 * size}
             records.append({**record, **wide, "byteOffset": len(data)})
             data += values.astype(np.float32).tobytes()

@@ -114,6 +114,12 @@ HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
             "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
         ),
         (
+            "gemma_instruction",
+            "<start_of_turn>user\nHi<end_of_turn>\n"
+            "<start_of_turn>model\nYes?<end_of_turn>\n"
+            "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n",
+        ),
+        (
             "qwen2",
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n"

@@ -1,0 +1,98 @@
+"""Gemma: Llama with GELU, scaled embeddings, and norm weights kept less 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.relax.frontend import nn
+
+from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
+from mlcx.nn.kv_cache import KVCacheSpec
+from mlcx.nn.mlp import GatedMLP, gelu_tanh
+from mlcx.recipe import Array, Recipe
+
+__all__ = ["UNUSED", "Config", "Model", "weights"]
+
+UNUSED = ROTARY
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """What the model is built from, in MLC's names and order."""
+
+    hidden_size: int
+    intermediate_size: int
+    attention_bias: bool
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    num_hidden_layers: int
+    rms_norm_eps: float
+    vocab_size: int
+    hidden_activation: str
+    position_embedding_base: float
+    context_window_size: int
+    prefill_chunk_size: int
+    tensor_parallel_shards: int
+    max_batch_size: int
+
+    @classmethod
+    def from_hf(cls, data: Mapping[str, Any]) -> Config:
+        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
+
+        Raises:
+            InputError: Fields missing, of wrong types, or contradicting each other.
+        """
+        fields = Fields("gemma", data)
+        fields.refuse("attention_bias", because="has no bias here")
+        fields.rope_scaling({})
+        context, chunk = derive_context(fields)
+        derive_heads(fields)
+        # The first checkpoints name the exact GELU, but are trained with the other.
+        named = "hidden_activation" if fields.has("hidden_activation") else "hidden_act"
+        return fields.read(
+            cls,
+            hidden_activation=fields.choice(named, "gelu", "gelu_pytorch_tanh"),
+            position_embedding_base=fields.rope_theta(),
+            context_window_size=context,
+            prefill_chunk_size=chunk,
+        )
+
+
+def weights(config: Config) -> dict[str, Recipe]:
+    """Return the recipes of the parameters that are not tensors of the same name."""
+    layer = "model.layers.{i}."
+    norms = (f"{layer}input_layernorm", f"{layer}post_attention_layernorm")
+    names = [f"{norm}.weight" for norm in (*norms, "model.norm")]
+    plus_one = {name: Recipe((name,), value=_plus_one) for name in names}
+    return qkv("qkv_proj") | GATE_UP | plus_one
+
+
+def _plus_one(values: Array) -> Array:
+    return values + 1
+
+
+class Model(CausalLM):
+    """The language model, with its cache in ``dtype``; always tied."""
+
+    def __init__(self, config: Config, dtype: str) -> None:
+        cache = KVCacheSpec.of(
+            heads_of(config),
+            num_layers=config.num_hidden_layers,
+            rope_theta=config.position_embedding_base,
+            dtype=dtype,
+        )
+        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
+        super().__init__(config, cache, norm, tied=True)
+
+    def mlp(self, config: Sizes) -> GatedMLP:
+        """Return the feed-forward block of a new layer."""
+        return GatedMLP(config.hidden_size, config.intermediate_size, gelu_tanh)
+
+    def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
+        """Token ids (s,) int32 to embeddings (s, h)."""
+        return super().embed(input_ids) * self.hidden_size**0.5

@@ -1,0 +1,55 @@
+"""Gemma: its config, and its logits against numpy."""
+
+import numpy as np
+import pytest
+
+from mlcx.errors import InputError
+from mlcx.models.gemma import Config
+
+from . import llama_like
+from .conftest import TEXT, Compute, random_weights, tiny
+from .reference import gelu_tanh
+
+CONFIG = tiny("gemma")
+SHAPES = llama_like.shapes(CONFIG, head=False)
+
+
+@pytest.mark.parametrize("prefill", [1, 60])
+def test_logits_are_those_of_numpy(prefill: int, compute: Compute) -> None:
+    found = compute(CONFIG, SHAPES, TEXT, prefill)
+    expected = llama_like.logits(
+        CONFIG,
+        random_weights(SHAPES),
+        TEXT,
+        activation=gelu_tanh,
+        add_to_norms=1,
+        scale=CONFIG["hidden_size"] ** 0.5,
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_the_config_has_the_fields_of_the_format() -> None:
+    config = Config.from_hf(CONFIG).to_dict()
+    assert (
+        list(config)
+        == (
+            "hidden_size intermediate_size attention_bias num_attention_heads "
+            "num_key_value_heads head_dim num_hidden_layers rms_norm_eps vocab_size "
+            "hidden_activation position_embedding_base context_window_size "
+            "prefill_chunk_size tensor_parallel_shards max_batch_size"
+        ).split()
+    )
+    assert (config["hidden_activation"], config["attention_bias"]) == ("gelu", False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_activation": "silu"}, "'gelu_pytorch_tanh', found 'silu'"),
+        ({"attention_bias": True}, "gemma has no bias here"),
+        ({"head_dim": None}, "'head_dim': expected a whole number"),
+    ],
+)
+def test_what_the_network_would_not_do_is_refused(changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Config.from_hf(CONFIG | changes)
