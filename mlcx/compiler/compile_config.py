@@ -36,6 +36,10 @@ OVERRIDES: dict[str, type] = {
 """The fields that a spec or a command line may override, as in MLC."""
 
 
+_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+"""How a command line may say so, in any case."""
+
+
 @dataclass(frozen=True)
 class CompileConfig:
     """A model to compile: its architecture, scheme and normalized fields."""
@@ -63,7 +67,7 @@ class CompileConfig:
         """
         data = read_json(path)
         chosen = quantization or data.get("quantization")
-        if not chosen:
+        if not isinstance(chosen, str):
             raise UsageError(f"{path} names no quantization: give --quantization")
         scheme(chosen)
         kind = model_type or data.get("model_type")
@@ -115,7 +119,10 @@ def _parse_override(part: str) -> tuple[str, int | bool]:
         known = ", ".join(OVERRIDES)
         raise UsageError(f"override {part!r}: expected KEY=VALUE, KEY one of {known}")
     if OVERRIDES[key] is bool:
-        return key, value.lower() in {"true", "1", "yes"}
+        if value.lower() not in _TRUE | _FALSE:
+            message = f"override {key!r}: expected true or false, found {value!r}"
+            raise UsageError(message)
+        return key, value.lower() in _TRUE
     try:
         return key, int(value)
     except ValueError as error:
