@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlcx.errors import InputError, Problem
+from mlcx.errors import BuildError, InputError, Problem
 
 __all__ = [
     "APP_CONFIG",
@@ -56,9 +56,15 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a new temporary name beside ``path`` that becomes ``path`` on success.
 
     On any exception the temporary file is removed and ``path`` stays as it was.
+
+    Raises:
+        BuildError: Nothing can be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be written: {error.strerror}") from error
     os.close(handle)
     temporary = Path(name)
     try:
