@@ -34,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away; keep the interpreter from failing again on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # A disk that is full or a folder that is closed is nobody's bug.
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"mlcx: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 def _run(arguments: list[str]) -> int:
@@ -46,11 +51,19 @@ def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=f"mlcx {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
     )
     getattr(module, f"{name}_arguments")(parser)
     status: int = getattr(module, name)(parser.parse_args(arguments[1:]))
     return status
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says_nothing = action.default is None or action.default in (False, "")
+        return action.help if says_nothing else super()._get_help_string(action)
 
 
 def _overview() -> argparse.ArgumentParser:

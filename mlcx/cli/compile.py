@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
+from mlcx.spec.resolve import DEFAULTS
 
 if TYPE_CHECKING:
     from mlcx.compiler.compile_config import CompileConfig
@@ -26,8 +27,17 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="folder with mlc-chat-config.json or config.json, or such a file",
     )
-    parser.add_argument("--quantization", help="scheme (the one the config names)")
-    parser.add_argument("--model-type", default=_AUTO, help="architecture")
+    parser.add_argument(
+        "--quantization",
+        metavar="Q",
+        help="scheme, such as q4f16_1; needed when the config names none",
+    )
+    parser.add_argument(
+        "--model-type",
+        default=_AUTO,
+        metavar="T",
+        help="architecture; auto: what the config says",
+    )
     parser.add_argument(
         "--overrides",
         default="",
@@ -39,7 +49,7 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
 def normalize_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``normalize``."""
     _model_arguments(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    _output_argument(parser, "compile-config.json to write")
 
 
 def normalize(args: argparse.Namespace) -> int:
@@ -52,14 +62,36 @@ def normalize(args: argparse.Namespace) -> int:
 def compile_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compile``."""
     _model_arguments(parser)
+    add = parser.add_argument
     devices = ", ".join(DEVICES)
-    parser.add_argument("--device", default="cpu", help=f"device preset: {devices}")
-    parser.add_argument("--opt", default="O2", help="O0 to O3, or FLAG=VALUE;…")
-    parser.add_argument("--host", default=_AUTO, help="LLVM triple of the host")
-    parser.add_argument("--mcpu", default=_AUTO, help="LLVM name of the host's CPU")
-    parser.add_argument("--system-lib-prefix", help="prefix of a system library")
-    parser.add_argument("--debug-dump", type=Path, metavar="DIR")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    add("--device", default="cpu", metavar="D", help=f"device preset: {devices}")
+    add("--opt", default=DEFAULTS["opt"], help="O0 to O3, or FLAG=VALUE;…")
+    add(
+        "--host",
+        default=DEFAULTS["host"],
+        metavar="TRIPLE",
+        help="LLVM triple of the machine that runs the library; auto: this one's",
+    )
+    add(
+        "--mcpu",
+        default=DEFAULTS["mcpu"],
+        metavar="CPU",
+        help="LLVM name of its CPU; auto: this one's, a baseline when a host is named",
+    )
+    add("--system-lib-prefix", metavar="P", help="prefix of a system library's symbols")
+    add(
+        "--debug-dump",
+        type=Path,
+        metavar="DIR",
+        help="folder for the module after each phase of the compiler",
+    )
+    _output_argument(parser, "library to write")
+
+
+def _output_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help=meaning
+    )
 
 
 def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)

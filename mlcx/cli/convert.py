@@ -54,7 +54,10 @@ def _shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--quantization", required=True, metavar="Q", help="scheme, such as q4f16_1"
     )
     parser.add_argument(
-        "--model-type", default=_AUTO, help="architecture; auto: what the config says"
+        "--model-type",
+        default=_AUTO,
+        metavar="T",
+        help="architecture; auto: what the config says",
     )
     parser.add_argument(
         "-o",
@@ -73,7 +76,7 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
         "--source",
         type=Path,
         metavar="DIR",
-        help="weights: a folder, a safetensors file or an index (CONFIG's folder)",
+        help="weights: a folder, a safetensors file or an index (default: CONFIG's)",
     )
     parser.add_argument(
         "--source-format",
@@ -185,6 +188,9 @@ def _load(args: argparse.Namespace) -> _Model:
     from mlcx.models import architecture
 
     path = args.config / "config.json" if args.config.is_dir() else args.config
+    if not path.is_file():
+        message = "expected a checkpoint: config.json, or the folder that holds it"
+        raise InputError.in_file(args.config, message)
     content = read_json(path)
     kind = content.get("model_type") if args.model_type == _AUTO else args.model_type
     if not isinstance(kind, str):

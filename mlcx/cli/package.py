@@ -36,7 +36,7 @@ def bundle_arguments(parser: argparse.ArgumentParser) -> None:
         "model", type=Path, metavar="MODEL_DIR", help="a complete model directory"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="to make"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make"
     )
 
 
@@ -52,7 +52,7 @@ def app_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``app_config``."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a package config")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="to make"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="file to make"
     )
 
 
@@ -68,7 +68,7 @@ def prebuilt_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``prebuilt``."""
     parser.add_argument("library", type=Path, metavar="FILE", help="a model library")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="to make"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="file to make"
     )
 
 
@@ -136,8 +136,15 @@ def deliver(args: argparse.Namespace) -> int:
 
 def _jobs_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-j", "--jobs", type=int, default=1, metavar="N", help="steps at a time"
+        "-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time"
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        message = f"expected a whole number from 1 on, found {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _load(spec: Path, kind: str) -> Plan:

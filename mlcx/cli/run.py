@@ -196,7 +196,11 @@ def logits(args: argparse.Namespace) -> int:
 
 
 def _tokens(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        message = f"expected whole numbers such as 1,2,3, found {text!r}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def _checked(args: argparse.Namespace, vocabulary: int) -> int:

@@ -125,7 +125,7 @@ def test_weights_may_lie_elsewhere(model: Path) -> None:
 def test_a_missing_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["convert_weight", "nowhere", "--quantization", "q0f16", "-o", "out"]
     assert main(command) == 2
-    assert "nowhere: cannot be read: No such file" in capsys.readouterr().err
+    assert "nowhere: expected a checkpoint: config.json, or" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_quantized_already_is_refused(

@@ -81,7 +81,8 @@ def test_package_exits_with_1_when_a_step_fails(bare: Project) -> None:
     [
         (("package", "--package-config", "none.json"), "none.json: there is no"),
         (("deliver", "--spec", "mlc-package-config.json"), "expected a delivery spec"),
-        (("package", "-j", "x"), "invalid int value"),
+        (("package", "-j", "x"), "expected a whole number from 1 on, found 'x'"),
+        (("deliver", "--spec", "a", "-j", "0"), "from 1 on, found '0'"),
         (("deliver",), "--spec"),
     ],
 )

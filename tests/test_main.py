@@ -1,0 +1,72 @@
+"""The command line as a whole: its help, its exit statuses, its last words."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from mlcx import cli
+from mlcx.__main__ import main
+from mlcx.cli import check
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_help_shows_only_defaults_that_say_something(
+    capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert shown.startswith(f"usage: mlcx {verb} ")
+    assert not any(f"(default: {empty})" in shown for empty in ("None", "False", ""))
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_no_argument_lacks_a_help(verb: str) -> None:
+    module = __import__(f"mlcx.cli.{cli.VERBS[verb].module}", fromlist=["x"])
+    parser = argparse.ArgumentParser()
+    getattr(module, f"{verb}_arguments")(parser)
+    assert [each.dest for each in parser._actions if not each.help] == []
+
+
+def test_an_unknown_verb_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["compil"])
+    assert ended.value.code == 2
+    assert "invalid choice: 'compil'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (KeyboardInterrupt(), 130, "mlcx: interrupted\n"),
+        (OSError(28, "No space left", "/a/b"), 1, "mlcx: /a/b: No space left\n"),
+        (OSError("something"), 1, "mlcx: something\n"),
+    ],
+)
+def test_what_ends_a_verb_from_outside_gives_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    message: str,
+) -> None:
+    def fail(args: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(check, "plan", fail)
+    assert main(["plan", "x.json"]) == status
+    assert capsys.readouterr().err == message
+
+
+def test_an_output_that_cannot_be_written_gives_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = Path(__file__).parent / "tiny" / "llama.json"
+    (tmp_path / "file").write_text("")
+    output = str(tmp_path / "file" / "c.json")
+    assert main(["normalize", str(tiny), "--quantization", "q0f16", "-o", output]) == 1
+    assert capsys.readouterr().err.startswith(f"mlcx: {output}: cannot be written: ")
