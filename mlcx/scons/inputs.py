@@ -17,9 +17,14 @@ __all__ = ["host", "linker", "sources", "tvm"]
 
 
 @cache
-def sources(*packages: str) -> str:
-    """Name the sources of ``packages`` and of all that they import, by digest."""
-    reached = frozenset[str]().union(*map(closure, packages))
+def sources(verbs: str, *packages: str) -> str:
+    """Name what a verb loads, by digest.
+
+    Args:
+        verbs: The module of ``mlcx.cli`` that the verb is in.
+        packages: What it calls; all that they import counts too.
+    """
+    reached = frozenset({f"cli/{verbs}"}).union(*map(closure, packages))
     return f"sources of mlcx.{'+'.join(packages)} {digest_sources(reached)}"
 
 

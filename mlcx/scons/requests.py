@@ -95,7 +95,7 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
         tuple(directory / name for name in names),
         tuple(files.text_files(job.model)),
         (*scheme, "--conv-template", job.conv_template),
-        (inputs.sources("package", "weights", "models"),),
+        (inputs.sources("convert", "package", "weights", "models"),),
         about,
     )
     yield Request(
@@ -103,7 +103,7 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
         (directory / TENSOR_CACHE,),
         tuple(files.weight_files(job.model)),
         scheme,
-        (inputs.sources("weights", "quant", "models"),),
+        (inputs.sources("convert", "weights", "quant", "models"),),
         about,
     )
 
@@ -118,7 +118,7 @@ def library(
 ) -> Iterator[Request]:
     """Yield what makes the library ``target`` of the model with ``config``."""
     normalized = _normalized(job, config, folders)
-    facts = [inputs.sources("compiler"), inputs.tvm(), inputs.linker()]
+    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), inputs.linker()]
     if job.host == "auto":
         facts.append(inputs.host(with_cpu=job.mcpu == "auto"))
     about = About(
@@ -151,7 +151,7 @@ def _normalized(job: LibraryJob, config: Path, folders: Folders) -> Request:
         (folder / COMPILE_CONFIG,),
         (config,),
         options,
-        (inputs.sources("compiler"),),
+        (inputs.sources("compile", "compiler"),),
         About(job.model_id, job.quantization, overrides=overrides or None),
     )
 
@@ -198,4 +198,4 @@ def _app_config(plan: Plan, folders: Folders) -> Request:
 
 
 def _packaging() -> tuple[str, ...]:
-    return (inputs.sources("package"),)
+    return (inputs.sources("package", "package"),)

@@ -51,7 +51,7 @@ def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
     package can load is ``layers.closure`` of it.
 
     Args:
-        packages: Folders or modules right below ``root``.
+        packages: Folders or modules below ``root``: ``nn``, ``errors``, ``cli/run``.
         root: The folder of the sources of mlcx.
     """
     files = {

@@ -363,6 +363,8 @@ def test_editing_a_source_of_mlcx_reruns_the_steps_that_load_it(
 
     assert edited("runtime/__init__.py") == []
     assert edited("cli/__init__.py") == []
+    assert edited("cli/run.py") == []
+    assert edited("cli/convert.py") == ["convert_weight", "gen_config"]
     assert edited("compiler/__init__.py") == ["compile", "normalize"]
     assert edited("package/__init__.py") == ["app_config", "bundle", "gen_config"]
     assert edited("weights/__init__.py") == ["convert_weight", "gen_config"]

@@ -30,5 +30,6 @@ def test_a_missing_linker_is_an_input_too(
 
 
 def test_sources_are_those_that_a_package_reaches() -> None:
-    assert inputs.sources("spec") != inputs.sources("compiler")
-    assert inputs.sources("package").startswith("sources of mlcx.package ")
+    assert inputs.sources("check", "spec") != inputs.sources("check", "compiler")
+    named = inputs.sources("package", "package")
+    assert named.startswith("sources of mlcx.package ")
