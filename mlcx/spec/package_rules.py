@@ -10,12 +10,18 @@ from mlcx.spec.folder import ModelFolder, is_file
 from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
+from mlcx.spec.types import SourceKind
 from mlcx.spec.violations import did_you_mean
 
 __all__ = ["package_problems"]
 
 _APP_CONFIG = "mlc-app-config.json"
 _LIBRARIES = "model_lib_path_for_prepare_libs"
+_WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
+    "mlc": ("tensor-cache.json",),
+    "checkpoint": ("model.safetensors", "model.safetensors.index.json"),
+}
+"""What a model has one of when it has weights."""
 _WHY_BUNDLE = "the app can reach a local model only in its bundle"
 
 
@@ -89,8 +95,9 @@ def _bundling(
     elif entry["bundle_weight"] is False:
         message = f"expected true, as {_WHY_BUNDLE}, found false"
         yield checked.source.problem((*steps, "bundle_weight"), message)
-    elif model.kind == "mlc" and not is_file(folder / "tensor-cache.json"):
-        message = f"there are no weights to bundle: {folder} has no tensor-cache.json"
+    elif not any(is_file(folder / name) for name in _WEIGHTS[model.kind]):
+        names = " and no ".join(_WEIGHTS[model.kind])
+        message = f"there are no weights to bundle: {folder} has no {names}"
         yield checked.source.problem((*steps, "model"), message)
 
 

@@ -24,6 +24,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "model.safetensors").write_text("")
     (tmp_path / "good.json").write_text(json.dumps(GOOD, indent=1))
     (tmp_path / "bad.json").write_text(json.dumps(BAD, indent=1))
 

@@ -21,8 +21,10 @@ def _model(folder: Path, files: dict[str, dict[str, Any]]) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with one model of each sort."""
     monkeypatch.chdir(tmp_path)
-    _model(tmp_path / "checkpoint", {"config.json": CHECKPOINT})
-    _model(tmp_path / "windowed", {"config.json": {"sliding_window": 64}})
+    weights: dict[str, dict[str, Any]] = {"model.safetensors": {}}
+    _model(tmp_path / "checkpoint", {"config.json": CHECKPOINT, **weights})
+    _model(tmp_path / "windowed", {"config.json": {"sliding_window": 64}, **weights})
+    _model(tmp_path / "unweighted", {"config.json": CHECKPOINT})
     _model(tmp_path / "mlc", {"mlc-chat-config.json": MLC, "tensor-cache.json": {}})
     _model(tmp_path / "weightless", {"mlc-chat-config.json": MLC})
     _model(tmp_path / "nothing", {})

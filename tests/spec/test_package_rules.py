@@ -73,6 +73,12 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/model",
         "there are no weights to bundle: {here}/weightless has no tensor-cache.json",
     ),
+    "no weights to convert": (
+        {"model": "unweighted"},
+        "/model_list/0/model",
+        "there are no weights to bundle: {here}/unweighted has no model.safetensors "
+        "and no model.safetensors.index.json",
+    ),
     "not bundled": (
         {"bundle_weight": False},
         "/model_list/0/bundle_weight",
