@@ -10,6 +10,7 @@ import pytest
 
 from mlcx.errors import InputError
 from mlcx.spec import check, load, opt, resolve
+from mlcx.package.templates import template_names
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.schema import SCHEMAS, SpecKind, folder, kind_of
 from mlcx.spec.schema import load as load_schema
@@ -114,6 +115,11 @@ def test_what_both_schemas_define_is_the_same() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_devices_are_those_of_the_table(kind: SpecKind) -> None:
     assert set(load_schema(kind)["$defs"]["device"]["enum"]) == set(DEVICES)
+
+
+def test_the_conversation_templates_are_those_that_there_are() -> None:
+    entry = load_schema("package")["$defs"]["entry"]["properties"]
+    assert entry["conv_template"]["enum"] == template_names()
 
 
 @pytest.mark.parametrize("kind", KINDS)

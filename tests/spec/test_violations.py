@@ -67,10 +67,10 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/estimated_vram_bytes",
         "estimated_vram_bytes: expected at least 0, found -1",
     ),
-    "empty template": (
-        {"conv_template": ""},
+    "misspelt template": (
+        {"conv_template": "chat-ml"},
         "/model_list/0/conv_template",
-        'conv_template: expected a text that is not empty, found ""',
+        '"wizardlm_7b", found "chat-ml": did you mean "chatml"?',
     ),
     "id that leaves its folder": (
         {"model_id": "../a"},
