@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 
 from mlcx.errors import InputError
-from mlcx.spec import check, load, opt, resolve
 from mlcx.package.templates import template_names
+from mlcx.spec import check, load, opt, resolve
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.schema import SCHEMAS, SpecKind, folder, kind_of
 from mlcx.spec.schema import load as load_schema
