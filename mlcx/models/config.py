@@ -30,7 +30,7 @@ class ModelConfig:
         return asdict(self)
 
 
-AnyConfig = TypeVar("AnyConfig", bound=ModelConfig)
+_AnyConfig = TypeVar("_AnyConfig", bound=ModelConfig)
 
 
 class Fields:
@@ -81,7 +81,7 @@ class Fields:
         self._expect(key, "true or false")
         return False
 
-    def read(self, config: type[AnyConfig], **decided: object) -> AnyConfig:
+    def read(self, config: type[_AnyConfig], **decided: object) -> _AnyConfig:
         """Return a ``config`` of ``decided``, its other fields read by their types.
 
         An int is a whole number from 1 on, a float a number above 0, a bool false when

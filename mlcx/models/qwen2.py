@@ -15,7 +15,7 @@ from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "Model", "weights"]
+__all__ = ["UNUSED", "Attention", "Config", "Model", "weights"]
 
 UNUSED = ROTARY
 

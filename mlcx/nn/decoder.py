@@ -16,7 +16,7 @@ from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
 
 __all__ = ["DecoderLM"]
 
-Forward = tuple[nn.Tensor, PagedKVCache]
+_Forward = tuple[nn.Tensor, PagedKVCache]
 
 
 class DecoderLM(nn.Module):
@@ -51,40 +51,40 @@ class DecoderLM(nn.Module):
 
     def prefill_to_last_hidden_states(
         self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(1, s, h) to the hidden states (1, s, h)."""
         return self(input_embed, paged_kv_cache), paged_kv_cache
 
     def decode_to_last_hidden_states(
         self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(1, 1, h) to (1, 1, h)."""
         return self(input_embed, paged_kv_cache), paged_kv_cache
 
     def batch_prefill_to_last_hidden_states(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(1, s, h), the sequences in a row, to (1, s, h)."""
         return self(input_embeds, paged_kv_cache), paged_kv_cache
 
     def batch_decode_to_last_hidden_states(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(b, 1, h) to (b, 1, h)."""
         return self(input_embeds, paged_kv_cache), paged_kv_cache
 
     def batch_verify_to_last_hidden_states(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(1, s, h) to (1, s, h)."""
         return self(input_embeds, paged_kv_cache), paged_kv_cache
 
-    def prefill(self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache) -> Forward:
+    def prefill(self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache) -> _Forward:
         """(1, s, h) to the logits (1, 1, V) of the last position."""
         hidden = self(input_embed, paged_kv_cache)
         return self.get_logits(_last(hidden)), paged_kv_cache
 
-    def decode(self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache) -> Forward:
+    def decode(self, input_embed: nn.Tensor, paged_kv_cache: PagedKVCache) -> _Forward:
         """(1, 1, h) to the logits (1, 1, V)."""
         hidden = self(input_embed, paged_kv_cache)
         return self.get_logits(hidden), paged_kv_cache
@@ -94,7 +94,7 @@ class DecoderLM(nn.Module):
         input_embeds: nn.Tensor,
         logit_positions: nn.Tensor,
         paged_kv_cache: PagedKVCache,
-    ) -> Forward:
+    ) -> _Forward:
         """(1, s, h) to the logits (1, b, V) at ``logit_positions`` (b,)."""
         hidden = self(input_embeds, paged_kv_cache)
         hidden = op.squeeze(hidden, 0)
@@ -103,14 +103,14 @@ class DecoderLM(nn.Module):
 
     def batch_decode(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(b, 1, h) to the logits (b, 1, V)."""
         hidden = self(input_embeds, paged_kv_cache)
         return self.get_logits(hidden), paged_kv_cache
 
     def batch_verify(
         self, input_embeds: nn.Tensor, paged_kv_cache: PagedKVCache
-    ) -> Forward:
+    ) -> _Forward:
         """(1, s, h) to the logits (1, s, V) of every position."""
         hidden = self(input_embeds, paged_kv_cache)
         return self.get_logits(hidden), paged_kv_cache

@@ -24,7 +24,7 @@ LAYOUT = "mlcx.layout"
 """Attribute of a dequantizing function: NK, or KN when what it reads is transposed."""
 
 
-class GroupWeight(nn.Module):
+class _GroupWeight(nn.Module):
     """A weight (N, K) in groups along K: ``q_weight`` and ``q_scale``."""
 
     def __init__(self, rows: int, columns: int, scheme: GroupScheme) -> None:
@@ -79,7 +79,7 @@ class GroupWeight(nn.Module):
         return op.tensor_expr_op(function, name, args, attrs=attrs)
 
 
-class GroupLinear(GroupWeight):
+class GroupLinear(_GroupWeight):
     """A linear layer (..., K) to (..., N); the bias, if any, is not quantized."""
 
     def __init__(self, linear: nn.Linear, scheme: GroupScheme) -> None:
@@ -94,7 +94,7 @@ class GroupLinear(GroupWeight):
         return y if self.bias is None else y + self.bias
 
 
-class GroupEmbedding(GroupWeight):
+class GroupEmbedding(_GroupWeight):
     """A token embedding; may serve as the output head too."""
 
     def __init__(self, embedding: nn.Embedding, scheme: GroupScheme) -> None:
