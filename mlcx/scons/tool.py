@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import SCons.Script
 from SCons.Subst import Literal
@@ -19,9 +19,10 @@ from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.requests import Folders
 from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
+from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
 from mlcx.spec.resolve import DEFAULTS
-from mlcx.spec.types import LibraryJob, WeightsJob
+from mlcx.spec.types import LibraryJob, SourceKind, WeightsJob
 
 __all__ = ["exists", "generate"]
 
@@ -104,6 +105,8 @@ def _library(
 
     Both paths are relative to the script that SCons reads.
     """
+    _expect("kind", kind, get_args(SourceKind))
+    _expect("device", device, DEVICES)
     directory = Path(env.Dir(model).get_abspath())
     target = Path(env.File(library).get_abspath())
     job = LibraryJob(
@@ -122,6 +125,13 @@ def _library(
     current, config = _session(env), requests.model_config(job)
     asked = requests.library(job, config, target, current.folders)
     return Graph(env, current).declare(asked)
+
+
+def _expect(name: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        listed = ", ".join(known)
+        message = f"expected one of {listed}, found {value!r}"
+        raise UsageError(f"MLCLibrary: {name}: {message}")
 
 
 def _weights(

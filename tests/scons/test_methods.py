@@ -1,0 +1,62 @@
+"""The methods that the tool adds to an environment, in a script of one's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from .project import Project
+
+
+def test_two_environments_share_a_build_folder(project: Project) -> None:
+    project.write_spec("other.json", "one")
+    with (project.root / "SConstruct").open("a") as script:
+        script.write("env['OUTPUT'] = 'more'\nenv.MLCPackage('other.json')\n")
+    done = project.scons("dist/lib", "more/lib")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [call for call in project.calls() if call.startswith("compile")] == [
+        "compile dist/lib/one.so",
+        "compile dist/lib/two.so",
+        "compile more/lib/one.so",
+    ]
+    assert project.report()["dist/lib/one.so"]["status"] == "built"
+    assert (project.root / "more/report.json").exists()
+
+
+def test_methods_build_without_a_spec(project: Project) -> None:
+    script = project.root / "SConstruct"
+    text = script.read_text().replace(
+        'env.MLCCommandLine("mlc-package-config.json")',
+        'env.MLCWeights("out/one", "models/one", quantization="q4f16_1",'
+        ' conv_template="chatml")\n'
+        'env.MLCLibrary("out/one.so", "out/one", overrides={"max_batch_size": 4})\n',
+    )
+    script.write_text(text)
+    calls = project.build()
+    assert calls[0] == "compile out/one.so"
+    assert (project.root / "out/one/tensor-cache.json").exists()
+    assert project.build() == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("kind='checkpont'", "kind: expected one of checkpoint, mlc, found"),
+        ("device='toaster'", "device: expected one of cpu, found 'toaster'"),
+    ],
+)
+def test_a_wrong_argument_of_a_method_is_refused(
+    project: Project, argument: str, message: str
+) -> None:
+    with (project.root / "SConstruct").open("a") as script:
+        script.write(f"env.MLCLibrary('a.so', 'models/one', {argument})\n")
+    done = project.scons()
+    assert done.returncode == 2
+    assert f"mlcx: MLCLibrary: {message}" in done.stderr
+
+
+def test_a_specs_of_the_wrong_kind_is_refused(project: Project) -> None:
+    script = project.root / "SConstruct"
+    script.write_text(script.read_text().replace("MLCCommandLine", "MLCDelivery"))
+    done = project.scons()
+    assert done.returncode == 2
+    assert "expected a delivery spec, found a package spec" in done.stderr
