@@ -41,6 +41,10 @@ class KVCacheSpec:
     rope_scaling: dict[str, Any] | None
     """As in a Hugging Face config: ``rope_type`` and its parameters."""
     dtype: str
+    window: int | None = None
+    """Tokens that a token sees at most, itself included, when the cache slides."""
+    sink: int = 0
+    """How many of them are the sequence's first ones."""
 
     @classmethod
     def of(
@@ -52,6 +56,8 @@ class KVCacheSpec:
         dtype: str,
         rope_scaling: dict[str, Any] | None = None,
         rotary_dim: int | None = None,
+        window: int | None = None,
+        sink: int = 0,
     ) -> KVCacheSpec:
         """Return the cache of equal layers; all of a head rotates unless said."""
         return cls(
@@ -61,6 +67,8 @@ class KVCacheSpec:
             rope_theta=rope_theta,
             rope_scaling=rope_scaling,
             dtype=dtype,
+            window=window,
+            sink=sink,
         )
 
 

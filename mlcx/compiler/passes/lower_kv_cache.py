@@ -139,7 +139,7 @@ def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
     """Return the kernels in the order of the runtime's arguments."""
     turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
     hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
-    heads = Heads(hq, hkv, d, dtype, turn)
+    heads = Heads(hq, hkv, d, dtype, turn, spec.window, spec.sink)
     return [
         transpose_append(hkv, d, dtype),
         ragged_prefill(target, heads, tree=False),

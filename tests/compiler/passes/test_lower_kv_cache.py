@@ -177,6 +177,8 @@ class Session:
                     known |= seen[parent]
                 seen[node] = known
                 at[start + node] = at[start + parent] + 1 if parent >= 0 else start
+        if self.spec.window is not None:
+            seen &= self._in_window(n, start)
         for layer in range(LAYERS):
             keys = rotated(
                 np.stack([token[0][layer] for token in tokens]), at, self.frequencies
@@ -190,6 +192,14 @@ class Session:
             window, sink = self.windows[s]
             tokens = tokens[:sink] + tokens[sink - window :]
         self.sequences[s] = tokens
+
+    def _in_window(self, n: int, start: int) -> np.ndarray:
+        """Say which of the tokens each of the last ``n`` may see."""
+        sink = self.spec.sink
+        column = np.arange(start + n)
+        distance = start + np.arange(n)[:, None] - column
+        near = distance < self.spec.window - sink
+        return near | (column < sink) | (column >= start)
 
 
 SPECS = {
@@ -243,6 +253,20 @@ def test_a_window_slides_behind_its_sink(spec, machines, rng):
     session.slide(0, 24, 5)
     session.forward({0: 20, 1: 12})
     for lengths in ({0: 10, 1: 3}, {0: 1, 1: 1}, {0: 1}, {0: 17}, {1: 30}, {0: 1}):
+        session.forward(lengths)
+    for _ in range(20):
+        session.forward({1: 1, 0: 1})
+
+
+@pytest.mark.parametrize("sink", [0, 5])
+def test_a_token_sees_no_more_than_the_models_window(sink, machines, rng):
+    spec = replace(SPEC, window=24, sink=sink)
+    session = Session(machines(spec), spec, rng, sliding=1)
+    for s in (0, 1):
+        session.add(s)
+        session.slide(s, 24, sink)
+    session.forward({0: 20, 1: 12})
+    for lengths in ({0: 10, 1: 3}, {0: 1, 1: 1}, {0: 1}, {0: 17}, {1: 24}, {0: 1}):
         session.forward(lengths)
     for _ in range(20):
         session.forward({1: 1, 0: 1})

@@ -11,6 +11,7 @@ with; the frequencies they give, scaling included, are compiled in (`Heads.turn`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm import tirx
@@ -24,7 +25,9 @@ from mlcx.compiler.kernels.cpu.attention_keys import (
     Nodes,
     Pages,
     Ragged,
+    Span,
     causal_mask,
+    window_mask,
 )
 from mlcx.compiler.kernels.cpu.attention_plan import Columns, Heads, Plan, Rows
 from mlcx.compiler.kernels.cpu.script import array, define, scalar, view
@@ -75,7 +78,8 @@ def paged_prefill(
     length_info, k_offset (b,), q_positions (t,), out (t, hq, d), lse (t, hq) float32,
     [causal,] rotary_mode, rope_scale, rope_theta, sm_scale[, tree_indptr, tree]).
     ``length_info`` is the used length of the last page, (b,), or with ``sliding``
-    (3, b): that, the offset where the window begins, and the length of the sink.
+    (3, b): that, the offset where the window begins, and the length of the sink; then
+    rows see no more than ``heads.window``, if that is set.
     """
     plan = _prefill_plan(target, heads)
 
@@ -117,6 +121,7 @@ def paged_decode(
             s = T.bind(item // heads.num_kv_heads)
             head = T.bind(item % heads.num_kv_heads)
             span = keys.of_sequence(s)
+            mask = _decode_mask(heads, sliding, span, position[s])
             rows = Rows(
                 q,
                 out,
@@ -124,18 +129,28 @@ def paged_decode(
                 first=s,
                 count=T.int64(1),
                 head=head,
-                key=lambda _: T.int32(0),
+                key=mask.key,
                 position=lambda _: position[s],
             )
             columns = Columns(
                 end=span.length,
                 at=lambda column: span.at(head, column),
-                seen_by=lambda _: (T.int32(0), T.int32(1)),
+                seen_by=mask.seen_by,
                 position=span.position,
             )
             attend(plan, rows, columns, sm_scale, rotate)
 
     return define("attention_decode" + ("_sliding" if sliding else ""), emit)
+
+
+def _decode_mask(heads: Heads, sliding: bool, span: Span, position: Expr) -> Mask:
+    if heads.window and sliding:
+        return window_mask(lambda _: position, span, heads.window, heads.sink)
+    return Mask(
+        key=lambda _: T.int32(0),
+        seen_by=lambda _: (T.int32(0), T.int32(1)),
+        end=lambda _: span.length,
+    )
 
 
 @dataclass(frozen=True)
@@ -164,6 +179,10 @@ class _Queries:
             position=lambda i: self.position[first + i],
         )
 
+    def positions(self, s: Expr) -> Callable[[Expr], Expr]:
+        begin = T.bind(self.indptr[s].astype("int64"))
+        return lambda token: self.position[begin + token]
+
     def length(self, s: Expr) -> Expr:
         return (self.indptr[s + 1] - self.indptr[s]).astype("int64")
 
@@ -181,9 +200,10 @@ def _prefill(
 
     The mask is that of ``nodes`` or, without, of the flag ``causal``.
     """
+    heads = plan.heads
     sequences = queries.indptr.shape[0] - 1
     most = queries.q.shape[0] // plan.tokens + sequences
-    with T.parallel(most * plan.heads.num_kv_heads) as item:
+    with T.parallel(most * heads.num_kv_heads) as item:
         head, turn = T.bind(item // most), T.bind(item % most)
         # A thread takes consecutive items. Later blocks of a causal sequence are
         # longer, so that blocks alternate between the front and the back.
@@ -193,10 +213,13 @@ def _prefill(
         with T.If(s < sequences), T.Then():
             span = keys.of_sequence(s)
             length = T.bind(queries.length(s))
-            if nodes is None:
-                mask = causal_mask(causal, length, span.length)
-            else:
+            if nodes is not None:
                 mask = nodes.mask(s, length, span.length)
+            elif heads.window and isinstance(keys, Pages) and keys.sliding:
+                at = queries.positions(s)
+                mask = window_mask(at, span, heads.window, heads.sink)
+            else:
+                mask = causal_mask(causal, length, span.length)
             rows = queries.rows(plan, head, s, token, mask)
             columns = Columns(
                 end=T.bind(mask.end(token + rows.count - 1)),

@@ -15,7 +15,7 @@ from tvm.script import tirx as T
 from mlcx.compiler.kernels.cpu.attention_plan import Heads
 from mlcx.compiler.kernels.cpu.script import array, view
 
-__all__ = ["Mask", "Nodes", "Pages", "Ragged", "Span", "causal_mask"]
+__all__ = ["Mask", "Nodes", "Pages", "Ragged", "Span", "causal_mask", "window_mask"]
 
 _EVER = 2**31 - 1
 
@@ -163,3 +163,25 @@ def causal_mask(causal: Expr, rows: Expr, length: Expr) -> Mask:
         seen_by=lambda column: (column.astype("int32"), T.int32(_EVER)),
         end=lambda last: T.max(T.int64(0), T.min(length, key(last) + 1)),
     )
+
+
+def window_mask(
+    position: Callable[[Expr], Expr], span: Span, window: int, sink: int
+) -> Mask:
+    """Let a row see ``window`` positions: the first ``sink`` ones, and the last.
+
+    The cache forgets between two forwards only, and then keeps a whole window: it holds
+    columns that the rows of the next forward, one or a whole chunk, must not see.
+
+    Args:
+        position: Token to its position in the cache, which keeps no gaps.
+        span: The columns.
+        window: More than ``sink``.
+        sink: 0 or more.
+    """
+
+    def seen_by(column: Expr) -> tuple[Expr, Expr]:
+        at = span.position + column.astype("int32")
+        return at, T.Select(at < sink, T.int32(_EVER), at + (window - sink))
+
+    return Mask(position, seen_by, end=lambda _: span.length)

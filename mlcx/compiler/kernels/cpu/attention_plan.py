@@ -31,6 +31,10 @@ class Heads:
     """Of queries, keys, values and the output."""
     turn: tuple[float, ...]
     """Radians a position, of each rotated pair, for caches that rotate on reading."""
+    window: int | None = None
+    """Keys that a row sees at most, its own included, in caches that slide."""
+    sink: int = 0
+    """How many of them are the first ones, which no row loses sight of."""
 
     @property
     def group(self) -> int:

@@ -207,6 +207,29 @@ def test_sliding_kernels_skip_what_lies_between_sink_and_window(target, heads, r
             case.check(s, cache.k[s], cache.v[s], np.ones((n, m), bool), rotate)
 
 
+@shapes
+@pytest.mark.parametrize("kernel", [paged_prefill, paged_decode])
+def test_sliding_kernels_hide_what_the_models_window_leaves(kernel, target, heads, rng):
+    """Sequences that have slid, have not yet, and are behind a prefix of 3."""
+    heads = replace(heads, window=20, sink=5)
+    slots, offsets = [40, 19, 30], ints(0, 0, 3)
+    cache = Cache.make(rng, heads, slots).sliding([25, 0, 10], [5, 0, 0])
+    prefill = kernel is paged_prefill
+    rows = [2, 1, 35] if prefill else [1] * 3
+    case = Case.make(rng, heads, rows)
+    kept = [len(k) for k in cache.k]
+    at = [np.arange(n) + m + o for n, m, o in zip(rows, kept, offsets, strict=True)]
+    run = build_for(target, kernel(target, heads, sliding=True))
+    before = (case.q, case.q_indptr) if prefill else (case.q,)
+    positions = np.concatenate(at).astype("int32")
+    args = (*cache.arguments, offsets, positions, case.out, case.lse)
+    run(*before, *args, *((0,) if prefill else ()), *INLINE)
+    for s, m in enumerate(kept):
+        columns = np.arange(m) + offsets[s]
+        seen = (at[s][:, None] - columns < 20 - 5) | (columns < 5)
+        case.check(s, cache.k[s], cache.v[s], seen, (at[s], columns))
+
+
 PARENTS = [-1, 0, 0, 1, 1, 3, 2]
 
 
