@@ -19,7 +19,7 @@ import torch
 from corpus import FACTS, prompt, request
 from facts import comprehension, sums
 from grammar import expand
-from model import Llama, greedy, load
+from model import Llama, greedy, halved, load, quantized
 from tales import draw_tale
 from tokenizers import Tokenizer
 
@@ -92,16 +92,24 @@ def tale_score(model: Llama, tokenizer: Tokenizer, count: int) -> dict[str, floa
 
 
 @torch.no_grad()
-def reference(model: Llama, tokenizer: Tokenizer, text: str) -> dict[str, Any]:
-    """Return the tokens of ``text``, the five likeliest next and 24 greedy ones."""
+def reference(
+    model: Llama, stored: Llama, tokenizer: Tokenizer, text: str
+) -> dict[str, Any]:
+    """Return the tokens of ``text``, the five likeliest next and 24 greedy ones.
+
+    The five have the logits of ``model`` and those of ``stored``: the same model, its
+    weights rounded to bfloat16 as a model directory of q0f32 holds them.
+    """
     tokens = tokenizer.encode(text).ids
     top = model(torch.tensor([tokens]))[0, -1].topk(5)
+    after = stored(torch.tensor([tokens]))[0, -1, top.indices]
     written = greedy(model, tokens, 24, None)
     return {
         "prompt": text,
         "tokens": tokens,
         "top": top.indices.tolist(),
         "top_logits": [round(value, 4) for value in top.values.tolist()],
+        "top_logits_q0f32": [round(value, 4) for value in after.tolist()],
         "greedy": written,
         "greedy_text": tokenizer.decode(written, skip_special_tokens=False),
     }
@@ -125,14 +133,14 @@ def main() -> int:
     parser.add_argument("--tales", type=int, default=40, help="to score; default: 40")
     args = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
-    for title, four_bit in (("float32", False), ("4 bits", True)):
-        model = load(args.model, four_bit=four_bit)
+    for title, rounding in (("float32", None), ("4 bits", quantized)):
+        model = load(args.model, rounding)
         show(model, tokenizer, title)
         scores = accuracy(model, tokenizer) | tale_score(model, tokenizer, args.tales)
         sys.stdout.write(f"[{title}] {json.dumps(scores)}\n")
     if args.reference:
-        model = load(args.model)
-        found = [reference(model, tokenizer, text) for text in SHOWN[:1] + SHOWN[3:5]]
+        models = load(args.model), load(args.model, halved)
+        found = [reference(*models, tokenizer, text) for text in SHOWN[:1] + SHOWN[3:5]]
         args.reference.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 

@@ -7,6 +7,7 @@ Knows nothing of the training text.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-__all__ = ["CONFIG", "Llama", "greedy", "load", "quantized"]
+__all__ = ["CONFIG", "Llama", "greedy", "halved", "load", "quantized"]
 
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -165,28 +166,34 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def quantized(weight: Tensor) -> Tensor:
-    """Return ``weight`` (rows, columns) as q4f16_1 stores it: 15 levels per 32 columns.
+    """Return a matrix as q4f16_1 stores it: 15 levels for each 32 columns of a row.
 
-    The gradient passes straight through, so that training can see the rounding.
+    Anything but a matrix comes back as it is. The gradient passes straight through, so
+    that training can see the rounding.
     """
+    if weight.dim() != 2:
+        return weight
     groups = weight.unflatten(-1, (-1, GROUP))
     scale = (groups.abs().amax(-1, keepdim=True) / 7).half().float().clamp_min(1e-8)
     level = (groups / scale + 7).round().clamp(0, 14) - 7
     return weight + ((level * scale).flatten(-2) - weight).detach()
 
 
-def load(folder: Path, *, four_bit: bool = False) -> Llama:
-    """Return the checkpoint in ``folder`` in float32, its matrices rounded if asked."""
+def halved(weight: Tensor) -> Tensor:
+    """Return ``weight`` rounded to bfloat16, as the files of q0f32 store it."""
+    return weight.bfloat16().float()
+
+
+def load(folder: Path, rounding: Callable[[Tensor], Tensor] | None = None) -> Llama:
+    """Return the checkpoint in ``folder`` in float32, its weights after ``rounding``."""
     found = json.loads((folder / "config.json").read_text())
     if found != CONFIG:
         message = f"{folder}/config.json describes another model than model.py"
         raise ValueError(message)
     weights = load_file(folder / "model.safetensors")
     model = Llama()
-    for name, weight in weights.items():
-        whole = weight.float()
-        weights[name] = quantized(whole) if four_bit and whole.dim() == 2 else whole
-    model.load_state_dict(weights)
+    whole = {name: weight.float() for name, weight in weights.items()}
+    model.load_state_dict({k: rounding(v) if rounding else v for k, v in whole.items()})
     return model.eval()
 
 

@@ -54,7 +54,7 @@ def train_tokenizer(count: int) -> Tokenizer:
 def loss_of(model: Llama, tokens: Tensor, targets: Tensor, *, rounded: bool) -> Tensor:
     """Return the mean cross entropy in nats per learned token."""
     weights = {
-        name: quantized(weight) if rounded and weight.dim() == 2 else weight
+        name: quantized(weight) if rounded else weight
         for name, weight in model.named_parameters()
     }
     with torch.autocast("cpu", dtype=torch.bfloat16):
