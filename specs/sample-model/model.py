@@ -185,7 +185,7 @@ def halved(weight: Tensor) -> Tensor:
 
 
 def load(folder: Path, rounding: Callable[[Tensor], Tensor] | None = None) -> Llama:
-    """Return the checkpoint in ``folder`` in float32, its weights after ``rounding``."""
+    """Return the checkpoint in ``folder`` in float32, its weights rounded if asked."""
     found = json.loads((folder / "config.json").read_text())
     if found != CONFIG:
         message = f"{folder}/config.json describes another model than model.py"
