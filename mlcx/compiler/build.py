@@ -72,7 +72,7 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
 
 def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context]:
     """Return the model's functions, and what the passes need to know of it."""
-    _refuse_sharding(config)
+    _refuse_many_devices(config)
     family = architecture(config.model_type)
     chosen = scheme(config.quantization)
     model = apply.build(family, family.Config.from_hf(config.model_config), chosen)
@@ -90,7 +90,9 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
     return module, context
 
 
-def _refuse_sharding(config: CompileConfig) -> None:
+def _refuse_many_devices(config: CompileConfig) -> None:
+    if config.model_config.get("disaggregation"):
+        raise UsageError("disaggregation is true: libraries are built without only")
     for key in ("tensor_parallel_shards", "pipeline_parallel_stages"):
         found = config.model_config.get(key, 1)
         if found != 1:

@@ -87,6 +87,15 @@ def test_no_function_holds_a_whole_dequantized_weight(metadata: dict) -> None:
     assert metadata["memory_usage"]["decode"] < smallest
 
 
+def test_a_library_for_disaggregation_is_refused(
+    config: CompileConfig, options: Options, tmp_path: Path
+) -> None:
+    fields = {**config.model_config, "disaggregation": True}
+    apart = dataclasses.replace(config, model_config=fields)
+    with pytest.raises(UsageError, match="disaggregation is true"):
+        compile_library(apart, options, tmp_path / "x.so")
+
+
 @pytest.mark.parametrize("key", ["tensor_parallel_shards", "pipeline_parallel_stages"])
 def test_a_sharded_library_is_refused(
     config: CompileConfig, options: Options, tmp_path: Path, key: str
