@@ -83,7 +83,8 @@ def _check_shard(
                 "weights again"
             )
     for tensor, record in contents.items():
-        if record.nbytes != _stored(record) or record.offset + record.nbytes > length:
+        inside = 0 <= record.offset <= length - record.nbytes
+        if not inside or record.nbytes != _stored(record):
             yield f"{name}: {tensor} is not where it should be, or not of its size"
 
 
@@ -98,7 +99,12 @@ def _record(fields: Fields) -> _Record:
 
 
 def _stored(record: _Record) -> int:
-    """Return how many bytes a tensor of this shape and dtype takes in a shard."""
+    """Return how many bytes a tensor of this shape and dtype takes in a shard.
+
+    -1 when there is no such shape.
+    """
+    if any(size < 0 for size in record.shape):
+        return -1
     match = _BITS.match(record.dtype)
     bits = int(match[1]) if match else 0
     halved = record.half and record.dtype == "float32"

@@ -51,6 +51,8 @@ def test_weights_that_fit_pass(tmp_path: Path) -> None:
         ),
         ({"dtype": "bfloat16"}, r"takes float16 \[8\], found bfloat16 \[8\]"),
         ({"nbytes": 12}, "norm.weight is not where it should be"),
+        ({"byteOffset": -2}, "norm.weight is not where it should be"),
+        ({"shape": [-2, -2]}, "norm.weight is not where it should be"),
         ({"byteOffset": 112}, "norm.weight is not where it should be"),
         ({"byteOffset": "0"}, "byteOffset: expected an integer, found '0'"),
     ],
