@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
 
 _AUTO = "auto"
+_OPT = "O0 to O3, or FLAG=VALUE;…: which of a GPU's libraries to use; the cpu has none"
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     devices = ", ".join(DEVICES)
     add("--device", default="cpu", metavar="D", help=f"device preset: {devices}")
-    add("--opt", default=DEFAULTS["opt"], help="O0 to O3, or FLAG=VALUE;…")
+    add("--opt", default=DEFAULTS["opt"], help=_OPT)
     add(
         "--host",
         default=DEFAULTS["host"],
