@@ -21,12 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlcx.quant.plain import dtype_named
+
 if TYPE_CHECKING:
     from tvm.runtime import Tensor
 
 TINYLLAMA = "2560x2048,2048x2048,11264x2048,2048x5632,32000x2048"
 ROUNDS, SECONDS = 7, 0.15
 PIECE = 128 << 20
+GROUPS = {"q4": (4, 32), "q4_kn": (4, 32), "q3": (3, 40), "q3_kn": (3, 40)}
+"""Group-quantized formats: bits and size of a group; with float16 scales."""
+PLAIN = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
 
 
 class Memory:
@@ -50,12 +55,19 @@ class Memory:
 def random_weight(name: str, n: int, k: int) -> list[np.ndarray]:
     """Return the arrays of one weight: zeros would be read as fast, and look odd."""
     rng = np.random.default_rng(0)
-    if name in ("f16", "f32"):
-        dtype = {"f16": "float16", "f32": "float32"}[name]
-        return [rng.standard_normal((n, k), dtype="float32").astype(dtype)]
-    groups = -(-k // 32)
-    words = rng.integers(0, 2**32, (n, 4 * groups), dtype="uint32")
-    return [words, rng.random((n, groups), dtype="float32").astype("float16")]
+    if name in PLAIN:
+        return [rng.standard_normal((n, k), dtype="float32").astype(dtype_of(name))]
+    groups = -(-k // GROUPS[name][1])
+    words, scales = (n, 4 * groups), (n, groups)
+    if name.endswith("_kn"):
+        words, scales = words[::-1], scales[::-1]
+    random = rng.random(scales, dtype="float32").astype("float16")
+    return [rng.integers(0, 2**32, words, dtype="uint32"), random]
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """Return the dtype of the activations that go with a format."""
+    return dtype_named(PLAIN.get(name, "float16"))
 
 
 def build(name: str, n: int, k: int) -> Callable[..., object]:
@@ -67,20 +79,18 @@ def build(name: str, n: int, k: int) -> Callable[..., object]:
         GroupQuantized,
         Plain,
     )
+    from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16  # noqa: PLC0415
     from mlcx.compiler.targets import target_of  # noqa: PLC0415
 
-    formats = {
-        "q4": (GroupQuantized(4, 32, "float16"), "float16"),
-        "f16": (Plain("float16"), "float16"),
-        "f32": (Plain("float32"), "float32"),
-    }
-    fmt, dtype = formats[name]
+    dtype = str(dtype_of(name))
+    fmt = Plain(dtype)
+    if name in GROUPS:
+        fmt = GroupQuantized(*GROUPS[name], dtype, name.endswith("_kn"))
     target = target_of("cpu")
     kernel = matmul(target, fmt, ("rows",), n, k, dtype, dtype)
-    module = {"matmul": kernel.with_attr("global_symbol", "matmul")}
-    function: Callable[..., object] = tvm.compile(tvm.IRModule(module), target=target)[
-        "matmul"
-    ]
+    named = {"matmul": kernel.with_attr("global_symbol", "matmul")}
+    module = LowerBfloat16()(tvm.IRModule(named))
+    function: Callable[..., object] = tvm.compile(module, target=target)["matmul"]
     return function
 
 
@@ -115,7 +125,7 @@ def measure_shape(
     weights = [[tvm.runtime.tensor(a) for a in arrays] for _ in range(copies)]
     rows = []
     for count in map(int, args.rows.split(",")):
-        dtype = "float32" if args.format == "f32" else "float16"
+        dtype = dtype_of(args.format)
         x = tvm.runtime.tensor(np.ones((count, k), dtype))
         out = tvm.runtime.tensor(np.empty((count, n), dtype))
         least = timed(kernel, x, weights, out, memory)
@@ -172,7 +182,7 @@ def print_table(result: dict[str, Any]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--format", choices=("q4", "f16", "f32"), default="q4")
+    parser.add_argument("--format", choices=(*GROUPS, *PLAIN), default="q4")
     parser.add_argument("--shapes", default=TINYLLAMA, help="NxK,NxK,…")
     parser.add_argument("--rows", default="1,2,4,8,16,128", help="rows of activations")
     parser.add_argument("--threads", type=int, default=os.cpu_count())

@@ -21,7 +21,9 @@ _ROWS: tuple[Scheme, ...] = (
     PlainScheme("q0f16", "float16"),
     PlainScheme("q0bf16", "bfloat16"),
     PlainScheme("q0f32", "float32"),
+    GroupScheme("q3f16_0", "float16", bits=3, group_size=40, layout="KN"),
     GroupScheme("q3f16_1", "float16", bits=3, group_size=40),
+    GroupScheme("q4f16_0", "float16", bits=4, group_size=32, layout="KN"),
     GroupScheme("q4f16_1", "float16", bits=4, group_size=32),
     GroupScheme(
         "q4f16_2",
@@ -31,6 +33,7 @@ _ROWS: tuple[Scheme, ...] = (
         quantize_embedding=False,
         quantize_final_fc=False,
     ),
+    GroupScheme("q4bf16_0", "bfloat16", bits=4, group_size=32, layout="KN"),
     GroupScheme("q4bf16_1", "bfloat16", bits=4, group_size=32),
     GroupScheme("q4f32_1", "float32", bits=4, group_size=32),
 )

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from mlcx.errors import BuildError, InputError
+from mlcx.quant.plain import dtype_named
+from mlcx.quant.scheme import scheme
 
 from .tiny_llama import CONFIG, Recorder, run, save, stored, tensors, written
 
-SCHEMES = ("q0f16", "q0f32", "q4f16_1", "q4f32_1")
+SCHEMES = ("q0f16", "q0f32", "q4f16_1", "q4f32_1", "q3f16_0", "q4bf16_0", "q4bf16_1")
 
 
 @pytest.fixture
@@ -47,11 +49,8 @@ def test_other_dtypes_are_cast_before_they_are_quantized(
     tmp_path: Path, dtype: str, quantization: str
 ) -> None:
     content = tensors(dtype=dtype)
-    half = quantization in ("q0f16", "q4f16_1")
-    cast = {
-        name: value.astype(np.float16 if half else np.float32)
-        for name, value in content.items()
-    }
+    model_dtype = dtype_named(scheme(quantization).model_dtype)
+    cast = {name: value.astype(model_dtype) for name, value in content.items()}
     run(save(tmp_path / "a", content), tmp_path / "out_a", quantization)
     run(save(tmp_path / "b", cast), tmp_path / "out_b", quantization)
     assert stored(tmp_path / "out_a") == stored(tmp_path / "out_b")
@@ -238,6 +237,22 @@ def test_an_output_that_is_a_file_is_an_error(source: Path, tmp_path: Path) -> N
     with pytest.raises(BuildError, match="out: cannot be written: File exists"):
         run(source, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_of_a_transposed_weight_memory_holds_what_it_is_packed_to(
+    tmp_path: Path,
+) -> None:
+    content = tensors() | {"lm_head.weight": np.full((1 << 20, 64), 0.5, np.float16)}
+    content["model.embed_tokens.weight"] = content["lm_head.weight"]
+    source = save(tmp_path / "source", content)
+    del content
+    config = CONFIG | {"vocab_size": 1 << 20}
+    tracemalloc.start()
+    run(source, tmp_path / "out", "q4f16_0", config)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # 128 MiB of output head are packed to 36 MiB.
+    assert peak < (48 + 36) << 20
 
 
 def test_memory_stays_far_below_the_largest_tensor(tmp_path: Path) -> None:

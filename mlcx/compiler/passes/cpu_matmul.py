@@ -10,7 +10,7 @@ from tvm.target import Target
 from mlcx.compiler.kernels.cpu.matmul import matmul
 from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightFormat
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
-from mlcx.quant.layers import BITS, GROUP_SIZE
+from mlcx.quant.layers import BITS, GROUP_SIZE, LAYOUT
 
 __all__ = ["matmul_rule"]
 
@@ -53,5 +53,6 @@ def _stored(weight: relax.Expr, scope: Scope) -> tuple[WeightFormat, list[relax.
         return Plain(dtype_of(weight)), [weight]
     attrs = scope.module[arguments[0]].attrs
     assert attrs is not None, "not a dequantizing function"
-    fmt = GroupQuantized(int(attrs[BITS]), int(attrs[GROUP_SIZE]), dtype_of(weight))
+    bits, size, layout = (attrs[name] for name in (BITS, GROUP_SIZE, LAYOUT))
+    fmt = GroupQuantized(int(bits), int(size), dtype_of(weight), layout == "KN")
     return fmt, list(arguments[1].fields)

@@ -16,6 +16,7 @@ from tvm.target import Target
 from tvm.tirx import Buffer, PrimFunc, Var
 from tvm.tirx.script import builder as T
 
+from mlcx.compiler.kernels.cpu.axpy import axpy, scale
 from mlcx.compiler.kernels.cpu.dot import dot_for
 from mlcx.compiler.kernels.cpu.gemm import gemm
 from mlcx.compiler.kernels.cpu.gemv import gemv
@@ -26,8 +27,8 @@ from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized, WeightForma
 
 __all__ = ["matmul"]
 
-_DOT_ROWS = 12
-"""Up to this many rows, dot products beat the GEMM: measured, with AVX-512."""
+_FEW_ROWS = 12
+"""Up to this many rows, the GEMM is beaten: measured, with AVX-512."""
 
 
 def matmul(
@@ -73,10 +74,12 @@ def matmul(
 def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:
     if not isinstance(fmt, GroupQuantized):
         return (T.arg("weight", T.buffer((n, k), fmt.dtype)),)
-    groups = fmt.groups(k)
+    words, scales = (n, WORDS * fmt.groups(k)), (n, fmt.groups(k))
+    if fmt.transposed:
+        words, scales = words[::-1], scales[::-1]
     return (
-        T.arg("q_weight", T.buffer((n, WORDS * groups), "uint32")),
-        T.arg("q_scale", T.buffer((n, groups), fmt.scale_dtype)),
+        T.arg("q_weight", T.buffer(words, "uint32")),
+        T.arg("q_scale", T.buffer(scales, fmt.scale_dtype)),
     )
 
 
@@ -84,17 +87,22 @@ def _choose(operands: Operands) -> None:
     """Emit the kernels that the number of rows may ask for, and the choice."""
     rows = operands.rows
 
-    def dots() -> None:
-        dot = dot_for(operands)
-        by_pairs = partial(small_batch, dot, block=2)
-        by_fours = partial(small_batch, dot, block=4)
-        _either(
-            rows == 1,
-            partial(gemv, dot),
-            lambda: _either(rows <= 2, by_pairs, by_fours),
-        )
+    def few() -> None:
+        one, by_pairs, by_fours = _few(operands)
+        _either(rows == 1, one, lambda: _either(rows <= 2, by_pairs, by_fours))
 
-    _either(rows <= _DOT_ROWS, dots, partial(gemm, operands))
+    _either(rows <= _FEW_ROWS, few, partial(gemm, operands))
+
+
+def _few(operands: Operands) -> list[Callable[[], None]]:
+    """Lay out x; return what emits the kernels for one row, for two, and for more."""
+    fmt = operands.format
+    if isinstance(fmt, GroupQuantized) and fmt.transposed:
+        x = scale(operands, fmt)
+        return [partial(axpy, operands, fmt, x, block) for block in (1, 2, 4)]
+    dot = dot_for(operands)
+    batches = [partial(small_batch, dot, block) for block in (2, 4)]
+    return [partial(gemv, dot), *batches]
 
 
 def _either(

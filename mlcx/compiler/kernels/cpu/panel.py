@@ -1,7 +1,8 @@
 """A panel of weights, widened to float32 and turned to (k, n) in the first-level cache.
 
 A step takes ``step_depth`` weights of each row. Rows are read a cache line at a time
-and turned in registers; what does not fill a square is gathered.
+and turned in registers; what does not fill a square is gathered. A transposed weight
+lies as the panel does.
 """
 
 from __future__ import annotations
@@ -69,10 +70,13 @@ class Panel:
         with T.serial(self.vectors) as v:
             row = bind(n0 + v * self.lanes)
             column = v * self.lanes
-            if isinstance(self.operands.format, GroupQuantized):
-                self._fill_quantized(self.operands.format, row, column, step)
-            else:
+            fmt = self.operands.format
+            if not isinstance(fmt, GroupQuantized):
                 self._fill_plain(row, column, step)
+            elif fmt.transposed:
+                self._fill_transposed(fmt, row, column, step)
+            else:
+                self._fill_quantized(fmt, row, column, step)
 
     def _fill_plain(self, row: Expr, column: Expr, step: Expr) -> None:
         lanes, k = self.lanes, self.operands.k
@@ -124,12 +128,12 @@ class Panel:
                 for i, words in enumerate(transposed(rows)):
                     store(self.words, words, i, 0, lanes=lanes)
                 with T.serial(square_groups) as g:
+                    group = square * square_groups + g
                     self._fill_group(
                         fmt,
-                        row,
                         column,
-                        step * _STEP_GROUPS,
-                        square * square_groups + g,
+                        group,
+                        self._scales_of_rows(fmt, row, step * _STEP_GROUPS + group),
                         lambda w: load(self.words, g * WORDS + w, 0, lanes=lanes),
                     )
         done = squares * square_groups
@@ -139,32 +143,48 @@ class Panel:
             start = row * row_words + (step * _STEP_GROUPS + done + g) * WORDS
             self._fill_group(
                 fmt,
-                row,
                 column,
-                step * _STEP_GROUPS,
                 done + g,
+                self._scales_of_rows(fmt, row, step * _STEP_GROUPS + done + g),
                 lambda w: load(
                     flat(q_weight), start + w, lanes=lanes, stride=row_words
                 ),
             )
 
+    def _fill_transposed(
+        self, fmt: GroupQuantized, row: Expr, column: Expr, step: Expr
+    ) -> None:
+        lanes = self.lanes
+        q_weight, q_scale = self.operands.weights
+        with T.serial(
+            _extent(_STEP_GROUPS, fmt.groups(self.operands.k), step)
+        ) as group:
+            at = bind(step * _STEP_GROUPS + group)
+            for w in range(WORDS):
+                prefetch(q_weight, (at + _STEP_GROUPS) * WORDS + w, row)
+            self._fill_group(
+                fmt,
+                column,
+                group,
+                load(q_scale, at, row, lanes=lanes),
+                lambda w: load(q_weight, at * WORDS + w, row, lanes=lanes),
+            )
+
+    def _scales_of_rows(self, fmt: GroupQuantized, row: Expr, group: Expr) -> Expr:
+        groups = fmt.groups(self.operands.k)
+        scales = flat(self.operands.weights[1])
+        return load(scales, row * groups + group, lanes=self.lanes, stride=groups)
+
     def _fill_group(
         self,
         fmt: GroupQuantized,
-        row: Expr,
         column: Expr,
-        first: Expr,
         group: Expr,
+        scales: Expr,
         words_of: Callable[[Expr], Expr],
     ) -> None:
+        """Widen group number ``group`` of the step."""
         lanes = self.lanes
-        groups = fmt.groups(self.operands.k)
-        scales = load(
-            flat(self.operands.weights[1]),
-            row * groups + first + group,
-            lanes=lanes,
-            stride=groups,
-        )
         scale = bind(cast(scales, "float32", lanes))
         steps = [
             bind(scale * number(1 / weight_of_code(fmt, j), lanes))

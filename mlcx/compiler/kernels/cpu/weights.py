@@ -19,12 +19,14 @@ class GroupQuantized:
     """Unsigned codes of ``bits`` bits, first code of a word in its lowest bits.
 
     ``q_weight`` uint32 (N, 4g) and ``q_scale`` (N, g), g = ceil(K / group_size);
-    ``W[n, k] = (code - zero) * q_scale[n, k // group_size]``.
+    ``W[n, k] = (code - zero) * q_scale[n, k // group_size]``. Both are stored
+    transposed when the format is.
     """
 
     bits: int
     group_size: int
     scale_dtype: str
+    transposed: bool = False
 
     def __post_init__(self) -> None:
         assert self.group_size == WORDS * self.codes

@@ -20,6 +20,8 @@ FORMATS = {
     "q4f16": (GroupQuantized(4, 32, "float16"), "float16"),
     "q4f32": (GroupQuantized(4, 32, "float32"), "float32"),
     "q3f16": (GroupQuantized(3, 40, "float16"), "float16"),
+    "q4f16_kn": (GroupQuantized(4, 32, "float16", transposed=True), "float16"),
+    "q3f16_kn": (GroupQuantized(3, 40, "float16", transposed=True), "float16"),
     "q4bf16": (GroupQuantized(4, 32, "bfloat16"), "bfloat16"),
     "f16": (Plain("float16"), "float16"),
     "bf16": (Plain("bfloat16"), "bfloat16"),
@@ -74,7 +76,10 @@ def random_weight(
     words = (codes.reshape(n, -1, per_word) << shifts).sum(axis=2).astype("uint32")
     wide_scale = np.repeat(scale.astype("float64"), fmt.group_size, axis=1)
     matrix = (codes - largest // 2) * wide_scale
-    return Weight([words, scale], matrix[:, :k])
+    arrays = [words, scale]
+    if fmt.transposed:
+        arrays = [np.ascontiguousarray(array.T) for array in arrays]
+    return Weight(arrays, matrix[:, :k])
 
 
 @cache
