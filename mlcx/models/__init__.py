@@ -17,6 +17,7 @@ __all__ = ["ARCHITECTURES", "architecture"]
 ARCHITECTURES: dict[str, str] = {
     "gemma": "mlcx.models.gemma",
     "llama": "mlcx.models.llama",
+    "mistral": "mlcx.models.mistral",
     "qwen2": "mlcx.models.qwen2",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""

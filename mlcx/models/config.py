@@ -13,9 +13,20 @@ from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 from mlcx.errors import InputError, Problem
 
-__all__ = ["Fields", "ModelConfig", "derive_context", "derive_heads"]
+__all__ = [
+    "OPEN",
+    "Fields",
+    "ModelConfig",
+    "derive_context",
+    "derive_heads",
+    "derive_window",
+]
+
+OPEN = -1
+"""How MLC's configs say that something has no limit, or is not there."""
 
 _MOST = 2**31 - 1
+_USUAL_CHUNK = 8192
 
 _ALONE = {"tensor_parallel_shards", "pipeline_parallel_stages", "max_batch_size"}
 """Fields of MLC's own, which checkpoints leave out; each is 1 then."""
@@ -47,8 +58,15 @@ class Fields:
         self._problems: list[str] = []
 
     def has(self, key: str) -> bool:
-        """Say whether ``key`` is set; null and -1 are how formats leave one open."""
-        return self._data.get(key) not in (None, -1)
+        """Say whether ``key`` is set, and not left open."""
+        return self._data.get(key) not in (None, OPEN)
+
+    def first(self, *keys: str) -> str:
+        """Return the first of ``keys`` that the data has and not as null, or the last.
+
+        So an older spelling is not looked at when the newer one leaves something open.
+        """
+        return next((key for key in keys if self._data.get(key) is not None), keys[-1])
 
     def positive(self, key: str, default: int | None = None) -> int:
         """Return a whole number from 1 on; 0 and null count as absent when defaulted.
@@ -62,6 +80,16 @@ class Fields:
             return value
         self._expect(key, f"a whole number from 1 to {_MOST}")
         return 1
+
+    def count(self, key: str, default: int) -> int:
+        """Return a whole number from 0 on."""
+        value = self._data.get(key)
+        if value is None:
+            return default
+        if _is_number(value) and isinstance(value, int) and 0 <= value <= _MOST:
+            return value
+        self._expect(key, f"a whole number from 0 to {_MOST}")
+        return 0
 
     def number(self, key: str, default: float | None = None) -> float:
         """Return a number greater than 0."""
@@ -183,16 +211,32 @@ def _rope_number(fields: Fields, key: str) -> float | int:
     return fields.number(key)
 
 
-def derive_context(fields: Fields, most: int = 8192) -> tuple[int, int]:
-    """Return the context window and the prefill chunk, in tokens.
-
-    The chunk is at most the context; by default it is at most ``most`` as well.
-    """
+def derive_context(fields: Fields) -> tuple[int, int]:
+    """Return the context window and the prefill chunk, in tokens."""
     names = ("context_window_size", "max_position_embeddings", "max_sequence_length")
     named = [name for name in names if fields.has(name)]
     context = fields.positive(named[0] if named else names[1])
-    chunk = fields.positive("prefill_chunk_size", min(context, most))
-    return context, chunk if chunk <= context else min(context, most)
+    return context, _chunk(fields, context)
+
+
+def derive_window(fields: Fields) -> tuple[int, int, int]:
+    """Return the context window, the sliding window and the prefill chunk, in tokens.
+
+    One of the windows is open: a sliding one leaves the length of a text unlimited.
+    """
+    name = fields.first("sliding_window_size", "sliding_window")
+    if not fields.has(name):
+        context, chunk = derive_context(fields)
+        return context, OPEN, chunk
+    window = fields.positive(name)
+    return OPEN, window, _chunk(fields, window)
+
+
+def _chunk(fields: Fields, window: int) -> int:
+    """Return the prefill chunk: what is said, or what is usual, within ``window``."""
+    usual = min(window, _USUAL_CHUNK)
+    chunk = fields.positive("prefill_chunk_size", usual)
+    return chunk if chunk <= window else usual
 
 
 def derive_heads(fields: Fields) -> tuple[int, int]:

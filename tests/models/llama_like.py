@@ -48,7 +48,7 @@ def logits(
     tokens: Sequence[int],
     *,
     activation: Callable[[Array], Array] = silu,
-    window: int | None = None,
+    attend: Callable[..., Array] = attention,
     add_to_norms: int = 0,
     scale: float = 1,
 ) -> Array:
@@ -70,7 +70,7 @@ def logits(
         w = layer(weights, f"model.layers.{n}.")
         h = norm(x, w, "input_layernorm")
         qkv = (linear(h, w, f"self_attn.{part}_proj") for part in "qkv")
-        mixed = attention(*qkv, width=width, theta=config["rope_theta"], window=window)
+        mixed = attend(*qkv, width=width, theta=config["rope_theta"])
         x = x + linear(mixed, w, "self_attn.o_proj")
         h = norm(x, w, "post_attention_layernorm")
         gate, up = linear(h, w, "mlp.gate_proj"), linear(h, w, "mlp.up_proj")

@@ -61,10 +61,12 @@ def attention(
     theta: float,
     dims: int | None = None,
     window: int | None = None,
+    seen: NDArray[np.bool_] | None = None,
 ) -> Array:
-    """Attend causally, to the last ``window`` tokens; all are (tokens, heads * width).
+    """Attend causally, to the last ``window`` tokens and of them to those ``seen``.
 
-    ``dims`` of each head are rotated, by default all. Query heads share key heads.
+    All are (tokens, heads * width); query heads share key heads. ``dims`` of each head
+    are rotated, by default all.
     """
     q, k, v = (part.reshape(len(part), -1, width) for part in (q, k, v))
     at = np.arange(len(q))
@@ -73,6 +75,8 @@ def attention(
     scores = np.einsum("qhd,khd->hqk", q, k) / width**0.5
     distance = at[:, None] - at
     hidden = (distance < 0) | (distance >= (window or len(q)))
+    if seen is not None:
+        hidden |= ~seen & (distance > 0)
     scores[:, hidden] = -np.inf
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)

@@ -120,6 +120,11 @@ HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
             "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n",
         ),
         (
+            "mistral_default",
+            "[INST] Help with care, respect and truth: give answers that are useful, "
+            "and safe for everyone.Hi [/INST] Yes? [INST] Bye [/INST]",
+        ),
+        (
             "qwen2",
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n"

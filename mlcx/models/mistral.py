@@ -1,0 +1,89 @@
+"""Mistral: Llama with a sliding window, which keeps the first tokens as sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlcx.models.config import OPEN, Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
+from mlcx.nn.kv_cache import KVCacheSpec
+from mlcx.recipe import Recipe
+
+__all__ = ["UNUSED", "Config", "Model", "weights"]
+
+UNUSED = ROTARY
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """What the model is built from, in MLC's names and order."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_attention_heads: int
+    num_hidden_layers: int
+    rms_norm_eps: float
+    vocab_size: int
+    position_embedding_base: float
+    num_key_value_heads: int
+    head_dim: int
+    context_window_size: int
+    """-1: no limit, since the window slides."""
+    sliding_window_size: int
+    """-1: no window."""
+    prefill_chunk_size: int
+    attention_sink_size: int
+    tensor_parallel_shards: int
+    max_batch_size: int
+
+    @classmethod
+    def from_hf(cls, data: Mapping[str, Any]) -> Config:
+        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
+
+        Raises:
+            InputError: Fields missing, of wrong types, or contradicting each other.
+        """
+        fields = Fields("mistral", data)
+        fields.rope_scaling({})
+        context, window, chunk = derive_window(fields)
+        keys, width = derive_heads(fields)
+        sink = fields.count("attention_sink_size", 4)
+        fields.require(
+            window == OPEN or sink < window,
+            "attention_sink_size must be less than sliding_window_size",
+        )
+        return fields.read(
+            cls,
+            position_embedding_base=fields.rope_theta(),
+            num_key_value_heads=keys,
+            head_dim=width,
+            context_window_size=context,
+            sliding_window_size=window,
+            prefill_chunk_size=chunk,
+            attention_sink_size=sink,
+        )
+
+
+def weights(config: Config) -> dict[str, Recipe]:
+    """Return the recipes of the parameters that are not tensors of the same name."""
+    return qkv("qkv_proj") | GATE_UP
+
+
+class Model(CausalLM):
+    """The language model, with its cache in ``dtype``; never tied."""
+
+    def __init__(self, config: Config, dtype: str) -> None:
+        slides = config.sliding_window_size != OPEN
+        cache = KVCacheSpec.of(
+            heads_of(config),
+            num_layers=config.num_hidden_layers,
+            rope_theta=config.position_embedding_base,
+            dtype=dtype,
+            window=config.sliding_window_size if slides else None,
+            sink=config.attention_sink_size if slides else 0,
+        )
+        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
+        super().__init__(config, cache, norm, tied=False)
