@@ -348,6 +348,8 @@ def test_a_misspelt_key_is_refused_at_its_place(project: Project) -> None:
 
 
 def test_a_missing_shard_of_a_checkpoint_is_named(project: Project) -> None:
-    (project.root / "models/one/model.safetensors").unlink()
+    index = project.root / "models/one/model.safetensors.index.json"
+    write_json(index, {"weight_map": {"a": "model-1.safetensors"}})
     message = without_traceback(project.scons())
-    assert "models/one/model.safetensors" in message
+    assert "models/one/model-1.safetensors" in message
+    assert not (project.root / "dist/bundle/one/tensor-cache.json").exists()
