@@ -194,8 +194,9 @@ class GroupScheme:
             return
         pairs &= np.uint32((1 << 2 * self.bits) - 1)
         of_words = pairs.reshape(*words.shape, -1)
-        shifts = np.arange(of_words.shape[-1], dtype=np.uint32) * 2 * self.bits
-        np.bitwise_or.reduce(of_words << shifts.astype(np.uint32), axis=-1, out=words)
+        np.copyto(words, of_words[..., 0])
+        for place in range(1, of_words.shape[-1]):
+            words |= of_words[..., place] << np.uint32(2 * self.bits * place)
 
     def _used(self, columns: int) -> Array:
         """Return for each word of a row the bits of codes below ``columns``."""
