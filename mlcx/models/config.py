@@ -101,11 +101,13 @@ class Fields:
         self._expect(key, "a number greater than 0")
         return 1.0
 
-    def flag(self, key: str) -> bool:
-        """Return a boolean, false when absent."""
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """Return a boolean."""
         value = self._data.get(key)
-        if value is None or isinstance(value, bool):
-            return bool(value)
+        if value is None:
+            return default
+        if isinstance(value, bool):
+            return value
         self._expect(key, "true or false")
         return False
 
@@ -141,14 +143,31 @@ class Fields:
                 message = f"{key!r} is {found!r}, but {self._model_type} {because}"
                 self._problems.append(message)
 
-    def rope_theta(self) -> float:
-        """Return the base of RoPE, in MLC's, the classic, or the newest spelling."""
+    def rope_theta(self, older: str = "rope_theta") -> float:
+        """Return the base of RoPE: MLC's, the newest, the usual or the older name's."""
         if self.has("position_embedding_base"):
             return self.number("position_embedding_base")
         newest = self._data.get("rope_parameters")
         if isinstance(newest, dict) and "rope_theta" in newest:
             return Fields(self._model_type, newest).number("rope_theta")
-        return self.number("rope_theta", 10000.0)
+        return self.number(self.first("rope_theta", older), 10000.0)
+
+    def rotated_share(
+        self, key: str, width: int, default: float | None = None
+    ) -> float:
+        """Return how much of a head of ``width`` is rotated: an even number of it."""
+        newest = self._data.get("rope_parameters")
+        if isinstance(newest, dict) and "partial_rotary_factor" in newest:
+            share = Fields(self._model_type, newest).number("partial_rotary_factor")
+        else:
+            share = self.number(key, default)
+        rotated = int(width * share)
+        self.require(
+            rotated % 2 == 0 < rotated <= width,
+            f"{key!r} is {share}, which rotates {rotated} of {width} dimensions: "
+            "expected an even number of them",
+        )
+        return share
 
     def rope_scaling(
         self, known: Mapping[str, tuple[str, ...]]

@@ -9,7 +9,7 @@ from typing import Any
 from tvm.relax.frontend import nn
 
 from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
-from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.models.fused import GATE_UP, qkv
 from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.mlp import GatedMLP, gelu_tanh
@@ -17,7 +17,7 @@ from mlcx.recipe import Array, Recipe
 
 __all__ = ["UNUSED", "Config", "Model", "weights"]
 
-UNUSED = ROTARY
+UNUSED: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mlcx.nn.attention import Attention, SelfAttention
 from mlcx.nn.decoder import DecoderLM
 from mlcx.nn.embedding import Embedding
 from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache
-from mlcx.nn.layer import PreNormLayer
+from mlcx.nn.layer import PreNormLayer, in_turn
 from mlcx.nn.mlp import GatedMLP
 
 __all__ = ["Body", "CausalLM", "Sizes", "heads_of", "rms_norm"]
@@ -73,9 +73,7 @@ class Body(nn.Module):
 
     def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
         """Map embeddings (b, s, h) to normalized hidden states (b, s, h)."""
-        for index, layer in enumerate(self.layers):
-            x = layer(x, cache, index)
-        return self.norm(x)
+        return self.norm(in_turn(self.layers, x, cache))
 
 
 class CausalLM(DecoderLM):

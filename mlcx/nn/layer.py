@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tvm.relax.frontend import nn
 
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.kv_cache import PagedKVCache
 
-__all__ = ["PreNormLayer"]
+__all__ = ["PreNormLayer", "in_turn"]
+
+
+def in_turn(
+    layers: Iterable[nn.Module], x: nn.Tensor, cache: PagedKVCache
+) -> nn.Tensor:
+    """Pass ``x`` (b, s, h) through layers, maps of (x, cache, number of the layer)."""
+    for index, layer in enumerate(layers):
+        x = layer(x, cache, index)
+    return x
 
 
 class PreNormLayer(nn.Module):
