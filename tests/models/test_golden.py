@@ -35,6 +35,7 @@ class Case(NamedTuple):
 
 MODELS = {
     "gemma": Case(add_to_norms=1),
+    "gpt_neox": Case(),
     # The reference is a window without sink.
     "mistral": Case(options=("--attention-sink-size", "0")),
     "qwen2": Case(),
