@@ -101,8 +101,8 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     from mlcx.compiler.targets import target_of
 
     begun = time.perf_counter()
-    opt = canonical(args.opt)
     target = target_of(args.device, args.host, args.mcpu)
+    opt = canonical(args.opt, DEVICES[args.device])
     _check_output(args)
     config = _load(args)
     options = Options(args.device, target, opt, args.debug_dump)

@@ -115,7 +115,7 @@ def _library(
         "checkpoint" if kind == "checkpoint" else "mlc",
         quantization,
         device,
-        canonical(opt),
+        canonical(opt, DEVICES[device]),
         tuple(sorted((overrides or {}).items())),
         system_lib_prefix,
         host,

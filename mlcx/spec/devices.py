@@ -19,6 +19,8 @@ class Device:
     """Of its libraries, with the dot."""
     static: bool
     """Its libraries are linked into an app, so their symbols carry a prefix."""
+    flags: frozenset[str] = frozenset()
+    """Optimisation flags that its compiler looks at; the others change nothing."""
 
 
 DEVICES: dict[str, Device] = {

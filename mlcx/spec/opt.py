@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from mlcx.errors import UsageError
+from mlcx.spec.devices import Device
 
-__all__ = ["FLAGS", "PRESETS", "canonical"]
+__all__ = ["FLAGS", "NO_FLAGS", "PRESETS", "canonical"]
+
+NO_FLAGS = "O0"
+"""The canonical text for a device that looks at no flag."""
 
 _SWITCH = ("0", "1")
 
@@ -30,25 +34,28 @@ PRESETS: dict[str, tuple[str, ...]] = {
 _UNNAMED = ("1", "0", "0", "0", "0", "NONE")
 
 
-def canonical(text: str) -> str:
-    """Return the long form with every flag, in a fixed order: equal texts, equal flags.
+def canonical(text: str, device: Device) -> str:
+    """Return the long form of the flags that ``device`` looks at, in a fixed order.
+
+    Two texts that come out equal compile to the same library.
 
     Raises:
         UsageError: ``text`` is neither a preset nor ``flag=value`` joined by ``;``.
     """
     if text in PRESETS:
-        return _join(dict(zip(FLAGS, PRESETS[text], strict=True)))
+        return _join(dict(zip(FLAGS, PRESETS[text], strict=True)), device)
     chosen = dict(zip(FLAGS, _UNNAMED, strict=True))
     for part in text.split(";"):
         flag, _, value = part.partition("=")
         if value not in FLAGS.get(flag, ()):
             raise UsageError(_refusal(part))
         chosen[flag] = value
-    return _join(chosen)
+    return _join(chosen, device)
 
 
-def _join(values: dict[str, str]) -> str:
-    return ";".join(f"{flag}={value}" for flag, value in values.items())
+def _join(values: dict[str, str], device: Device) -> str:
+    seen = {flag: value for flag, value in values.items() if flag in device.flags}
+    return ";".join(f"{flag}={value}" for flag, value in seen.items()) or NO_FLAGS
 
 
 def _refusal(part: str) -> str:

@@ -221,7 +221,7 @@ def _compile(
         kind=model.kind,
         quantization=quantization,
         device=device.name,
-        opt=canonical(opt),
+        opt=canonical(opt, device),
         overrides=_sorted(overrides),
         system_lib_prefix=prefix,
         host=given.get("host", DEFAULTS["host"]),

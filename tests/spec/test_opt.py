@@ -3,8 +3,10 @@
 import pytest
 
 from mlcx.errors import UsageError
-from mlcx.spec.opt import canonical
+from mlcx.spec.devices import Device
+from mlcx.spec.opt import FLAGS, canonical
 
+EVERY = Device("any", ".so", static=False, flags=frozenset(FLAGS))
 LONG = (
     "flashinfer={};cublas_gemm={};faster_transformer={};cudagraph={};cutlass={};"
     "ipc_allreduce_strategy={}"
@@ -25,8 +27,16 @@ LONG = (
 )
 def test_a_text_has_one_canonical_form(text: str, values: str) -> None:
     form = LONG.format(*values.split())
-    assert canonical(text) == form
-    assert canonical(form) == form
+    assert canonical(text, EVERY) == form
+    assert canonical(form, EVERY) == form
+
+
+@pytest.mark.parametrize("text", ["O0", "O3", "cudagraph=1"])
+def test_flags_that_a_device_does_not_look_at_do_not_count(text: str) -> None:
+    none, one = Device("a", ".so", False), Device("b", ".so", False, {"cudagraph"})
+    assert canonical(text, none) == "O0"
+    assert canonical(canonical(text, none), none) == "O0"
+    assert canonical(text, one) == f"cudagraph={int(text != 'O0')}"
 
 
 @pytest.mark.parametrize(
@@ -45,5 +55,5 @@ def test_a_text_has_one_canonical_form(text: str, values: str) -> None:
 )
 def test_what_is_no_flag_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        canonical(text)
+        canonical(text, EVERY)
     assert str(caught.value).startswith(message)

@@ -18,14 +18,9 @@ from mlcx.spec.types import (
     WeightsJob,
 )
 
-O0 = (
-    "flashinfer=0;cublas_gemm=0;faster_transformer=0;cudagraph=0;cutlass=0;"
-    "ipc_allreduce_strategy=NONE"
-)
-O2 = (
-    "flashinfer=1;cublas_gemm=1;faster_transformer=0;cudagraph=1;cutlass=1;"
-    "ipc_allreduce_strategy=NONE"
-)
+NO_FLAGS = "O0"
+"""What every text of flags comes out as for the cpu, which looks at none."""
+
 LIBRARIES = "model_lib_path_for_prepare_libs"
 
 
@@ -69,7 +64,7 @@ def test_a_package_of_a_checkpoint_a_model_directory_and_a_ready_made_library(
                 kind="checkpoint",
                 quantization="q4f16_1",
                 device="cpu",
-                opt=O0,
+                opt=NO_FLAGS,
                 overrides=(("disaggregation", False), ("prefill_chunk_size", 8)),
                 system_lib_prefix=None,
                 host="auto",
@@ -82,7 +77,7 @@ def test_a_package_of_a_checkpoint_a_model_directory_and_a_ready_made_library(
                 kind="mlc",
                 quantization=None,
                 device="cpu",
-                opt=O2,
+                opt=NO_FLAGS,
                 overrides=(),
                 system_lib_prefix=None,
                 host="aarch64-linux-gnu",
@@ -146,7 +141,7 @@ def test_a_delivery_is_every_option_with_every_quantization_defaults_first(
         kind="checkpoint",
         quantization="q4f16_1",
         device="cpu",
-        opt=O0,
+        opt=NO_FLAGS,
         overrides=(("context_window_size", 64), ("max_batch_size", 2)),
         system_lib_prefix=None,
         host="aarch64-linux-gnu",
