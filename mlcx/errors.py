@@ -5,7 +5,8 @@ Knows nothing of the rest of the package. ``exit_status`` is what a command exit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 __all__ = ["BuildError", "InputError", "MlcxError", "Problem", "UsageError"]
@@ -48,6 +49,14 @@ class UsageError(MlcxError):
     """A command was called wrongly."""
 
     exit_status = 2
+
+    @classmethod
+    def unknown(cls, what: str, name: str, known: Iterable[str]) -> UsageError:
+        """Say that no ``what`` is called ``name``, what is close, what there is."""
+        names = list(known)
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return cls(f"unknown {what} {name!r}: {hint}Expected one of {', '.join(names)}")
 
 
 class InputError(MlcxError):

@@ -93,7 +93,7 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
         "--mlc-llm-source-dir",
         type=Path,
         metavar="DIR",
-        help="sources of MLC LLM, for the steps that build its runtime",
+        help="MLC LLM's sources, as MLC_LLM_SOURCE_DIR; no step reads them yet",
     )
     parser.add_argument(
         "-o",

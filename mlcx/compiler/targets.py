@@ -76,7 +76,6 @@ def target_of(device: str, host: str = "auto", mcpu: str = "auto") -> Target:
         UsageError: The device, the host or the CPU is not known.
     """
     if device not in TARGETS:
-        known = ", ".join(sorted(TARGETS))
-        raise UsageError(f"unknown device {device!r}: expected one of {known}")
+        raise UsageError.unknown("device", device, sorted(TARGETS))
     target = TARGETS[device](host, mcpu)
     return Target(target, host=target)

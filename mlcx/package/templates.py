@@ -5,7 +5,6 @@ One JSON file each in ``conv_templates``, whose ``schema.json`` says what they h
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,7 @@ def load_template(name: str) -> dict[str, Any]:
     """
     names = template_names()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        known = ", ".join(names)
-        message = f"unknown conversation template {name!r}: {hint}Known: {known}."
-        raise UsageError(message)
+        raise UsageError.unknown("conversation template", name, names)
     given = read_json(TEMPLATES / f"{name}.json")
     given.pop("$schema")
     defaults: dict[str, Any] = {

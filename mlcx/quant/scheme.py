@@ -6,8 +6,6 @@ new scheme of a known kind is a row; a new kind is a file and a row.
 
 from __future__ import annotations
 
-import difflib
-
 from mlcx.errors import UsageError
 from mlcx.quant.group import GroupScheme
 from mlcx.quant.plain import PlainScheme
@@ -48,8 +46,5 @@ def scheme(name: str) -> Scheme:
         UsageError: There is none; the message lists those that exist.
     """
     if name not in SCHEMES:
-        close = difflib.get_close_matches(name, SCHEMES, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        known = ", ".join(SCHEMES)
-        raise UsageError(f"unknown quantization {name!r}: {hint}Supported: {known}.")
+        raise UsageError.unknown("quantization", name, SCHEMES)
     return SCHEMES[name]

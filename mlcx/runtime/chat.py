@@ -103,5 +103,8 @@ def _history(fields: Fields) -> tuple[Message, ...]:
     for index, turn in enumerate(fields.values("messages", [])):
         if not (isinstance(turn, list) and [type(part) for part in turn] == [str, str]):
             fields.reject(f"messages/{index}", "expected a list of a role and a text")
+        if turn[0] not in _ROLES:
+            known = ", ".join(_ROLES)
+            fields.reject(f"messages/{index}/0", f"expected one of {known}")
         history.append(Message(*turn))
     return tuple(history)

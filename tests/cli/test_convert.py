@@ -82,7 +82,7 @@ def test_a_config_is_written_for_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "template", "options", "message"),
     [
-        ({}, "llama3", (), "did you mean llama-3"),
+        ({}, "llama3", (), "did you mean 'llama-3'"),
         ({}, "LM", ("--quantization", "q4"), "unknown quantization 'q4'"),
         ({}, "LM", ("--sliding-window-size", "8"), "llama has no sliding_window_size"),
         ({}, "LM", ("--model-type", "lama"), "did you mean 'llama'"),

@@ -36,7 +36,7 @@ def test_the_host_is_the_target_itself() -> None:
 
 
 def test_an_unknown_device_lists_those_that_exist() -> None:
-    with pytest.raises(UsageError, match="'toaster': expected one of cpu"):
+    with pytest.raises(UsageError, match="'toaster': Expected one of cpu"):
         target_of("toaster")
 
 

@@ -24,7 +24,7 @@ def test_kinds_can_be_told_apart_without_their_classes() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_close_and_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'q4f16-1': did you mean q4f16_1\?.*q0f32"):
+    with pytest.raises(UsageError, match=r"'q4f16-1': did you mean 'q4f16_1'\?.*q0f32"):
         scheme("q4f16-1")
 
 

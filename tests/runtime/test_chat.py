@@ -105,3 +105,8 @@ def test_a_wrong_value_is_named_with_its_place(
 def test_a_role_that_the_template_lacks_is_named() -> None:
     with pytest.raises(InputError, match="/roles/user: expected a string"):
         template({**LLAMA_2, "roles": {"assistant": "a"}})
+
+
+def test_a_history_of_an_unknown_role_is_refused() -> None:
+    with pytest.raises(InputError, match="messages/0/0: expected one of user"):
+        template(LLAMA_2 | {"messages": [["narrator", "Once"]]})
