@@ -111,6 +111,11 @@ class Fields:
         self._expect(key, "true or false")
         return False
 
+    def accept(self, key: str, *known: str) -> None:
+        """Report a ``key`` that is set to anything but one of ``known``."""
+        if self._data.get(key) is not None:
+            self.choice(key, *known)
+
     def read(self, config: type[_AnyConfig], **decided: object) -> _AnyConfig:
         """Return a ``config`` of ``decided``, its other fields read by their types.
 

@@ -57,6 +57,8 @@ class Config(ModelConfig):
         fields = Fields("gpt_neox", data)
         biased = fields.flag("attention_bias", default=True)
         fields.require(biased, "attention_bias is false, but gpt_neox has biases here")
+        # As in MLC, all are the exact one: that differs by less than 1e-3.
+        fields.accept("hidden_act", "gelu", "gelu_fast", "gelu_new")
         fields.rope_scaling({})
         context, chunk = derive_context(fields)
         _, width = derive_heads(fields)

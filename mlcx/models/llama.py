@@ -58,6 +58,7 @@ class Config(ModelConfig):
         """
         fields = Fields("llama", data)
         fields.refuse("attention_bias", "mlp_bias", because="has no bias here")
+        fields.accept("hidden_act", "silu")
         context, chunk = derive_context(fields)
         keys, width = derive_heads(fields)
         return fields.read(

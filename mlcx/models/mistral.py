@@ -47,6 +47,7 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("mistral", data)
+        fields.accept("hidden_act", "silu")
         fields.rope_scaling({})
         context, window, chunk = derive_window(fields)
         keys, width = derive_heads(fields)

@@ -91,7 +91,7 @@ class GroupLinear(_GroupWeight):
         """Return ``x @ weight.T + bias``."""
         weight = op.permute_dims(self.dequantize())
         y = op.matmul(x, weight, out_dtype=self.out_dtype)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else y + op.astype(self.bias, y.dtype)
 
 
 class GroupEmbedding(_GroupWeight):

@@ -82,6 +82,7 @@ def test_the_newest_spelling_of_theta_is_read() -> None:
         ({"rms_norm_eps": 0}, "'rms_norm_eps': expected a number greater than 0"),
         ({"tie_word_embeddings": "no"}, "expected true or false, found 'no'"),
         ({"attention_bias": True}, "llama has no bias here"),
+        ({"hidden_act": "gelu"}, "'hidden_act': expected 'silu', found 'gelu'"),
         ({"num_key_value_heads": 3}, "must be a multiple of num_key_value_heads"),
         ({"rope_scaling": {"rope_type": "yarn"}}, "expected one of linear, llama3"),
         (

@@ -91,6 +91,7 @@ def test_the_newest_spelling_of_the_rotation_is_read() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"hidden_act": "relu"}, "'hidden_act': expected 'gelu' or 'gelu_fast' or"),
         ({"attention_bias": False}, "gpt_neox has biases here"),
         ({"rotary_pct": 1.5}, "rotates 30 of 20 dimensions"),
         ({"rotary_pct": None}, "'rotary_pct': expected a number greater than 0"),
