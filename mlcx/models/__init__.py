@@ -19,6 +19,7 @@ ARCHITECTURES: dict[str, str] = {
     "gpt_neox": "mlcx.models.gpt_neox",
     "llama": "mlcx.models.llama",
     "mistral": "mlcx.models.mistral",
+    "phi": "mlcx.models.phi",
     "qwen2": "mlcx.models.qwen2",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""

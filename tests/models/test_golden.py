@@ -38,6 +38,7 @@ MODELS = {
     "gpt_neox": Case(),
     # The reference is a window without sink.
     "mistral": Case(options=("--attention-sink-size", "0")),
+    "phi": Case(),
     "qwen2": Case(),
 }
 
