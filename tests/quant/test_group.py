@@ -179,6 +179,14 @@ def test_two_known_rows_are_stored_as_columns() -> None:
     np.testing.assert_array_equal(HALF_KN.unpack(packed, 32), by_rows)
 
 
+def test_parts_have_the_shapes_of_what_packing_returns() -> None:
+    for scheme in SCHEMES:
+        weight = np.zeros((6, 50), dtype_named(scheme.model_dtype))
+        found = {f"a.{name}": part for name, part in scheme.pack(weight).items()}
+        parts = scheme.parts("a.weight", weight.shape)
+        assert parts == {n: (a.shape, str(a.dtype)) for n, a in found.items()}
+
+
 def test_a_table_read_by_row_is_never_transposed() -> None:
     assert BRAIN_KN.by_rows() == replace(BRAIN, name="brain_kn")
     assert BRAIN.by_rows() == BRAIN

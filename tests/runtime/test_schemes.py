@@ -36,7 +36,8 @@ def test_prefill_and_decode_follow_numpy_with_the_same_weights(
     command = ["logits", str(files.directory), "--model-lib", str(files.library)]
     command += ["--tokens", ",".join(map(str, TOKENS)), "--prefill", "7"]
     assert main([*command, "-o", str(tmp_path / "found.npz")]) == 0
-    found = np.load(tmp_path / "found.npz")["logits"]
+    with np.load(tmp_path / "found.npz") as arrays:
+        found = arrays["logits"]
     stored = {
         name: meant(name, weight, scheme) for name, weight in tiny_weights.items()
     }
