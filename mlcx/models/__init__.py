@@ -21,6 +21,7 @@ ARCHITECTURES: dict[str, str] = {
     "mistral": "mlcx.models.mistral",
     "phi": "mlcx.models.phi",
     "qwen2": "mlcx.models.qwen2",
+    "qwen3": "mlcx.models.qwen3",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""
 

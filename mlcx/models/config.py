@@ -235,12 +235,15 @@ def _rope_number(fields: Fields, key: str) -> float | int:
     return fields.number(key)
 
 
-def derive_context(fields: Fields) -> tuple[int, int]:
-    """Return the context window and the prefill chunk, in tokens."""
+def derive_context(fields: Fields, usual: int = _USUAL_CHUNK) -> tuple[int, int]:
+    """Return the context window and the prefill chunk, in tokens.
+
+    ``usual`` is the largest chunk that nobody asked for.
+    """
     names = ("context_window_size", "max_position_embeddings", "max_sequence_length")
     named = [name for name in names if fields.has(name)]
     context = fields.positive(named[0] if named else names[1])
-    return context, _chunk(fields, context)
+    return context, _chunk(fields, context, usual)
 
 
 def derive_window(fields: Fields) -> tuple[int, int, int]:
@@ -256,9 +259,9 @@ def derive_window(fields: Fields) -> tuple[int, int, int]:
     return OPEN, window, _chunk(fields, window)
 
 
-def _chunk(fields: Fields, window: int) -> int:
-    """Return the prefill chunk: what is said, or what is usual, within ``window``."""
-    usual = min(window, _USUAL_CHUNK)
+def _chunk(fields: Fields, window: int, usual: int = _USUAL_CHUNK) -> int:
+    """Return the prefill chunk: what is said, or ``usual``, within ``window``."""
+    usual = min(window, usual)
     chunk = fields.positive("prefill_chunk_size", usual)
     return chunk if chunk <= window else usual
 

@@ -10,7 +10,7 @@ from tvm.relax.frontend import nn
 
 from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
 from mlcx.models.fused import GATE_UP, qkv
-from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
+from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.mlp import GatedMLP, gelu_tanh
 from mlcx.recipe import Array, Recipe
@@ -76,7 +76,7 @@ def _plus_one(values: Array) -> Array:
     return values + 1
 
 
-class Model(CausalLM):
+class Model(CausalLM[Config]):
     """The language model, with its cache in ``dtype``; always tied."""
 
     def __init__(self, config: Config, dtype: str) -> None:
@@ -89,7 +89,7 @@ class Model(CausalLM):
         norm = rms_norm(config.hidden_size, config.rms_norm_eps)
         super().__init__(config, cache, norm, tied=True)
 
-    def mlp(self, config: Sizes) -> GatedMLP:
+    def mlp(self, config: Config) -> GatedMLP:
         """Return the feed-forward block of a new layer."""
         return GatedMLP(config.hidden_size, config.intermediate_size, gelu_tanh)
 

@@ -73,7 +73,7 @@ def weights(config: Config) -> dict[str, Recipe]:
     return qkv("qkv_proj") | GATE_UP
 
 
-class Model(CausalLM):
+class Model(CausalLM[Config]):
     """The language model, with its cache in ``dtype``; never tied."""
 
     def __init__(self, config: Config, dtype: str) -> None:

@@ -11,7 +11,7 @@ from tvm.relax.frontend import nn
 from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
 from mlcx.nn.attention import SelfAttention
-from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
+from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
 from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache
 from mlcx.recipe import Recipe
 
@@ -84,7 +84,7 @@ class Attention(SelfAttention):
         return self.o_proj(self.attend(self.c_attn(x), cache, layer))
 
 
-class Model(CausalLM):
+class Model(CausalLM[Config]):
     """The language model, with its cache in ``dtype``."""
 
     def __init__(self, config: Config, dtype: str) -> None:
@@ -97,6 +97,6 @@ class Model(CausalLM):
         norm = rms_norm(config.hidden_size, config.rms_norm_eps)
         super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
 
-    def attention(self, config: Sizes) -> Attention:
+    def attention(self, config: Config) -> Attention:
         """Return the attention of a new layer."""
         return Attention(config.hidden_size, heads_of(config))

@@ -7,7 +7,7 @@ from tvm.relax.frontend.nn import op
 
 from mlcx.nn.kv_cache import Heads, PagedKVCache
 
-__all__ = ["Attention", "SelfAttention"]
+__all__ = ["Attention", "NormedAttention", "SelfAttention"]
 
 
 class SelfAttention(nn.Module):
@@ -43,3 +43,34 @@ class Attention(SelfAttention):
     def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
         """Map ``x`` (b, s, hidden) to (b, s, hidden), appending to ``layer``."""
         return self.o_proj(self.attend(self.qkv_proj(x), cache, layer))
+
+
+class NormedAttention(SelfAttention):
+    """Whose queries and keys have a mean square of 1 before they are rotated.
+
+    Args:
+        heads: Heads.
+        widths: How many dimensions of all queries, and of all keys, share a mean.
+        epsilon: Added to the means.
+    """
+
+    def __init__(self, heads: Heads, widths: tuple[int, int], epsilon: float) -> None:
+        super().__init__(heads)
+        self.widths = widths
+        queries, keys = widths
+        self.q_norm = nn.RMSNorm(queries, -1, epsilon, bias=False)
+        self.k_norm = nn.RMSNorm(keys, -1, epsilon, bias=False)
+
+    def attend(self, qkv: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
+        """Map ``qkv`` (b, s, qkv_width) to (b, s, width), appending to ``layer``."""
+        keys_end = (self.width + self.qkv_width) // 2
+        q, k, v = op.split(qkv, [self.width, keys_end], axis=-1)
+        queries, keys = self.widths
+        q, k = _over(self.q_norm, q, queries), _over(self.k_norm, k, keys)
+        return super().attend(op.concat([q, k, v], -1), cache, layer)
+
+
+def _over(norm: nn.Module, x: nn.Tensor, width: int) -> nn.Tensor:
+    """Apply ``norm`` to each ``width`` elements of the rows of ``x`` (b, s, n)."""
+    b, s, n = x.shape
+    return op.reshape(norm(op.reshape(x, (b, s, n // width, width))), (b, s, n))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from tvm.relax.frontend import nn
 
@@ -49,6 +49,9 @@ class Sizes(Protocol):
         """Tokens."""
 
 
+_AnySizes = TypeVar("_AnySizes", bound=Sizes)
+
+
 def heads_of(config: Sizes) -> Heads:
     """Return the heads of every layer."""
     return Heads(
@@ -76,7 +79,8 @@ class Body(nn.Module):
         return self.norm(in_turn(self.layers, x, cache))
 
 
-class CausalLM(DecoderLM):
+# Generic comes first: TVM's modules do not pass on the making of subclasses.
+class CausalLM(Generic[_AnySizes], DecoderLM):
     """``model`` and ``lm_head``; an architecture overrides the blocks that differ.
 
     Args:
@@ -88,7 +92,7 @@ class CausalLM(DecoderLM):
 
     def __init__(
         self,
-        config: Sizes,
+        config: _AnySizes,
         cache: KVCacheSpec,
         norm: Callable[[], nn.Module],
         *,
@@ -105,15 +109,15 @@ class CausalLM(DecoderLM):
             )
         self.to(cache.dtype)
 
-    def layer(self, config: Sizes, norm: Callable[[], nn.Module]) -> nn.Module:
+    def layer(self, config: _AnySizes, norm: Callable[[], nn.Module]) -> nn.Module:
         """Return a new layer, a map of (x, cache, layer)."""
         return PreNormLayer(self.attention(config), self.mlp(config), norm)
 
-    def attention(self, config: Sizes) -> SelfAttention:
+    def attention(self, config: _AnySizes) -> SelfAttention:
         """Return the attention of a new layer."""
         return Attention(config.hidden_size, heads_of(config))
 
-    def mlp(self, config: Sizes) -> nn.Module:
+    def mlp(self, config: _AnySizes) -> nn.Module:
         """Return the feed-forward block of a new layer."""
         return GatedMLP(config.hidden_size, config.intermediate_size)
 

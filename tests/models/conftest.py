@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
+from mlcx.quant.group import GroupScheme
+from mlcx.quant.scheme import scheme
 
 TINY = Path(__file__).parents[1] / "tiny"
 TEXT = [int(n) for n in np.random.default_rng(7).integers(0, 99, 60)]
+WIDE_TEXT = [int(n) for n in np.random.default_rng(7).integers(0, 259, 60)]
 
 Shapes = Mapping[str, tuple[int, ...]]
 Compute = Callable[..., NDArray[np.float32]]
+Continue = Callable[..., list[int]]
+Build = Callable[[Mapping[str, Any], Shapes, str], Path]
 
 
 def tiny(name: str, **changes: Any) -> dict[str, Any]:
@@ -48,16 +53,32 @@ def random_weights(shapes: Shapes, seed: int = 5) -> dict[str, NDArray[np.float3
     }
 
 
+def packed_weights(shapes: Shapes, quantization: str) -> dict[str, NDArray[Any]]:
+    """Return the random weights as a group quantization keeps them."""
+    packing = scheme(quantization)
+    assert isinstance(packing, GroupScheme)
+    found = {}
+    for name, weight in random_weights(shapes).items():
+        kept = weight.astype(packing.model_dtype)
+        if kept.ndim == 2:
+            kept = packing.unpack(packing.pack(kept), kept.shape[-1])
+        found[name] = kept.astype(np.float32)
+    return found
+
+
 @pytest.fixture(scope="session")
-def compute(tmp_path_factory: pytest.TempPathFactory) -> Compute:
-    """Return logits of a text at q0f32, of which the first ``prefill`` at once."""
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Return a folder with ``model`` and ``model.so``, of random weights."""
 
     @cache
-    def built(text: str, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Path:
+    def built(
+        text: str, shapes: tuple[tuple[str, tuple[int, ...]], ...], quantization: str
+    ) -> Path:
         folder = tmp_path_factory.mktemp("tiny")
         (folder / "config.json").write_text(text)
         save_file(random_weights(dict(shapes)), folder / "model.safetensors")
-        common = [str(folder), "--quantization", "q0f32", "-o", str(folder / "model")]
+        common = [str(folder), "--quantization", quantization]
+        common += ["-o", str(folder / "model")]
         assert main(["convert_weight", *common]) == 0
         chunk = ["--prefill-chunk-size", "24", "--conv-template", "LM"]
         assert main(["gen_config", *common, *chunk]) == 0
@@ -65,16 +86,56 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Compute:
         assert main([*command, "-o", str(folder / "model.so")]) == 0
         return folder
 
+    return lambda config, shapes, quantization: built(
+        json.dumps(config), tuple(shapes.items()), quantization
+    )
+
+
+@pytest.fixture(scope="session")
+def compute(build: Build) -> Compute:
+    """Return logits of a text at q0f32, of which the first ``prefill`` at once."""
+
     def logits(
         config: Mapping[str, Any], shapes: Shapes, tokens: Sequence[int], prefill: int
     ) -> NDArray[np.float32]:
-        folder = built(json.dumps(config), tuple(shapes.items()))
-        command = ["logits", str(folder / "model"), "--prefill", str(prefill)]
-        command += ["--model-lib", str(folder / "model.so"), "--tokens"]
-        output = folder / f"{prefill}.npz"
-        assert main([*command, ",".join(map(str, tokens)), "-o", str(output)]) == 0
-        with np.load(output) as arrays:
-            found: NDArray[np.float32] = arrays["logits"]
-        return found
+        folder = build(config, shapes, "q0f32")
+        options = ["--prefill", str(prefill)]
+        return traced(folder, tokens, f"{prefill}.npz", *options)["logits"]
 
     return logits
+
+
+@pytest.fixture(scope="session")
+def continued(build: Build) -> Continue:
+    """Return a text's first 16 greedy tokens."""
+
+    def tokens(
+        config: Mapping[str, Any],
+        shapes: Shapes,
+        text: Sequence[int],
+        quantization: str,
+    ) -> list[int]:
+        folder = build(config, shapes, quantization)
+        found = traced(folder, text, "greedy.npz", "--greedy", "16")
+        return [int(token) for token in found["greedy"]]
+
+    return tokens
+
+
+def greedy(logits: Callable[[list[int]], NDArray[Any]], text: list[int]) -> list[int]:
+    """Return what follows ``text`` when each token is the likeliest, 16 of them."""
+    found = list(text)
+    for _ in range(16):
+        found.append(int(logits(found)[-1].argmax()))
+    return found[len(text) :]
+
+
+def traced(
+    folder: Path, tokens: Sequence[int], name: str, *options: str
+) -> dict[str, NDArray[Any]]:
+    """Return what ``mlcx logits`` writes."""
+    command = ["logits", str(folder / "model"), "--model-lib"]
+    command += [str(folder / "model.so"), "--tokens", ",".join(map(str, tokens))]
+    assert main([*command, *options, "-o", str(folder / name)]) == 0
+    with np.load(folder / name) as arrays:
+        return dict(arrays)

@@ -55,6 +55,7 @@ def logits(
     """Return the logits of every position, (tokens, vocabulary).
 
     ``scale`` is the embedding's; without a head of its own, that is the head too.
+    Queries and keys that have a norm are normalized in pieces as wide as its weight.
     """
     width = config.get(
         "head_dim", config["hidden_size"] // config["num_attention_heads"]
@@ -64,12 +65,19 @@ def logits(
         weight = weights[f"{name}.weight"] + add_to_norms
         return rms_norm(x, weight, config["rms_norm_eps"])
 
+    def projected(h: Array, w: Weights, part: str) -> Array:
+        rows = linear(h, w, f"self_attn.{part}_proj")
+        if f"self_attn.{part}_norm.weight" not in w:
+            return rows
+        pieces = rows.reshape(len(rows), -1, w[f"self_attn.{part}_norm.weight"].size)
+        return norm(pieces, w, f"self_attn.{part}_norm").reshape(rows.shape)
+
     table = weights["model.embed_tokens.weight"]
     x = table[list(tokens)].astype(np.float64) * scale
     for n in range(config["num_hidden_layers"]):
         w = layer(weights, f"model.layers.{n}.")
         h = norm(x, w, "input_layernorm")
-        qkv = (linear(h, w, f"self_attn.{part}_proj") for part in "qkv")
+        qkv = (projected(h, w, part) for part in "qkv")
         mixed = attend(*qkv, width=width, theta=config["rope_theta"])
         x = x + linear(mixed, w, "self_attn.o_proj")
         h = norm(x, w, "post_attention_layernorm")

@@ -131,6 +131,12 @@ HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
             "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
         ),
         ("phi-2", "Instruct: Hi\nOutput: Yes?\nInstruct: Bye\nOutput:"),
+        (
+            "qwen3",
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n"
+            "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
+        ),
         ("redpajama_chat", "<human>: Hi\n<bot>: Yes?\n<human>: Bye\n<bot>:"),
         ("wizardlm_7b", "User: Hi###Response: Yes?###User: Bye###Response:"),
         ("LM", "HiYes?Bye"),

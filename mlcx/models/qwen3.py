@@ -1,0 +1,111 @@
+"""Qwen 3: queries and keys normalized head by head before they are rotated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.relax.frontend import nn
+
+from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.fused import GATE_UP, qkv
+from mlcx.nn.attention import NormedAttention
+from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
+from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.recipe import Recipe
+
+__all__ = ["UNUSED", "Attention", "Config", "Model", "weights"]
+
+UNUSED: tuple[str, ...] = ()
+
+_USUAL_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """What the model is built from, in MLC's names and order."""
+
+    hidden_act: str
+    hidden_size: int
+    intermediate_size: int
+    attention_bias: bool
+    num_attention_heads: int
+    num_hidden_layers: int
+    num_key_value_heads: int
+    rms_norm_eps: float
+    rope_theta: float
+    vocab_size: int
+    tie_word_embeddings: bool
+    context_window_size: int
+    prefill_chunk_size: int
+    tensor_parallel_shards: int
+    head_dim: int
+    """Not derived: heads together need not be as wide as the model."""
+    dtype: str
+    """MLC's; what counts is the dtype of the quantization."""
+    max_batch_size: int
+    weight_block_size: None
+    """MLC's, of checkpoints in fp8, which are not read here."""
+
+    @classmethod
+    def from_hf(cls, data: Mapping[str, Any]) -> Config:
+        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
+
+        Raises:
+            InputError: Fields missing, of wrong types, or contradicting each other.
+        """
+        fields = Fields("qwen3", data)
+        fields.refuse("use_sliding_window", because="attends to all tokens here")
+        fields.refuse("weight_block_size", because="is not read in fp8 here")
+        fields.rope_scaling({})
+        context, chunk = derive_context(fields, _USUAL_CHUNK)
+        keys, _ = derive_heads(fields)
+        return fields.read(
+            cls,
+            hidden_act=fields.choice("hidden_act", "silu"),
+            num_key_value_heads=keys,
+            rope_theta=fields.rope_theta(),
+            context_window_size=context,
+            prefill_chunk_size=chunk,
+            dtype="float32",
+            weight_block_size=None,
+        )
+
+
+def weights(config: Config) -> dict[str, Recipe]:
+    """Return the recipes of the parameters that are not tensors of the same name."""
+    kinds = ("weight", "bias") if config.attention_bias else ("weight",)
+    return qkv("c_attn", *kinds) | GATE_UP
+
+
+class Attention(NormedAttention):
+    """With a norm for each head, and biases if the config says so."""
+
+    def __init__(self, config: Config) -> None:
+        width, bias = config.head_dim, config.attention_bias
+        super().__init__(heads_of(config), (width, width), config.rms_norm_eps)
+        self.c_attn = nn.Linear(config.hidden_size, self.qkv_width, bias=bias)
+        self.o_proj = nn.Linear(self.width, config.hidden_size, bias=bias)
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
+        """Map ``x`` (b, s, hidden) to (b, s, hidden), appending to ``layer``."""
+        return self.o_proj(self.attend(self.c_attn(x), cache, layer))
+
+
+class Model(CausalLM[Config]):
+    """The language model, with its cache in ``dtype``."""
+
+    def __init__(self, config: Config, dtype: str) -> None:
+        cache = KVCacheSpec.of(
+            heads_of(config),
+            num_layers=config.num_hidden_layers,
+            rope_theta=config.rope_theta,
+            dtype=dtype,
+        )
+        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
+        super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
+
+    def attention(self, config: Config) -> Attention:
+        """Return the attention of a new layer."""
+        return Attention(config)
