@@ -221,6 +221,9 @@ def _override(model: _Model, args: argparse.Namespace) -> dict[str, Any]:
         given["max_batch_size"] = args.max_batch_size
     config = _read_config(model.architecture, fields | given, model.path)
     result: dict[str, Any] = config.to_dict()
+    for name, value in given.items():
+        if result[name] != value:
+            _warn(f"{name} cannot be {value}: {model.kind} makes it {result[name]}")
     return result
 
 

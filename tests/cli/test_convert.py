@@ -79,6 +79,16 @@ def test_a_config_is_written_for_the_model(tmp_path: Path) -> None:
     assert "model_type" not in config["model_config"]
 
 
+def test_a_size_that_does_not_fit_the_others_is_put_right_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gen_config("--prefill-chunk-size", "129") == 0
+    warning = "prefill_chunk_size cannot be 129: llama makes it 128"
+    assert warning in capsys.readouterr().err
+    config = json.loads((tmp_path / "out" / "mlc-chat-config.json").read_text())
+    assert config["prefill_chunk_size"] == 128
+
+
 @pytest.mark.parametrize(
     ("change", "template", "options", "message"),
     [
