@@ -85,7 +85,7 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
         vocab_size=fields["vocab_size"],
         active_vocab_size=config.active_vocab_size,
         bounds=bounds(fields),
-        metadata=metadata(config, model.cache_spec, params),
+        metadata=metadata(config, model.state_spec, params),
     )
     return module, context
 

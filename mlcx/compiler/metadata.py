@@ -12,6 +12,7 @@ from tvm.relax.frontend import nn
 
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.nn.kv_cache import KVCacheSpec
+from mlcx.nn.rnn_state import RNNStateSpec
 
 __all__ = ["bounds", "metadata"]
 
@@ -21,11 +22,12 @@ _ABSENT = -1
 
 def metadata(
     config: CompileConfig,
-    cache: KVCacheSpec,
+    state: KVCacheSpec | RNNStateSpec,
     params: Sequence[tuple[str, nn.Parameter]],
 ) -> dict[str, Any]:
     """Return everything but ``memory_usage``, which planning finds out."""
     fields = config.model_config
+    cache = state if isinstance(state, KVCacheSpec) else None
     return {
         "model_type": config.model_type,
         "quantization": config.quantization,
@@ -37,16 +39,20 @@ def metadata(
         "tensor_parallel_shards": fields["tensor_parallel_shards"],
         "pipeline_parallel_stages": fields.get("pipeline_parallel_stages", 1),
         "disaggregation": fields.get("disaggregation", False),
-        "kv_state_kind": "kv_cache",
+        "kv_state_kind": "rnn_state" if cache is None else "kv_cache",
         "model_task": "chat",
         "active_vocab_size": config.active_vocab_size,
         "params": [_parameter(name, each) for name, each in params],
-        "kv_cache": {
-            "num_hidden_layers": cache.num_layers,
-            "num_attention_heads": cache.num_q_heads,
-            "num_key_value_heads": cache.num_kv_heads,
-            "head_dim": cache.head_dim,
-        },
+        **({} if cache is None else {"kv_cache": _kv_cache(cache)}),
+    }
+
+
+def _kv_cache(cache: KVCacheSpec) -> dict[str, int]:
+    return {
+        "num_hidden_layers": cache.num_layers,
+        "num_attention_heads": cache.num_q_heads,
+        "num_key_value_heads": cache.num_kv_heads,
+        "head_dim": cache.head_dim,
     }
 
 

@@ -24,11 +24,14 @@ from mlcx.compiler.passes.attach_samplers import AttachSamplers
 from mlcx.compiler.passes.attach_softmax import AttachSoftmax
 from mlcx.compiler.passes.cpu_activation import activation_rules
 from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16
-from mlcx.compiler.passes.cpu_layer_norm import layer_norm_rule
+from mlcx.compiler.passes.cpu_layer_norm import group_norm_rule, layer_norm_rule
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
+from mlcx.compiler.passes.cpu_matrix import matrix_rule
+from mlcx.compiler.passes.cpu_recurrence import recurrence_rule
 from mlcx.compiler.passes.cpu_rms_norm import rms_norm_rule
-from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
+from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
+from mlcx.compiler.passes.lower_rnn_state import LowerRNNState
 
 __all__ = ["Context", "Phase", "phases"]
 
@@ -70,6 +73,7 @@ def _attach(context: Context) -> tuple[Pass, ...]:
     batch, chunk = context.bounds["batch_size"], context.bounds["seq_len"]
     return (
         LowerKVCache(target),
+        LowerRNNState(target),
         AttachSoftmax(target, vocab, context.active_vocab_size, batch),
         AttachLogitProcessors(),
         AttachEmbeddingBuffer(chunk, hidden, context.dtype),
@@ -82,8 +86,12 @@ def _attach(context: Context) -> tuple[Pass, ...]:
 
 def _dispatch(context: Context) -> tuple[Pass, ...]:
     rules = {
-        "relax.matmul": matmul_rule(context.target),
+        "relax.matmul": either(
+            matmul_rule(context.target), matrix_rule(context.target)
+        ),
         **activation_rules(context.target),
+        "relax.call_dps_packed": recurrence_rule(context.target),
+        "relax.nn.group_norm": group_norm_rule(context.target),
         "relax.nn.layer_norm": layer_norm_rule(context.target),
         "relax.nn.rms_norm": rms_norm_rule(context.target),
         "relax.reshape": collapse_reshape,

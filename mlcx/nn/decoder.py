@@ -28,7 +28,7 @@ class DecoderLM(nn.Module):
     """
 
     def __init__(self, cache: KVCacheSpec, hidden_size: int) -> None:
-        self.cache_spec = cache
+        self.state_spec = cache
         self.hidden_size = hidden_size
 
     def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
@@ -125,7 +125,7 @@ class DecoderLM(nn.Module):
     ) -> PagedKVCache:
         """Create the cache; sizes in sequences and tokens, the last is 0 or 1."""
         return PagedKVCache.create(
-            self.cache_spec,
+            self.state_spec,
             max_batch_size,
             max_total_seq_len,
             prefill_chunk_size,

@@ -14,7 +14,15 @@ import tvm_ffi
 from tvm import ir, relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-__all__ = ["Dispatch", "Rule", "Scope", "collapse_reshape", "dtype_of", "sizes_of"]
+__all__ = [
+    "Dispatch",
+    "Rule",
+    "Scope",
+    "collapse_reshape",
+    "dtype_of",
+    "either",
+    "sizes_of",
+]
 
 
 class Scope:
@@ -81,6 +89,16 @@ def Dispatch(rules: Mapping[str, Rule]) -> tvm.transform.Pass:  # noqa: N802
         return _Rewriter(mod, rules).run()
 
     return dispatch
+
+
+def either(*rules: Rule) -> Rule:
+    """Return the rule that does as the first of ``rules`` that has an answer."""
+
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
+        answers = (each(call, scope) for each in rules)
+        return next((each for each in answers if each is not None), None)
+
+    return rule
 
 
 def collapse_reshape(call: relax.Call, scope: Scope) -> relax.Expr:

@@ -3,7 +3,7 @@
 import tvm
 from tvm import relax
 
-from mlcx.compiler.passes.dispatch import Dispatch, Scope, collapse_reshape
+from mlcx.compiler.passes.dispatch import Dispatch, Scope, collapse_reshape, either
 
 
 def module(emit: object) -> tvm.IRModule:
@@ -71,6 +71,18 @@ def test_a_rule_may_replace_a_value_bound_before() -> None:
     bound = {each.var.name: each.value for each in bindings}
     subtraction = next(v for v in bound.values() if is_call(v, "relax.subtract"))
     assert is_call(bound[subtraction.args[1].name], "relax.multiply")
+
+
+def test_the_first_rule_with_an_answer_is_taken() -> None:
+    asked: list[str] = []
+
+    def answering(name: str, answer: str | None):
+        return lambda *_: asked.append(name) or answer
+
+    rule = either(answering("a", None), answering("b", "b"), answering("c", "c"))
+    assert rule(None, None) == "b"
+    assert asked == ["a", "b"]
+    assert either(answering("a", None))(None, None) is None
 
 
 def test_a_call_without_a_rule_stays() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tvm import tirx
 
-from mlcx.compiler.kernels.cpu.layer_norm import layer_norm
+from mlcx.compiler.kernels.cpu.layer_norm import group_norm, layer_norm
 
 from .target_kernel import HOST, NARROW, build_for
 
@@ -41,3 +41,19 @@ def test_a_mean_far_from_zero_costs_no_precision(rng):
     run(x, np.ones(64, "float32"), np.zeros(64, "float32"), out)
     wide = x.astype("float64")
     np.testing.assert_allclose(out, (wide - wide.mean()) / wide.std(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("groups", "width", "dtype"), [(40, 64, "float32"), (3, 5, "float16")]
+)
+def test_each_group_is_normalized_and_scaled_as_its_own(groups, width, dtype, rng):
+    run = build_for(HOST, group_norm(HOST, (1, N), groups, width, dtype, EPS))
+    x = (2 + rng.standard_normal((1, 6, groups, width))).astype(dtype)
+    weight, bias = rng.standard_normal((2, groups, width)).astype(dtype)
+    out = np.empty_like(x)
+    run(x, weight, bias, out)
+    wide = x.astype("float64")
+    normal = wide - wide.mean(-1, keepdims=True)
+    normal /= np.sqrt(wide.var(-1, keepdims=True) + EPS)
+    close = 4e-3 if dtype == "float16" else 2e-6
+    np.testing.assert_allclose(out, normal * weight + bias, rtol=close, atol=close)

@@ -1,0 +1,51 @@
+"""On the CPU, what goes through tokens in order: one kernel for each placeholder."""
+
+from __future__ import annotations
+
+from tvm import relax
+from tvm.target import Target
+
+from mlcx.compiler.kernels.cpu.recurrence import token_shift, wkv6
+from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.nn.recurrence import SHIFT, WKV6
+
+__all__ = ["recurrence_rule"]
+
+
+def recurrence_rule(target: Target) -> Rule:
+    """Return the rule for calls of the placeholders in ``nn/recurrence.py``."""
+    rules = {SHIFT: _token_shift(target), WKV6: _wkv6(target)}
+
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
+        function = call.args[0]
+        if not isinstance(function, relax.ExternFunc):
+            return None
+        own = rules.get(str(function.global_symbol))
+        return own(call, scope) if own else None
+
+    return rule
+
+
+def _token_shift(target: Target) -> Rule:
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr:
+        x = call.args[1].fields[0]
+        width, dtype = int(x.ty.shape[-1]), dtype_of(x)
+        kernel = scope.kernel(
+            (SHIFT, width, dtype),
+            "token_shift",
+            lambda: token_shift(target, width, dtype),
+        )
+        return relax.call_tir(kernel, call.args[1], call.ty)
+
+    return rule
+
+
+def _wkv6(target: Target) -> Rule:
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr:
+        receptance, *_, before, _ = call.args[1].fields
+        _, heads, size, _ = (each for each in before.ty.shape)
+        options = (int(heads), int(size), dtype_of(receptance))
+        kernel = scope.kernel((WKV6, *options), "wkv6", lambda: wkv6(target, *options))
+        return relax.call_tir(kernel, call.args[1], list(call.ty.fields))
+
+    return rule

@@ -1,0 +1,105 @@
+"""Operators that go through the tokens of each sequence in order.
+
+Rows are the tokens of all sequences of a forward, one sequence after the other: s rows
+in all. ``ends`` (b,) int32 has the row of each sequence's last token, so each sequence
+starts at the row after the end of the one before.
+
+A model does not know the device: these are placeholders, which a pass of the compiler
+replaces by the device's kernels (``passes/cpu_recurrence.py``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tvm import relax, te
+from tvm.relax.frontend import nn
+from tvm.relax.frontend.nn import op
+from tvm.relax.frontend.nn.core import wrap_nested
+
+__all__ = [
+    "SHIFT",
+    "WKV6",
+    "Wkv6",
+    "every_row",
+    "last_row",
+    "token_shift",
+    "wkv6",
+]
+
+SHIFT = "mlcx.token_shift"
+WKV6 = "mlcx.wkv6"
+"""Both are packed functions that write what they return; none reaches a library."""
+
+
+def last_row(x: nn.Tensor) -> nn.Tensor:
+    """Return the ends (1,) of a single sequence that has all rows of ``x`` (s, h)."""
+
+    def last(x: te.Tensor) -> te.Tensor:
+        return te.compute((1,), lambda _: (x.shape[0] - 1).astype("int32"), name="last")
+
+    return op.tensor_expr_op(last, "last_row", [x])
+
+
+def every_row(x: nn.Tensor) -> nn.Tensor:
+    """Return the ends (b,) of sequences that have one row of ``x`` (b, h) each."""
+
+    def every(x: te.Tensor) -> te.Tensor:
+        return te.compute((x.shape[0],), lambda i: i.astype("int32"), name="every")
+
+    return op.tensor_expr_op(every, "every_row", [x])
+
+
+def token_shift(x: nn.Tensor, before: nn.Tensor, ends: nn.Tensor) -> nn.Tensor:
+    """Return (s, h), in each row the row of ``x`` (s, h) before it in its sequence.
+
+    ``before`` (b, h) has what goes to each sequence's first row.
+    """
+    out = relax.TensorType(x.shape, x.dtype)
+    return _call(SHIFT, [x, before, ends], out, "token_shift")
+
+
+class Wkv6(NamedTuple):
+    """What `wkv6` takes of each token, (s, heads * n), and of each head."""
+
+    receptance: nn.Tensor
+    key: nn.Tensor
+    value: nn.Tensor
+    decay: nn.Tensor
+    """float32; a channel of the state is kept by exp(-exp(decay))."""
+    bonus: nn.Tensor
+    """(heads, n) float32, for the token itself."""
+
+
+def wkv6(x: Wkv6, before: nn.Tensor, ends: nn.Tensor) -> tuple[nn.Tensor, nn.Tensor]:
+    """Attend linearly with RWKV 6's decay that depends on the data.
+
+    With a head's state S (n, n), keys by values, for each token (Peng et al., "Eagle
+    and Finch", arXiv:2404.05892, section 4)::
+
+        out = r @ (S + (u * k) v'),    S = exp(-exp(w)) * S + k v'
+
+    Args:
+        x: r, k, v, w and u.
+        before: (b, heads, n, n) float32, each sequence's state.
+        ends: As the module says.
+
+    Returns:
+        out (s, heads * n) and the states after it, both float32.
+    """
+    both = [
+        relax.TensorType(x.key.shape, "float32"),
+        relax.TensorType(before.shape, "float32"),
+    ]
+    out, after = _call(WKV6, [*x, before, ends], both, "wkv6")
+    return out, after
+
+
+def _call(
+    function: str,
+    arguments: list[nn.Tensor],
+    out: relax.TensorType | list[relax.TensorType],
+    name: str,
+) -> nn.Tensor:
+    expressions = [each._expr for each in arguments]
+    return wrap_nested(relax.call_dps_packed(function, expressions, out), name)
