@@ -32,6 +32,9 @@ DEVICES: dict[str, int] = {"cpu": 1}
 PAGE = 16
 """Tokens of one page of the cache; the kernels are made for it."""
 
+_HISTORY = 1
+"""States kept of each sequence by a recurrent model: only the one it goes on from."""
+
 _POOLED, _HOST = 2, (1, 0, 2)
 """The kind of allocator; type, index and allocator of the device for shapes."""
 
@@ -112,8 +115,16 @@ class Library:
             finally:
                 _builtin("tensor_cache.clear")()
 
-    def create_cache(self, sequences: int, tokens: int) -> Any:
-        """Return a paged cache of keys and values, with room for ``tokens`` in all."""
+    def create_state(self, sequences: int, tokens: int) -> Any:
+        """Return what the model keeps of its sequences, ``tokens`` long in all."""
+        if self.metadata.state_kind == "kv_cache":
+            return self._create_cache(sequences, tokens)
+        with _failing(f"reserving states for {sequences} sequences"):
+            create = self.function("create_rnn_state")
+            return create(tvm_ffi.Shape((sequences,)), tvm_ffi.Shape((_HISTORY,)))
+
+    def _create_cache(self, sequences: int, tokens: int) -> Any:
+        """Return a paged cache of keys and values."""
         sliding = self.metadata.sliding_window_size > 0
         sizes = (
             sequences,
@@ -128,13 +139,14 @@ class Library:
 
 
 class LoadedModel:
-    """A library with its weights and a cache; see ``model.Model`` for the methods.
+    """A library with its weights and a cache or states; methods as in ``model.Model``.
 
     Args:
         library: From ``open_library``.
         directory: Holds the weights.
         sequences: Most sequences at a time.
-        tokens: Most tokens in the cache, over all sequences; rounded up to pages.
+        tokens: Most tokens in the cache, over all sequences; rounded up to pages. A
+            recurrent model has no such limit.
     """
 
     def __init__(
@@ -143,22 +155,22 @@ class LoadedModel:
         self.metadata = library.metadata
         self._library = library
         self._weights = library.load_weights(directory)
-        self._cache = library.create_cache(sequences, tokens)
+        self._state = library.create_state(sequences, tokens)
         self._begin = _builtin("kv_state_begin_forward")
         self._end = _builtin("kv_state_end_forward")
         self._reshape = _builtin("reshape")
 
     def add(self, sequence: int) -> None:
         """Start an empty sequence, with the library's sliding window if it has one."""
-        _builtin("kv_state_add_sequence")(self._cache, sequence)
+        _builtin("kv_state_add_sequence")(self._state, sequence)
         if (window := self.metadata.sliding_window_size) > 0:
             sink = max(self.metadata.attention_sink_size, 0)
             slide = _builtin("attention_kv_cache_enable_sliding_window_for_seq")
-            slide(self._cache, sequence, window, sink)
+            slide(self._state, sequence, window, sink)
 
     def remove(self, sequence: int) -> None:
         """Forget a sequence and free its pages."""
-        _builtin("kv_state_remove_sequence")(self._cache, sequence)
+        _builtin("kv_state_remove_sequence")(self._state, sequence)
 
     def forward(
         self,
@@ -175,11 +187,11 @@ class LoadedModel:
             if function == "batch_prefill":
                 last = np.cumsum(lengths) - 1 if positions is None else positions
                 arguments.append(self._upload(np.asarray(last, np.int32)))
-            self._begin(self._cache, tvm_ffi.Shape(tokens), tvm_ffi.Shape(lengths))
+            self._begin(self._state, tvm_ffi.Shape(tokens), tvm_ffi.Shape(lengths))
             try:
-                result = call(*arguments, self._cache, self._weights)
+                result = call(*arguments, self._state, self._weights)
             finally:
-                self._end(self._cache)
+                self._end(self._state)
             return _download(result[0])
 
     def _embed(self, tokens: NDArray[np.int32], by_row: bool) -> Any:

@@ -88,7 +88,9 @@ def _rows(model: Model, path: Path, tokens: Sequence[int]) -> Logits:
     limits = model.metadata
     most = limits.prefill_chunk_size
     if path == "batch_prefill":
-        most = min(most, limits.max_batch_size)
+        # A recurrent model takes positions for the ends of its sequences.
+        recurrent = limits.state_kind == "rnn_state"
+        most = 1 if recurrent else min(most, limits.max_batch_size)
     rows = []
     for part in _parts(tokens, most):
         every = range(len(part)) if path == "batch_prefill" else None

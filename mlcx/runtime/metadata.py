@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mlcx.errors import InputError
 from mlcx.runtime.fields import Fields
 
-__all__ = ["Metadata", "Parameter", "parse"]
+__all__ = ["Metadata", "Parameter", "StateKind", "parse"]
 
-_KV_CACHE = "kv_cache"
+StateKind = Literal["kv_cache", "rnn_state"]
+
+_STATE_KINDS: dict[str, StateKind] = {
+    "kv_cache": "kv_cache",
+    "rnn_state": "rnn_state",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Metadata:
     max_batch_size: int
     parameters: tuple[Parameter, ...]
     """In the order in which the library's functions take them."""
+    state_kind: StateKind = "kv_cache"
+    """What it keeps of a sequence: all keys and values, or a state of fixed size."""
 
 
 def parse(text: str, library: Path) -> Metadata:
@@ -55,7 +63,7 @@ def parse(text: str, library: Path) -> Metadata:
             library, f"its _metadata is not JSON: {error}"
         ) from error
     fields = Fields(f"{library}: _metadata", value)
-    _require_supported(fields)
+    kind = _require_supported(fields)
     return Metadata(
         model_type=fields.text("model_type"),
         quantization=fields.text("quantization"),
@@ -65,16 +73,20 @@ def parse(text: str, library: Path) -> Metadata:
         prefill_chunk_size=fields.integer("prefill_chunk_size"),
         max_batch_size=fields.integer("max_batch_size"),
         parameters=tuple(map(_parameter, fields.objects("params"))),
+        state_kind=kind,
     )
 
 
-def _require_supported(fields: Fields) -> None:
-    kind = fields.text("kv_state_kind", _KV_CACHE)
-    if kind != _KV_CACHE:
-        fields.reject("kv_state_kind", f"this runtime runs {_KV_CACHE}, found {kind}")
+def _require_supported(fields: Fields) -> StateKind:
+    """Return what the library keeps; reject what this runtime does not do."""
     for key in ("tensor_parallel_shards", "pipeline_parallel_stages"):
         if (count := fields.integer(key, 1)) != 1:
             fields.reject(key, f"this runtime uses one device, found {count}")
+    found = fields.text("kv_state_kind", "kv_cache")
+    if found not in _STATE_KINDS:
+        known = " and ".join(_STATE_KINDS)
+        fields.reject("kv_state_kind", f"this runtime runs {known}, found {found}")
+    return _STATE_KINDS[found]
 
 
 def _parameter(fields: Fields) -> Parameter:

@@ -47,7 +47,7 @@ class Model(Protocol):
                 ``metadata.prefill_chunk_size``.
             positions: For ``batch_prefill``, which of the tokens laid end to end to
                 return logits of, at most ``metadata.max_batch_size``; None for each
-                sequence's last.
+                sequence's last, which is all that a recurrent model can return.
 
         Returns:
             One row for each position; from ``batch_verify`` one for each token, else

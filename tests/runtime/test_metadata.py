@@ -37,7 +37,7 @@ def test_limits_and_parameters_are_read() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kv_state_kind": "rnn_state"}, "runs kv_cache, found rnn_state"),
+        ({"kv_state_kind": "hybrid"}, "kv_cache and rnn_state, found hybrid"),
         ({"tensor_parallel_shards": 2}, "uses one device, found 2"),
         ({"pipeline_parallel_stages": 4}, "uses one device, found 4"),
         ({"prefill_chunk_size": 1.5}, "/prefill_chunk_size: expected an integer"),
@@ -53,6 +53,11 @@ def test_what_cannot_run_is_refused_with_its_place(
 ) -> None:
     with pytest.raises(InputError, match=f"lib.so: _metadata: .*{message}"):
         parsed(change)
+
+
+@pytest.mark.parametrize("kind", ["kv_cache", "rnn_state"])
+def test_what_a_library_keeps_of_a_sequence_is_read(kind: str) -> None:
+    assert parsed({"kv_state_kind": kind}).state_kind == kind
 
 
 def test_metadata_that_is_no_json_is_refused() -> None:
