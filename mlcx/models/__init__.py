@@ -22,6 +22,7 @@ ARCHITECTURES: dict[str, str] = {
     "phi": "mlcx.models.phi",
     "qwen2": "mlcx.models.qwen2",
     "qwen3": "mlcx.models.qwen3",
+    "rwkv6": "mlcx.models.rwkv6",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""
 

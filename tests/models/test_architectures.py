@@ -14,6 +14,8 @@ from mlcx.quant.apply import parameters
 from mlcx.quant.scheme import scheme
 
 TINY = Path(__file__).parents[1] / "tiny"
+RECURRENT = {"rwkv6"}
+"""Those that texts of any length can be fed to."""
 each = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
@@ -38,7 +40,7 @@ def test_a_normalized_config_has_what_every_library_is_compiled_from(name: str) 
     assert all(type(fields[key]) is int for key in wanted.split())
 
 
-@each
+@pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - RECURRENT))
 def test_a_config_without_its_length_is_refused(name: str) -> None:
     module, config = config_of(name)
     fields = config.to_dict() | {"context_window_size": None}
@@ -67,7 +69,10 @@ def test_every_recipe_makes_a_parameter_and_no_other_takes_its_tensors(
 def test_group_quantization_takes_the_large_matrices_alone(name: str) -> None:
     module, config = config_of(name)
     listed = parameters(module, config, scheme("q4f16_1"))
-    assert all(one.packing for one in listed if len(one.shape) == 2)
+    layers = [one for one in listed if one.name.endswith(".weight")]
+    # What looks like a router, small and called gate, MLC does not quantize.
+    large = [one for one in layers if not one.name.endswith("gate.weight")]
+    assert all(one.packing for one in large if len(one.shape) == 2)
     assert not any(one.packing for one in listed if len(one.shape) == 1)
 
 

@@ -31,6 +31,8 @@ class Case(NamedTuple):
     """Of ``gen_config``."""
     add_to_norms: int = 0
     """To their weights when converted, which float16 would round."""
+    renamed: tuple[str, str] = ("", "")
+    """How names of weights start in the checkpoint, and when converted."""
 
 
 MODELS = {
@@ -40,6 +42,7 @@ MODELS = {
     "mistral": Case(options=("--attention-sink-size", "0")),
     "phi": Case(),
     "qwen2": Case(),
+    "rwkv6": Case(renamed=("rwkv.", "model.")),
 }
 
 Arrays = dict[str, NDArray[Any]]
@@ -82,7 +85,9 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
         assert main(["convert_weight", *common, stored]) == 0
         if quantization == "q0f32":
             checkpoint = load_file(GOLDEN / model / "hf" / "model.safetensors")
-            widen(folder, checkpoint, MODELS[model].add_to_norms)
+            old, new = MODELS[model].renamed
+            named = {k.replace(old, new, 1): v for k, v in checkpoint.items()}
+            widen(folder, named, MODELS[model].add_to_norms)
         chat = ["--prefill-chunk-size", "32", "--max-batch-size", "4"]
         chat += ["--conv-template", "LM", *MODELS[model].options]
         assert main(["gen_config", *common, quantization, *chat]) == 0
