@@ -23,6 +23,7 @@ ARCHITECTURES: dict[str, str] = {
     "qwen2": "mlcx.models.qwen2",
     "qwen3": "mlcx.models.qwen3",
     "rwkv6": "mlcx.models.rwkv6",
+    "stablelm": "mlcx.models.stablelm",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""
 

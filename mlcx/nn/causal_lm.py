@@ -14,7 +14,7 @@ from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache
 from mlcx.nn.layer import PreNormLayer, in_turn
 from mlcx.nn.mlp import GatedMLP
 
-__all__ = ["Body", "CausalLM", "Sizes", "heads_of", "rms_norm"]
+__all__ = ["Body", "CausalLM", "Sizes", "heads_of", "layer_norm", "rms_norm"]
 
 
 class Sizes(Protocol):
@@ -62,6 +62,11 @@ def heads_of(config: Sizes) -> Heads:
 def rms_norm(width: int, epsilon: float) -> Callable[[], nn.Module]:
     """Return what makes a norm of ``width``."""
     return lambda: nn.RMSNorm(width, -1, epsilon, bias=False)
+
+
+def layer_norm(width: int, epsilon: float) -> Callable[[], nn.Module]:
+    """Return what makes a norm of ``width`` that also moves the mean, with a bias."""
+    return lambda: nn.LayerNorm(width, epsilon)
 
 
 class Body(nn.Module):

@@ -24,7 +24,7 @@ WIDE_TEXT = [int(n) for n in np.random.default_rng(7).integers(0, 259, 60)]
 
 Shapes = Mapping[str, tuple[int, ...]]
 Compute = Callable[..., NDArray[np.float32]]
-Continue = Callable[..., list[int]]
+Continue = Callable[..., dict[str, NDArray[Any]]]
 Build = Callable[[Mapping[str, Any], Shapes, str], Path]
 
 
@@ -107,19 +107,18 @@ def compute(build: Build) -> Compute:
 
 @pytest.fixture(scope="session")
 def continued(build: Build) -> Continue:
-    """Return a text's first 16 greedy tokens."""
+    """Return a text's ``logits``, and its first 16 tokens, ``greedy``."""
 
-    def tokens(
+    def run(
         config: Mapping[str, Any],
         shapes: Shapes,
         text: Sequence[int],
         quantization: str,
-    ) -> list[int]:
+    ) -> dict[str, NDArray[Any]]:
         folder = build(config, shapes, quantization)
-        found = traced(folder, text, "greedy.npz", "--greedy", "16")
-        return [int(token) for token in found["greedy"]]
+        return traced(folder, text, "greedy.npz", "--greedy", "16")
 
-    return tokens
+    return run
 
 
 def greedy(logits: Callable[[list[int]], NDArray[Any]], text: list[int]) -> list[int]:

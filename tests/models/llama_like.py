@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from .reference import Array, Weights, attention, layer, linear, rms_norm, silu
+from .reference import (
+    Array,
+    Weights,
+    attention,
+    layer,
+    layer_norm,
+    linear,
+    rms_norm,
+    silu,
+)
 
 
 def shapes(
@@ -63,6 +72,9 @@ def logits(
 
     def norm(x: Array, weights: Weights, name: str) -> Array:
         weight = weights[f"{name}.weight"] + add_to_norms
+        if f"{name}.bias" in weights:
+            bias = weights[f"{name}.bias"]
+            return layer_norm(x, weight, bias, config["layer_norm_eps"])
         return rms_norm(x, weight, config["rms_norm_eps"])
 
     def projected(h: Array, w: Weights, part: str) -> Array:

@@ -138,6 +138,11 @@ HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
             "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
         ),
         ("redpajama_chat", "<human>: Hi\n<bot>: Yes?\n<human>: Bye\n<bot>:"),
+        (
+            "stablelm-2",
+            "<|user|>\nHi<|endoftext|><|assistant|>\nYes?<|endoftext|>"
+            "<|user|>\nBye<|endoftext|><|assistant|>\n",
+        ),
         ("wizardlm_7b", "User: Hi###Response: Yes?###User: Bye###Response:"),
         ("LM", "HiYes?Bye"),
     ],
