@@ -10,7 +10,7 @@ from typing import Any
 
 from tvm import relax
 
-from mlcx.artifact import LINKERS, replacing
+from mlcx.artifact import LINKERS, library_info, replacing
 from mlcx.errors import BuildError
 
 __all__ = ["export", "linker"]
@@ -40,6 +40,8 @@ def export(executable: relax.VMExecutable, output: Path) -> None:
     link.output_format = "so"  # type: ignore[attr-defined]
     with replacing(output) as temporary:
         executable.export_library(str(temporary), fcompile=link)
+        # A library without a note is taken as it is; by an old note it is misjudged.
+        library_info(output).unlink(missing_ok=True)
 
 
 def _run(command: list[str]) -> None:
