@@ -6,7 +6,6 @@ A module of an architecture has ``Config`` (``from_hf``, ``to_dict``), ``Model``
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from types import ModuleType
 
@@ -35,9 +34,5 @@ def architecture(model_type: str) -> ModuleType:
         UsageError: No such architecture; the message lists those that exist.
     """
     if model_type not in ARCHITECTURES:
-        close = difflib.get_close_matches(model_type, ARCHITECTURES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        known = ", ".join(sorted(ARCHITECTURES))
-        message = f"unknown model_type {model_type!r}{hint} Supported: {known}."
-        raise UsageError(message)
+        raise UsageError.unknown("model_type", model_type, sorted(ARCHITECTURES))
     return importlib.import_module(ARCHITECTURES[model_type])
