@@ -77,5 +77,5 @@ def test_group_quantization_takes_the_large_matrices_alone(name: str) -> None:
 
 
 def test_an_unknown_architecture_is_refused_with_the_closest_name() -> None:
-    with pytest.raises(UsageError, match=r"'lama'; did you mean 'llama'\?"):
+    with pytest.raises(UsageError, match=r"'lama': did you mean 'llama'\?"):
         architecture("lama")
