@@ -16,6 +16,7 @@ __all__ = ["ARCHITECTURES", "architecture"]
 ARCHITECTURES: dict[str, str] = {
     "gemma": "mlcx.models.gemma",
     "gpt_neox": "mlcx.models.gpt_neox",
+    "internlm2": "mlcx.models.internlm2",
     "llama": "mlcx.models.llama",
     "mistral": "mlcx.models.mistral",
     "phi": "mlcx.models.phi",
