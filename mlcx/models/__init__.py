@@ -19,6 +19,7 @@ ARCHITECTURES: dict[str, str] = {
     "internlm2": "mlcx.models.internlm2",
     "llama": "mlcx.models.llama",
     "mistral": "mlcx.models.mistral",
+    "olmo2": "mlcx.models.olmo2",
     "phi": "mlcx.models.phi",
     "qwen2": "mlcx.models.qwen2",
     "qwen3": "mlcx.models.qwen3",

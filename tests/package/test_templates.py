@@ -139,6 +139,11 @@ HEADER = "<|start_header_id|>{}<|end_header_id|>\n\n"
         ),
         ("redpajama_chat", "<human>: Hi\n<bot>: Yes?\n<human>: Bye\n<bot>:"),
         (
+            "olmo2",
+            "<|user|>\nHi<|endoftext|>\n<|assistant|>\nYes?<|endoftext|>\n"
+            "<|user|>\nBye<|endoftext|>\n<|assistant|>\n",
+        ),
+        (
             "stablelm-2",
             "<|user|>\nHi<|endoftext|><|assistant|>\nYes?<|endoftext|>"
             "<|user|>\nBye<|endoftext|><|assistant|>\n",
