@@ -37,15 +37,15 @@ def tiny(name: str, **changes: Any) -> dict[str, Any]:
 def random_weights(shapes: Shapes, seed: int = 5) -> dict[str, NDArray[np.float32]]:
     """Return matrices that keep what they multiply in size, and vectors around 0.5.
 
-    All are exact in bfloat16, which float32 weights are stored as, and so are the
-    vectors' sums with 1.
+    Biases are around 0, so that no token is always the likeliest. All are exact in
+    bfloat16, which float32 weights are stored as, and so are the vectors' sums with 1.
     """
     random = np.random.default_rng(seed)
     return {
         name: (
             random.normal(size=shape) / shape[-1] ** 0.5
             if len(shape) == 2
-            else random.integers(0, 128, shape) / 128
+            else random.integers(0, 128, shape) / 128 - name.endswith("bias") / 2
         )
         .astype(ml_dtypes.bfloat16)
         .astype(np.float32)
