@@ -25,6 +25,7 @@ ARCHITECTURES: dict[str, str] = {
     "qwen3": "mlcx.models.qwen3",
     "rwkv6": "mlcx.models.rwkv6",
     "stablelm": "mlcx.models.stablelm",
+    "starcoder2": "mlcx.models.starcoder2",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""
 

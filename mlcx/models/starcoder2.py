@@ -1,0 +1,145 @@
+"""StarCoder 2: layer norms, biases, no gates, and a window that slides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.relax.frontend import nn
+
+from mlcx.models.config import OPEN, Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.fused import qkv
+from mlcx.nn.attention import SelfAttention
+from mlcx.nn.causal_lm import CausalLM, heads_of, layer_norm
+from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.mlp import gelu_tanh
+from mlcx.recipe import Recipe
+
+__all__ = ["MLP", "UNUSED", "Attention", "Config", "Model", "weights"]
+
+UNUSED: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """What the model is built from: MLC's fields in their order, then ours."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    hidden_act: str
+    norm_epsilon: float
+    intermediate_size: int
+    rope_theta: float
+    use_bias: bool
+    use_cache: bool
+    """MLC's, as are the token ids: without effect."""
+    bos_token_id: int
+    eos_token_id: int
+    context_window_size: int
+    """-1: no limit, since the window slides."""
+    prefill_chunk_size: int
+    tensor_parallel_shards: int
+    max_batch_size: int
+    head_dim: int
+    sliding_window_size: int
+    """-1: no window. MLC has none, so that it is wrong about longer texts."""
+    attention_sink_size: int
+    """Of the first tokens, how many stay in sight when the window slides."""
+    tie_word_embeddings: bool
+    """Whether the head is a copy of the embedding, as MLC always takes it for."""
+
+    @classmethod
+    def from_hf(cls, data: Mapping[str, Any]) -> Config:
+        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
+
+        Raises:
+            InputError: Fields missing, of wrong types, or contradicting each other.
+        """
+        fields = Fields("starcoder2", data)
+        fields.rope_scaling({})
+        context, window, chunk = derive_window(fields)
+        keys, width = derive_heads(fields)
+        sink = fields.count("attention_sink_size", 0)
+        fields.require(
+            window == OPEN or sink < window,
+            "attention_sink_size must be less than sliding_window_size",
+        )
+        return fields.read(
+            cls,
+            num_key_value_heads=keys,
+            hidden_act=fields.choice("hidden_act", "gelu_pytorch_tanh"),
+            rope_theta=fields.rope_theta(),
+            use_bias=fields.flag("use_bias", default=True),
+            use_cache=fields.flag("use_cache", default=True),
+            bos_token_id=fields.count("bos_token_id", 50256),
+            eos_token_id=fields.count("eos_token_id", 50256),
+            context_window_size=context,
+            prefill_chunk_size=chunk,
+            head_dim=width,
+            sliding_window_size=window,
+            attention_sink_size=sink,
+            tie_word_embeddings=fields.flag("tie_word_embeddings", default=True),
+        )
+
+
+def weights(config: Config) -> dict[str, Recipe]:
+    """Return the recipes of the parameters that are not tensors of the same name."""
+    kinds = ("weight", "bias") if config.use_bias else ("weight",)
+    head = {"lm_head.weight": Recipe(("model.embed_tokens.weight",))}
+    return qkv("wqkv_pack", *kinds) | (head if config.tie_word_embeddings else {})
+
+
+class Attention(SelfAttention):
+    """With the projections ``wqkv_pack`` and ``o_proj``."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(heads_of(config))
+        hidden, bias = config.hidden_size, config.use_bias
+        self.wqkv_pack = nn.Linear(hidden, self.qkv_width, bias=bias)
+        self.o_proj = nn.Linear(self.width, hidden, bias=bias)
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
+        """Map ``x`` (b, s, hidden) to (b, s, hidden), appending to ``layer``."""
+        return self.o_proj(self.attend(self.wqkv_pack(x), cache, layer))
+
+
+class MLP(nn.Module):
+    """``c_proj(gelu(c_fc(x)))``."""
+
+    def __init__(self, config: Config) -> None:
+        hidden, inner = config.hidden_size, config.intermediate_size
+        self.c_fc = nn.Linear(hidden, inner, bias=config.use_bias)
+        self.c_proj = nn.Linear(inner, hidden, bias=config.use_bias)
+
+    def forward(self, x: nn.Tensor) -> nn.Tensor:
+        """Map ``x`` (..., hidden) to the same shape."""
+        return self.c_proj(gelu_tanh(self.c_fc(x)))
+
+
+class Model(CausalLM[Config]):
+    """The language model, with its cache in ``dtype``; the head is its own matrix."""
+
+    def __init__(self, config: Config, dtype: str) -> None:
+        slides = config.sliding_window_size != OPEN
+        cache = KVCacheSpec.of(
+            heads_of(config),
+            num_layers=config.num_hidden_layers,
+            rope_theta=config.rope_theta,
+            dtype=dtype,
+            window=config.sliding_window_size if slides else None,
+            sink=config.attention_sink_size if slides else 0,
+        )
+        norm = layer_norm(config.hidden_size, config.norm_epsilon)
+        super().__init__(config, cache, norm, tied=False)
+
+    def attention(self, config: Config) -> Attention:
+        """Return the attention of a new layer."""
+        return Attention(config)
+
+    def mlp(self, config: Config) -> MLP:
+        """Return the feed-forward block of a new layer."""
+        return MLP(config)
