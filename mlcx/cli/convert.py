@@ -90,6 +90,13 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[_AUTO, "cpu"],
         help="where to quantize; the CPU does it",
     )
+    parser.add_argument(
+        "--float32",
+        default="bfloat16",
+        choices=["bfloat16", "raw"],
+        help="how float32 parameters are stored: bfloat16, as MLC does, keeps their 8 "
+        "leading bits; raw keeps all, in twice the bytes",
+    )
 
 
 def convert_weight(args: argparse.Namespace) -> int:
@@ -117,6 +124,7 @@ def convert_weight(args: argparse.Namespace) -> int:
             args.source or model.path.parent,
             args.output,
             progress,
+            exact_float32=args.float32 == "raw",
         )
     seconds = time.perf_counter() - started
     print(

@@ -47,12 +47,12 @@ class Block:
         return self.mapped.parameter
 
 
-def stored(parameter: Parameter) -> tuple[Record, ...]:
+def stored(parameter: Parameter, exact_float32: bool = False) -> tuple[Record, ...]:
     """Return what ``parameter`` is stored as, in order."""
-    if parameter.packing is None:
-        return (Record(parameter.name, parameter.shape, parameter.dtype),)
-    parts = parameter.packing.parts(parameter.name, parameter.shape)
-    return tuple(Record(name, *part) for name, part in parts.items())
+    parts = {parameter.name: (parameter.shape, parameter.dtype)}
+    if parameter.packing is not None:
+        parts = parameter.packing.parts(parameter.name, parameter.shape)
+    return tuple(Record(name, *part, exact_float32) for name, part in parts.items())
 
 
 def blocks(mapped: Mapped) -> Iterator[Block]:
@@ -80,10 +80,12 @@ class Converter:
 
     Args:
         reader: Of the blocks' tensors.
+        exact_float32: Store float32 as it is, not as bfloat16.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, exact_float32: bool = False) -> None:
         self._reader = reader
+        self._exact = exact_float32
         self._own = _ThreadsOwn()
 
     def convert(self, block: Block) -> tuple[Array, ...]:
@@ -98,7 +100,8 @@ class Converter:
         self._reader.read(block.tensor, block.first, source)
         values = _valued(source, block.mapped.recipe, scratch)
         packing, dtype = block.parameter.packing, block.parameter.dtype
-        if dtype == "float32" and values.itemsize == 2 and packing is None:
+        direct = values.itemsize == 2 and packing is None and not self._exact
+        if dtype == "float32" and direct:
             # By way of float32 it would be the same: every float16 is one, and in
             # bfloat16's range.
             dtype = "bfloat16"
@@ -107,14 +110,17 @@ class Converter:
             packed = packing.pack(weight, scratch)
             # A weight that is not finite makes the scale of its group so.
             finite = all_finite(packed["q_scale"])
-            parts = tuple(encode(part) for part in packed.values())
+            parts = tuple(map(self._encode, packed.values()))
         else:
             finite = all_finite(weight)
-            part = encode(weight)
+            part = self._encode(weight)
             parts = (part.copy() if part is weight else part,)
         if not finite:
             raise _not_finite(block, source)
         return parts
+
+    def _encode(self, part: Array) -> Array:
+        return part if self._exact else encode(part)
 
 
 def _valued(source: Array, recipe: Recipe, scratch: Scratch) -> Array:

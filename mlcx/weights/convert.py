@@ -64,6 +64,7 @@ def convert(
     reporter: Reporter,
     *,
     threads: int | None = None,
+    exact_float32: bool = False,
 ) -> Converted:
     """Write the shards and the index of a checkpoint's weights below ``output``.
 
@@ -76,6 +77,7 @@ def convert(
             alone; those of an earlier one go when this one is complete.
         reporter: Told of progress and of what is unusual.
         threads: How many convert at a time; None: one for each core.
+        exact_float32: Store float32 as it is; else as bfloat16, as MLC does.
 
     Raises:
         InputError: The checkpoint is damaged or not one of this model, or a weight is
@@ -86,11 +88,11 @@ def convert(
     weights = map_weights(parameters, recipes, unused, tensors, find(source))
     if weights.ignored:
         reporter.warn(_ignored(weights))
-    records = [stored(each.parameter) for each in weights.mapped]
+    records = [stored(each.parameter, exact_float32) for each in weights.mapped]
     shards = lay_out(itertools.chain(*records))
     with staging(output, sum(shard.nbytes for shard in shards)) as folder:
         with ShardWriter(folder, shards) as writer:
-            _write_shards(weights, records, writer, reporter, threads)
+            _write_shards(weights, records, writer, reporter, threads, exact_float32)
         files = _write_index(shards, writer.md5s(), weights.source_elements, folder)
         publish(folder, output, files)
     every = list(itertools.chain(*records))
@@ -112,13 +114,14 @@ def _write_shards(
     writer: ShardWriter,
     reporter: Reporter,
     threads: int | None,
+    exact_float32: bool,
 ) -> None:
     """Convert everything and write it, each parameter as its ``records``."""
     sources = [tensor for each in weights.mapped for tensor in each.sources]
     reporter.begin(sum(tensor.nbytes for tensor in sources))
     count = threads or os.cpu_count() or 1
     with Reader(sources) as reader, ThreadPoolExecutor(count) as pool:
-        converter = Converter(reader)
+        converter = Converter(reader, exact_float32)
         converted = _convert_ahead(weights.mapped, converter, pool, 2 * count)
         for mapped, own in zip(weights.mapped, records, strict=True):
             done = _take(mapped, converted, reporter)
@@ -159,7 +162,7 @@ def _write_index(
     files = {shard.file for shard in shards} | {TENSOR_CACHE}
     text = index_text(shards, md5s, elements)
     (folder / TENSOR_CACHE).write_text(text, encoding="utf-8")
-    if any(r.dtype == "float32" for shard in shards for r in shard.records):
+    if any(record.halved for shard in shards for record in shard.records):
         text = index_text(shards, md5s, elements, as_stored=True)
         (folder / TENSOR_CACHE_B16).write_text(text, encoding="utf-8")
         files.add(TENSOR_CACHE_B16)

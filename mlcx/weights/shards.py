@@ -28,7 +28,14 @@ class Record:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    """In memory; a float32 tensor is stored as bfloat16."""
+    """In memory."""
+    exact: bool = False
+    """Whether float32 is stored as it is, not as bfloat16."""
+
+    @property
+    def halved(self) -> bool:
+        """Whether it is float32 that is stored as bfloat16."""
+        return self.dtype == "float32" and not self.exact
 
     @property
     def memory_bytes(self) -> int:
@@ -38,7 +45,7 @@ class Record:
     @property
     def nbytes(self) -> int:
         """Bytes in its shard."""
-        return self.memory_bytes // (2 if self.dtype == "float32" else 1)
+        return self.memory_bytes // (2 if self.halved else 1)
 
 
 @dataclass(frozen=True)
@@ -122,11 +129,12 @@ def _entries(shard: Shard, as_stored: bool) -> list[dict[str, object]]:
     entries = []
     offset = 0
     for record in shard.records:
-        raw = as_stored and record.dtype == "float32"
+        halved = as_stored and record.halved
+        raw = halved or (record.dtype == "float32" and record.exact)
         entry: dict[str, object] = {
             "name": record.name,
             "shape": list(record.shape),
-            "dtype": "bfloat16" if raw else record.dtype,
+            "dtype": "bfloat16" if halved else record.dtype,
             # Readers look at it for float32 only; MLC's files have it everywhere.
             "format": "raw" if raw else "f32-to-bf16",
             "nbytes": record.nbytes,

@@ -63,6 +63,27 @@ def test_float32_weights_are_stored_as_bfloat16(tmp_path: Path) -> None:
     assert stored(tmp_path / "out")["lm_head.weight"] == expected.tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_float32_weights_can_be_stored_as_they_are(tmp_path: Path, dtype: str) -> None:
+    content = tensors(dtype=dtype)
+    out = tmp_path / "out"
+    source = save(tmp_path / "a", content)
+    result = run(source, out, "q0f32", exact_float32=True)
+    expected = content["lm_head.weight"].astype(np.float32)
+    assert stored(out)["lm_head.weight"] == expected.tobytes()
+    assert result.nbytes == 4 * sum(each.size for each in content.values())
+    assert not (out / "tensor-cache-b16.json").exists()
+
+
+def test_scales_of_float32_can_be_stored_as_they_are(tmp_path: Path) -> None:
+    content = tensors(dtype="float32")
+    source, out = save(tmp_path / "a", content), tmp_path / "out"
+    run(source, out, "q4f32_1", exact_float32=True)
+    groups = content["model.embed_tokens.weight"].reshape(-1, 32)
+    expected = abs(groups).max(axis=1) / np.float32(7)
+    assert stored(out)["model.embed_tokens.q_scale"] == expected.tobytes()
+
+
 def test_a_checkpoint_in_several_files_gives_the_same_parameters(
     source: Path, tmp_path: Path, quantization: str
 ) -> None:

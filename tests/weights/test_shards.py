@@ -110,6 +110,14 @@ def test_the_second_index_describes_float32_as_the_bfloat16_that_is_stored() -> 
     assert (b["dtype"], b["format"], b["nbytes"]) == ("float16", "f32-to-bf16", 2)
 
 
+def test_float32_that_is_stored_as_it_is_is_raw_and_of_its_full_size() -> None:
+    record = Record("a", (4,), "float32", exact=True)
+    (shard,) = lay_out([record])
+    (a,) = json.loads(index_text([shard], ["00"], 4))["records"][0]["records"]
+    assert (a["dtype"], a["format"], a["nbytes"]) == ("float32", "raw", 16)
+    assert (record.memory_bytes, shard.nbytes) == (16, 16)
+
+
 def bits(value: float) -> int:
     return int(struct.unpack("<I", struct.pack("<f", value))[0])
 

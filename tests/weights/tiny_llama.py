@@ -151,6 +151,7 @@ def run(
     config: Mapping[str, int] = CONFIG,
     recorder: Recorder | None = None,
     threads: int = 2,
+    exact_float32: bool = False,
 ) -> Converted:
     """Convert a checkpoint of this model."""
     return convert(
@@ -161,6 +162,7 @@ def run(
         output,
         recorder or Recorder(),
         threads=threads,
+        exact_float32=exact_float32,
     )
 
 
