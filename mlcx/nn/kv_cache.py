@@ -45,6 +45,8 @@ class KVCacheSpec:
     """Tokens that a token sees at most, itself included, when the cache slides."""
     sink: int = 0
     """How many of them are the sequence's first ones."""
+    interleaved: bool = False
+    """Whether neighbours turn together, as in GPT-J, not a head's two halves."""
 
     @classmethod
     def of(
@@ -58,6 +60,7 @@ class KVCacheSpec:
         rotary_dim: int | None = None,
         window: int | None = None,
         sink: int = 0,
+        interleaved: bool = False,
     ) -> KVCacheSpec:
         """Return the cache of equal layers; all of a head rotates unless said."""
         return cls(
@@ -69,6 +72,7 @@ class KVCacheSpec:
             dtype=dtype,
             window=window,
             sink=sink,
+            interleaved=interleaved,
         )
 
 

@@ -30,12 +30,24 @@ def causal(rows: int, columns: int) -> np.ndarray:
 
 
 def rotated(
-    x: np.ndarray, positions: Sequence[int], frequencies: np.ndarray
+    x: np.ndarray,
+    positions: Sequence[int],
+    frequencies: np.ndarray,
+    *,
+    interleaved: bool = False,
 ) -> np.ndarray:
-    """Rotate (tokens, heads, d) as Hugging Face's ``apply_rotary_pos_emb``."""
+    """Rotate (tokens, heads, d) as Hugging Face's ``apply_rotary_pos_emb``.
+
+    Interleaved, neighbours are the real and the imaginary part of what turns.
+    """
     angles = np.outer(positions, frequencies)
     cos, sin = np.cos(np.tile(angles, 2)), np.sin(np.tile(angles, 2))
     turning, rest = np.split(x.astype("float64"), [2 * len(frequencies)], axis=-1)
+    if interleaved:
+        numbers = turning[..., ::2] + 1j * turning[..., 1::2]
+        numbers = numbers * np.exp(1j * angles)[:, None]
+        turned = np.stack([numbers.real, numbers.imag], -1).reshape(turning.shape)
+        return np.concatenate([turned, rest], axis=-1)
     first, second = np.split(turning, 2, axis=-1)
     swapped = np.concatenate([-second, first], axis=-1)
     turned = turning * cos[:, None] + swapped * sin[:, None]

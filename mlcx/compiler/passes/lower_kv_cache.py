@@ -139,7 +139,8 @@ def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
     """Return the kernels in the order of the runtime's arguments."""
     turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
     hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
-    heads = Heads(hq, hkv, d, dtype, turn, spec.window, spec.sink)
+    pairs = spec.interleaved
+    heads = Heads(hq, hkv, d, dtype, turn, spec.window, spec.sink, pairs)
     return [
         transpose_append(hkv, d, dtype),
         ragged_prefill(target, heads, tree=False),
@@ -150,7 +151,7 @@ def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
         paged_prefill(target, heads, tree=True),
         ragged_prefill(target, heads, tree=True),
         merge_state(target, hq, d, dtype),
-        split_rotary(target, hq, hkv, d, turn, dtype),
+        split_rotary(target, hq, hkv, d, turn, dtype, interleaved=pairs),
         copy_single_page(hkv, d, dtype),
         debug_get_kv(spec.num_layers, hkv, d, dtype),
         compact_copy(hkv, d, dtype),

@@ -20,7 +20,7 @@ from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.cpu.attention_plan import Columns, Plan, Rows
 from mlcx.compiler.kernels.cpu.exp import exp2
-from mlcx.compiler.kernels.cpu.rope import store_all
+from mlcx.compiler.kernels.cpu.rope import pair, store_all
 
 __all__ = ["attend"]
 
@@ -158,10 +158,11 @@ def _rotate(plan: Plan, vectors: tirx.Buffer, count: int, position: Expr) -> Non
         T.buffer_store(sine_1, T.sin(rate[i]), [i])
     with T.serial(count) as t, T.serial(half // w) as i, T.vectorized(w) as l:
         at = i * w + l
-        x, y = T.bind(vectors[t, at]), T.bind(vectors[t, half + at])
+        a, b = pair(at, half, interleaved=plan.heads.interleaved)
+        x, y = T.bind(vectors[t, a]), T.bind(vectors[t, b])
         c, s = T.bind(cosine[at]), T.bind(sine[at])
-        T.buffer_store(vectors, x * c - y * s, [t, at])
-        T.buffer_store(vectors, y * c + x * s, [t, half + at])
+        T.buffer_store(vectors, x * c - y * s, [t, a])
+        T.buffer_store(vectors, y * c + x * s, [t, b])
         T.buffer_store(cosine, c * cosine_1[at] - s * sine_1[at], [at])
         T.buffer_store(sine, s * cosine_1[at] + c * sine_1[at], [at])
 

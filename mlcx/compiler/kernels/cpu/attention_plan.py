@@ -35,6 +35,8 @@ class Heads:
     """Keys that a row sees at most, its own included, in caches that slide."""
     sink: int = 0
     """How many of them are the first ones, which no row loses sight of."""
+    interleaved: bool = False
+    """Which pairs turn, see ``rope``."""
 
     @property
     def group(self) -> int:

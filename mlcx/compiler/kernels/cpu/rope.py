@@ -1,7 +1,8 @@
 """Rotary position embedding: the frequencies, and the kernel that rotates q and k.
 
-Element i of a head's first half turns with element i of its second half (NeoX order)
-by the angle ``position * frequency[i]``, as in Hugging Face's Llama.
+Pair i of a head's elements turns by the angle ``position * frequency[i]``. Pairs are
+element i of the rotated part's first half and of its second one (NeoX order), or
+neighbours (GPT-J's, which Su et al., arXiv:2104.09864, describe).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mlcx.compiler.kernels.cpu.script import (
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.errors import BuildError
 
-__all__ = ["frequencies", "split_rotary", "store_all"]
+__all__ = ["frequencies", "pair", "split_rotary", "store_all"]
 
 _PARALLEL_TOKENS = 32
 """From here on the threads' start (some microseconds) is worth it."""
@@ -64,6 +65,11 @@ def _llama3(frequency: float, scaling: Mapping[str, Any]) -> float:
     return float(frequency * (kept + (1 - kept) / scaling["factor"]))
 
 
+def pair(i: Expr, half: int, *, interleaved: bool) -> tuple[Expr, Expr]:
+    """Return which elements of a head are pair ``i`` of ``half`` pairs."""
+    return (2 * i, 2 * i + 1) if interleaved else (i, half + i)
+
+
 def store_all(buffer: tirx.Buffer, values: tuple[float, ...]) -> None:
     """Emit the stores of float32 constants into ``buffer``, from inside a script."""
     for i, value in enumerate(values):
@@ -77,6 +83,8 @@ def split_rotary(
     head_dim: int,
     turn: tuple[float, ...],
     dtype: str,
+    *,
+    interleaved: bool = False,
 ) -> tirx.PrimFunc:
     """Return the kernel that splits fused heads and rotates queries and keys.
 
@@ -100,8 +108,8 @@ def split_rotary(
             with T.If(apply != 0):
                 with T.Then():
                     circle = _circle(positions[s], turn)
-                    _rotate(qkv, s, 0, q, hq, circle, native)
-                    _rotate(qkv, s, hq, k, hkv, circle, native)
+                    _rotate(qkv, s, 0, q, hq, circle, native, interleaved)
+                    _rotate(qkv, s, hq, k, hkv, circle, native, interleaved)
                 with T.Else():
                     _copy(qkv, s, 0, q, hq, 0, native)
                     _copy(qkv, s, hq, k, hkv, 0, native)
@@ -131,6 +139,7 @@ def _rotate(
     heads: int,
     circle: tuple[tirx.Buffer, tirx.Buffer],
     native: int,
+    interleaved: bool,
 ) -> None:
     """Rotate heads of token ``s``, from ``first`` on, into those of ``sink``."""
     cosine, sine = circle
@@ -138,11 +147,12 @@ def _rotate(
     w = math.gcd(half, native)
     with T.serial(heads) as h, T.serial(half // w) as i, T.vectorized(w) as l:
         at = i * w + l
-        x = source[s, first + h, at].astype("float32")
-        y = source[s, first + h, half + at].astype("float32")
+        a, b = pair(at, half, interleaved=interleaved)
+        x = source[s, first + h, a].astype("float32")
+        y = source[s, first + h, b].astype("float32")
         c, z = cosine[at], sine[at]
-        T.buffer_store(sink, (x * c - y * z).astype(sink.dtype), [s, h, at])
-        T.buffer_store(sink, (y * c + x * z).astype(sink.dtype), [s, h, half + at])
+        T.buffer_store(sink, (x * c - y * z).astype(sink.dtype), [s, h, a])
+        T.buffer_store(sink, (y * c + x * z).astype(sink.dtype), [s, h, b])
     _copy(source, s, first, sink, heads, 2 * half, native)
 
 

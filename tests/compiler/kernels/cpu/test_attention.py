@@ -19,8 +19,10 @@ INLINE = (1, 1.0, 1e4, SCALE)
 ROTATED = (0, 1.0, 1e4, SCALE)
 
 
-def heads(q: int, kv: int, d: int, dtype: str, rotary: int | None = None) -> Heads:
-    return Heads(q, kv, d, dtype, frequencies(1e4, rotary or d, None))
+def heads(
+    q: int, kv: int, d: int, dtype: str, rotary: int | None = None, **more: bool
+) -> Heads:
+    return Heads(q, kv, d, dtype, frequencies(1e4, rotary or d, None), **more)
 
 
 SHAPES = {
@@ -28,6 +30,7 @@ SHAPES = {
     "one head a key": (HOST, heads(2, 2, 80, "float32")),
     "odd group, partly rotated": (HOST, heads(14, 2, 128, "float16", rotary=64)),
     "narrow vectors": (NARROW, heads(6, 2, 20, "float32", rotary=12)),
+    "neighbours turn": (HOST, heads(4, 4, 40, "float32", rotary=24, interleaved=True)),
     "group above a block": (HOST, heads(48, 1, 32, "float32")),
 }
 shapes = pytest.mark.parametrize(("target", "heads"), SHAPES.values(), ids=SHAPES)
@@ -65,8 +68,9 @@ class Case:
         """Compare sequence ``s``; ``rotate`` is (query positions, key positions)."""
         q, rows = self.q[self.rows(s)], self.rows(s)
         if rotate is not None:
-            turn = np.array(self.heads.turn)
-            q, k = rotated(q, rotate[0], turn), rotated(k, rotate[1], turn)
+            turn, pairs = np.array(self.heads.turn), self.heads.interleaved
+            q = rotated(q, rotate[0], turn, interleaved=pairs)
+            k = rotated(k, rotate[1], turn, interleaved=pairs)
         out, lse = attention(q, k, v, seen, SCALE)
         exact = self.heads.dtype == "float32"
         tolerance = 2e-5 if exact and rotate is None else 4e-5 if exact else 2e-3

@@ -65,17 +65,19 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("interleaved", [False, True])
 @pytest.mark.parametrize("tokens", [1, 5, 40])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_queries_and_keys_turn_and_values_pass(case, tokens, rng):
+def test_queries_and_keys_turn_and_values_pass(case, tokens, interleaved, rng):
     target, q, kv, d, rotary, dtype = case
     turn = frequencies(1e4, rotary, None)
-    run = build_for(target, split_rotary(target, q, kv, d, turn, dtype))
+    pairs = {"interleaved": interleaved}
+    run = build_for(target, split_rotary(target, q, kv, d, turn, dtype, **pairs))
     qkv = rng.standard_normal((tokens, q + 2 * kv, d)).astype(dtype)
     positions = rng.integers(0, 3000, tokens).astype("int32")
     parts = [np.empty((tokens, heads, d), dtype) for heads in (q, kv, kv)]
     run(qkv, positions, *parts, 1)
-    expected = rotated(qkv[:, : q + kv], positions, np.array(turn))
+    expected = rotated(qkv[:, : q + kv], positions, np.array(turn), **pairs)
     close = 2e-3 if dtype == "float16" else 5e-4  # of angles, at positions this high
     got = np.concatenate(parts[:2], axis=1)
     np.testing.assert_allclose(got, expected, rtol=close, atol=close)
