@@ -1,82 +1,116 @@
-"""How a scheme changes a model: which layers it touches, and with what.
+"""How a scheme changes a model: each layer that it packs is replaced by one of a kind.
 
 The rules are those of MLC's converter, so that libraries and weights fit each other.
 """
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.quant.group import GroupScheme
-from mlcx.quant.layers import GroupEmbedding, GroupLinear
-from mlcx.quant.scheme import Scheme
+from mlcx.quant.packing import Layer, Packing, Role, Scheme
 
-__all__ = ["ModelParameter", "build", "parameters"]
+__all__ = ["LAYERS", "ModelParameter", "build", "layers", "parameters"]
 
-_FINAL_FC = frozenset({"head", "lm_head", "lm_head.linear", "embed_out"})
-_WIDEST_ROUTER = 256
+LAYERS: dict[tuple[str, Role], tuple[str, str]] = {
+    ("group", "linear"): ("mlcx.quant.layers", "GroupLinear"),
+    ("group", "embedding"): ("mlcx.quant.layers", "GroupEmbedding"),
+}
+"""A packing's kind and a layer's role to the module and class that take its place.
+
+Nothing is imported before it is asked. A class is called with the layer that it
+replaces and the packing.
+"""
+
+_ROLES: tuple[tuple[type[nn.Module], Role], ...] = (
+    (nn.Linear, "linear"),
+    (nn.Embedding, "embedding"),
+)
+"""Classes of layers whose ``weight`` may be packed."""
 
 
 @dataclass(frozen=True)
 class ModelParameter:
-    """One parameter of the unquantized model, in the scheme's dtype."""
+    """What a checkpoint must give for a parameter of the model."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    packing: GroupScheme | None
+    packing: Packing | None
     """How it is stored packed; None: as it is."""
 
 
 def build(architecture: ModuleType, config: Any, scheme: Scheme) -> nn.Module:
     """Return the model of ``config`` with its layers as ``scheme`` has them."""
     model = architecture.Model(config, scheme.model_dtype)
-    if isinstance(scheme, GroupScheme):
-        model = _Quantizer(scheme).visit("", model)
-    return model
+    return _Quantizer(scheme).visit("", model)
+
+
+def layers(architecture: ModuleType, config: Any, scheme: Scheme) -> list[Layer]:
+    """List what ``scheme`` may touch, in the order of the model's definition."""
+    return list(_packings(architecture, config, scheme))
 
 
 def parameters(
     architecture: ModuleType, config: Any, scheme: Scheme
 ) -> list[ModelParameter]:
     """List what a checkpoint must give, in the order of the model's definition."""
+    packings = {
+        layer.weight: packing
+        for layer, packing in _packings(architecture, config, scheme).items()
+    }
     model = architecture.Model(config, scheme.model_dtype)
-    packings: dict[str, GroupScheme] = {}
-    if isinstance(scheme, GroupScheme):
-        chooser = _Quantizer(scheme)
-        chooser.visit("", architecture.Model(config, scheme.model_dtype))
-        packings = chooser.packings
     return [
-        ModelParameter(
-            name, tuple(map(int, each.shape)), each.dtype, packings.get(name)
-        )
+        parameter
         for name, each in model.named_parameters()
+        for parameter in _wanted(name, each, packings.get(name))
     ]
 
 
-class _Quantizer(nn.Mutator):
-    """Replaces layers by quantized ones; remembers the weights that it replaced."""
+def _wanted(
+    name: str, parameter: nn.Parameter, packing: Packing | None
+) -> Iterator[ModelParameter]:
+    shape = tuple(map(int, parameter.shape))
+    if packing is None or not packing.is_given:
+        yield ModelParameter(name, shape, parameter.dtype, packing)
+        return
+    for part, (part_shape, dtype) in packing.parts(name, shape).items():
+        yield ModelParameter(part, part_shape, dtype, None)
 
-    def __init__(self, scheme: GroupScheme) -> None:
+
+def _packings(
+    architecture: ModuleType, config: Any, scheme: Scheme
+) -> dict[Layer, Packing | None]:
+    chooser = _Quantizer(scheme)
+    chooser.visit("", architecture.Model(config, scheme.model_dtype))
+    return chooser.packings
+
+
+class _Quantizer(nn.Mutator):
+    """Replaces layers by quantized ones; remembers what it found and did."""
+
+    def __init__(self, scheme: Scheme) -> None:
         super().__init__()
         self._scheme = scheme
-        self.packings: dict[str, GroupScheme] = {}
+        self.packings: dict[Layer, Packing | None] = {}
 
     def visit_module(self, name: str, node: nn.Module) -> nn.Module:
-        if isinstance(node, nn.Linear) and self._takes_linear(name, node):
-            self.packings[f"{name}.weight"] = self._scheme
-            return GroupLinear(node, self._scheme)
-        if isinstance(node, nn.Embedding) and self._scheme.quantize_embedding:
-            packing = self.packings[f"{name}.weight"] = self._scheme.by_rows()
-            return GroupEmbedding(node, packing)
-        return self.visit(name, node)
+        role = next((role for kind, role in _ROLES if isinstance(node, kind)), None)
+        if role is None:
+            return self.visit(name, node)
+        shape = tuple(map(int, node.weight.shape))
+        out_dtype = node.out_dtype if isinstance(node, nn.Linear) else None
+        layer = Layer(name, role, shape, out_dtype)
+        packing = self.packings[layer] = self._scheme.packing(layer)
+        return node if packing is None else _packed(node, role, packing)
 
-    def _takes_linear(self, name: str, linear: nn.Linear) -> bool:
-        if name in _FINAL_FC:
-            return self._scheme.quantize_final_fc
-        router = name.endswith("gate") and linear.out_features <= _WIDEST_ROUTER
-        return not router
+
+def _packed(node: nn.Module, role: Role, packing: Packing) -> nn.Module:
+    module, name = LAYERS[packing.kind, role]
+    replacement: nn.Module = vars(importlib.import_module(module))[name](node, packing)
+    return replacement

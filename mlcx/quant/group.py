@@ -26,10 +26,11 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
-from mlcx.quant.plain import Array, cast, dtype_named
+from mlcx.quant.packing import Layer, Parts
+from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scratch import Scratch
 
-__all__ = ["GroupScheme"]
+__all__ = ["GroupPacking", "GroupScheme"]
 
 _GROUPS_AT_ONCE = 4096
 """Groups worked on together: their float32 arrays stay in a core's cache."""
@@ -45,22 +46,17 @@ _HALF_REBIAS = np.float32(2.0**112)
 
 
 @dataclass(frozen=True)
-class GroupScheme:
-    """A group quantization along the last axis; see the module's formulas.
+class GroupPacking:
+    """A weight in groups along the last axis; see the module's formulas."""
 
-    Also how one parameter is packed.
-    """
-
-    name: str
-    model_dtype: str
     bits: int
     group_size: int
+    model_dtype: str
     layout: Literal["NK", "KN"] = "NK"
-    """Of a linear layer's weight (N, K); KN: words and scales are stored transposed."""
-    quantize_embedding: bool = True
-    quantize_final_fc: bool = True
-    storage_dtype: str = "uint32"
+    """Of a weight (N, K); KN: words and scales are stored transposed."""
     kind: Literal["group"] = "group"
+    is_given: Literal[False] = False
+    storage_dtype: Literal["uint32"] = "uint32"
 
     @property
     def max_code(self) -> int:
@@ -77,13 +73,16 @@ class GroupScheme:
         """Words of storage for one group."""
         return self.group_size // self.codes_per_word
 
-    def by_rows(self) -> GroupScheme:
+    @property
+    def transposed(self) -> bool:
+        """Whether packed rows are columns of every part."""
+        return self.layout == "KN"
+
+    def by_rows(self) -> GroupPacking:
         """Return what packs a table that is read by row: never transposed."""
         return replace(self, layout="NK")
 
-    def parts(
-        self, name: str, shape: tuple[int, ...]
-    ) -> dict[str, tuple[tuple[int, ...], str]]:
+    def parts(self, name: str, shape: tuple[int, ...]) -> Parts:
         """Return the shape and dtype of what ``<module>.weight`` is stored as, by name.
 
         Args:
@@ -94,7 +93,7 @@ class GroupScheme:
         *rows, columns = shape
         groups = -(-columns // self.group_size)
         words, scales = (*rows, groups * self.words_per_group), (*rows, groups)
-        if self.layout == "KN":
+        if self.transposed:
             words, scales = words[::-1], scales[::-1]
         return {
             f"{module}q_weight": (words, self.storage_dtype),
@@ -123,7 +122,14 @@ class GroupScheme:
         if filled.shape[-1] != columns:
             words &= self._used(columns)
         packed = {"q_weight": words, "q_scale": scales.reshape(*rows, -1)}
-        return self._turned(packed) if self.layout == "KN" else packed
+        return self._turned(packed) if self.transposed else packed
+
+    def is_finite(self, packed: Mapping[str, Array]) -> bool:
+        """Say whether every weight that ``packed`` was made of was finite.
+
+        One that is not makes the scale of its group so.
+        """
+        return all_finite(packed["q_scale"])
 
     def unpack(self, packed: Mapping[str, Array], columns: int) -> Array:
         """Return the weight (..., columns) in the model's dtype that ``packed`` is for.
@@ -132,7 +138,7 @@ class GroupScheme:
             packed: ``q_weight`` and ``q_scale`` as ``pack`` returns them.
             columns: K, which the packed shapes only bound from above.
         """
-        by_rows = self._turned(packed) if self.layout == "KN" else packed
+        by_rows = self._turned(packed) if self.transposed else packed
         words, scales = by_rows["q_weight"], by_rows["q_scale"]
         shifts = np.arange(self.codes_per_word, dtype=np.uint32) * np.uint32(self.bits)
         codes = (words[..., None] >> shifts) & np.uint32((1 << self.bits) - 1)
@@ -148,7 +154,7 @@ class GroupScheme:
         MLC transposes it in between, so that what it divides by is an intermediate,
         which in bfloat16 is not rounded.
         """
-        return self.layout == "KN" and self.model_dtype == "bfloat16"
+        return self.transposed and self.model_dtype == "bfloat16"
 
     @staticmethod
     def _turned(packed: Mapping[str, Array]) -> dict[str, Array]:
@@ -207,6 +213,32 @@ class GroupScheme:
         codes = np.where(used, np.uint32((1 << self.bits) - 1) << shifts, 0)
         kept: Array = np.bitwise_or.reduce(codes.astype(np.uint32), axis=-1)
         return kept
+
+
+@dataclass(frozen=True)
+class GroupScheme:
+    """Every linear layer, embedding and expert in groups, but routers.
+
+    Tables that are read by row and stacks of experts are never transposed.
+    """
+
+    name: str
+    linear: GroupPacking
+    quantize_embedding: bool = True
+    quantize_final_fc: bool = True
+
+    @property
+    def model_dtype(self) -> str:
+        """Of activations, of scales and of what is not quantized."""
+        return self.linear.model_dtype
+
+    def packing(self, layer: Layer) -> GroupPacking | None:
+        """Return how the weight of ``layer`` is stored; None: as it is."""
+        if layer.role == "embedding":
+            return self.linear.by_rows() if self.quantize_embedding else None
+        if layer.is_router or (layer.is_head and not self.quantize_final_fc):
+            return None
+        return self.linear if layer.role == "linear" else self.linear.by_rows()
 
 
 def _fill(weight: Array, group_size: int) -> Array:

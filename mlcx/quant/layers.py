@@ -10,7 +10,7 @@ from tvm import te, tirx
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.group import GroupPacking
 
 __all__ = ["BITS", "GROUP_SIZE", "LAYOUT", "GroupEmbedding", "GroupLinear"]
 
@@ -27,11 +27,11 @@ LAYOUT = "mlcx.layout"
 class _GroupWeight(nn.Module):
     """A weight (N, K) in groups along K: ``q_weight`` and ``q_scale``."""
 
-    def __init__(self, rows: int, columns: int, scheme: GroupScheme) -> None:
+    def __init__(self, rows: int, columns: int, packing: GroupPacking) -> None:
         self.rows = rows
         self.columns = columns
-        self.scheme = scheme
-        parts = scheme.parts("weight", (rows, columns))
+        self.packing = packing
+        parts = packing.parts("weight", (rows, columns))
         self.q_weight = nn.Parameter(*parts["q_weight"])
         self.q_scale = nn.Parameter(*parts["q_scale"])
 
@@ -58,23 +58,23 @@ class _GroupWeight(nn.Module):
     def _element(
         self, words: te.Tensor, scales: te.Tensor, n: tirx.Expr, k: tirx.Expr
     ) -> tirx.Expr:
-        scheme = self.scheme
-        per_word = scheme.codes_per_word
-        shift = tirx.Cast(scheme.storage_dtype, k % per_word * scheme.bits)
-        mask = tirx.const((1 << scheme.bits) - 1, scheme.storage_dtype)
-        word, group = (n, k // per_word), (n, k // scheme.group_size)
-        if scheme.layout == "KN":
+        packing = self.packing
+        per_word = packing.codes_per_word
+        shift = tirx.Cast(packing.storage_dtype, k % per_word * packing.bits)
+        mask = tirx.const((1 << packing.bits) - 1, packing.storage_dtype)
+        word, group = (n, k // per_word), (n, k // packing.group_size)
+        if packing.layout == "KN":
             word, group = word[::-1], group[::-1]
         code = tirx.bitwise_and(words[word] >> shift, mask)
-        value = code.astype("int32") - tirx.const(scheme.max_code, "int32")
-        return value.astype(scheme.model_dtype) * scales[group]
+        value = code.astype("int32") - tirx.const(packing.max_code, "int32")
+        return value.astype(packing.model_dtype) * scales[group]
 
     def _emit(self, name: str, function: object, args: list[nn.Tensor]) -> nn.Tensor:
-        scheme = self.scheme
+        packing = self.packing
         attrs: dict[str, int | str] = {
-            BITS: scheme.bits,
-            GROUP_SIZE: scheme.group_size,
-            LAYOUT: scheme.layout,
+            BITS: packing.bits,
+            GROUP_SIZE: packing.group_size,
+            LAYOUT: packing.layout,
         }
         return op.tensor_expr_op(function, name, args, attrs=attrs)
 
@@ -82,8 +82,8 @@ class _GroupWeight(nn.Module):
 class GroupLinear(_GroupWeight):
     """A linear layer (..., K) to (..., N); the bias, if any, is not quantized."""
 
-    def __init__(self, linear: nn.Linear, scheme: GroupScheme) -> None:
-        super().__init__(linear.out_features, linear.in_features, scheme)
+    def __init__(self, linear: nn.Linear, packing: GroupPacking) -> None:
+        super().__init__(linear.out_features, linear.in_features, packing)
         self.out_dtype = linear.out_dtype
         self.bias = linear.bias
 
@@ -97,8 +97,8 @@ class GroupLinear(_GroupWeight):
 class GroupEmbedding(_GroupWeight):
     """A token embedding; may serve as the output head too."""
 
-    def __init__(self, embedding: nn.Embedding, scheme: GroupScheme) -> None:
-        super().__init__(embedding.num, embedding.dim, scheme)
+    def __init__(self, embedding: nn.Embedding, packing: GroupPacking) -> None:
+        super().__init__(embedding.num, embedding.dim, packing)
 
     def forward(self, ids: nn.Tensor) -> nn.Tensor:
         """Token ids (s,) to embeddings (s, h)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from mlcx.quant.packing import Layer
 from mlcx.quant.scratch import Scratch
 
 __all__ = ["Array", "PlainScheme", "all_finite", "cast", "dtype_named"]
@@ -23,7 +24,9 @@ class PlainScheme:
 
     name: str
     model_dtype: str
-    kind: Literal["plain"] = "plain"
+
+    def packing(self, layer: Layer) -> None:
+        """Return None: the weight of every layer is stored as it is."""
 
 
 def dtype_named(name: str) -> np.dtype[Any]:

@@ -1,39 +1,36 @@
 """The quantization schemes as a table: what is stored, and in which layers.
 
 The names and what they stand for are MLC's, so that its runtimes load the result. A
-new scheme of a known kind is a row; a new kind is a file and a row.
+new scheme of a known kind is a row; ``packing`` says how to add a kind.
 """
 
 from __future__ import annotations
 
 from mlcx.errors import UsageError
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.group import GroupPacking, GroupScheme
+from mlcx.quant.packing import Scheme
 from mlcx.quant.plain import PlainScheme
 
-__all__ = ["SCHEMES", "Scheme", "scheme"]
+__all__ = ["SCHEMES", "scheme"]
 
-Scheme = PlainScheme | GroupScheme
-"""Any scheme; ``kind`` tells them apart."""
 
 _ROWS: tuple[Scheme, ...] = (
     PlainScheme("q0f16", "float16"),
     PlainScheme("q0bf16", "bfloat16"),
     PlainScheme("q0f32", "float32"),
-    GroupScheme("q3f16_0", "float16", bits=3, group_size=40, layout="KN"),
-    GroupScheme("q3f16_1", "float16", bits=3, group_size=40),
-    GroupScheme("q4f16_0", "float16", bits=4, group_size=32, layout="KN"),
-    GroupScheme("q4f16_1", "float16", bits=4, group_size=32),
+    GroupScheme("q3f16_0", GroupPacking(3, 40, "float16", "KN")),
+    GroupScheme("q3f16_1", GroupPacking(3, 40, "float16")),
+    GroupScheme("q4f16_0", GroupPacking(4, 32, "float16", "KN")),
+    GroupScheme("q4f16_1", GroupPacking(4, 32, "float16")),
     GroupScheme(
         "q4f16_2",
-        "float16",
-        bits=4,
-        group_size=32,
+        GroupPacking(4, 32, "float16"),
         quantize_embedding=False,
         quantize_final_fc=False,
     ),
-    GroupScheme("q4bf16_0", "bfloat16", bits=4, group_size=32, layout="KN"),
-    GroupScheme("q4bf16_1", "bfloat16", bits=4, group_size=32),
-    GroupScheme("q4f32_1", "float32", bits=4, group_size=32),
+    GroupScheme("q4bf16_0", GroupPacking(4, 32, "bfloat16", "KN")),
+    GroupScheme("q4bf16_1", GroupPacking(4, 32, "bfloat16")),
+    GroupScheme("q4f32_1", GroupPacking(4, 32, "float32")),
 )
 
 SCHEMES: dict[str, Scheme] = {row.name: row for row in _ROWS}

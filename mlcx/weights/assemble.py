@@ -34,7 +34,7 @@ def assemble(
             all records of a transposed parameter, of others all but the first.
     """
     packing = parameter.packing
-    if packing is not None and packing.layout == "KN":
+    if packing is not None and packing.transposed:
         return _by_columns(records, converted)
     return _by_rows(records, converted)
 

@@ -108,8 +108,7 @@ class Converter:
         weight = cast(values, dtype_named(dtype), scratch)
         if packing is not None:
             packed = packing.pack(weight, scratch)
-            # A weight that is not finite makes the scale of its group so.
-            finite = all_finite(packed["q_scale"])
+            finite = packing.is_finite(packed)
             parts = tuple(map(self._encode, packed.values()))
         else:
             finite = all_finite(weight)

@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from mlcx.errors import InputError, Problem
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.packing import Packing
 from mlcx.recipe import Recipe
 from mlcx.weights.safetensors import FLOATS, Tensor
 
@@ -29,7 +29,7 @@ class Parameter:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    packing: GroupScheme | None = None
+    packing: Packing | None = None
     """How it is stored packed; None: as it is."""
 
 

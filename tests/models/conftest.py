@@ -26,6 +26,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 Compute = Callable[..., NDArray[np.float32]]
 Continue = Callable[..., dict[str, NDArray[Any]]]
 Build = Callable[[Mapping[str, Any], Shapes, str], Path]
+Record = Callable[[str, str, str, float], None]
+"""Of what the tests of all packages note for the table of comparisons."""
 
 
 def tiny(name: str, **changes: Any) -> dict[str, Any]:
@@ -55,8 +57,9 @@ def random_weights(shapes: Shapes, seed: int = 5) -> dict[str, NDArray[np.float3
 
 def packed_weights(shapes: Shapes, quantization: str) -> dict[str, NDArray[Any]]:
     """Return the random weights as a group quantization keeps them."""
-    packing = scheme(quantization)
-    assert isinstance(packing, GroupScheme)
+    chosen = scheme(quantization)
+    assert isinstance(chosen, GroupScheme)
+    packing = chosen.linear
     found = {}
     for name, weight in random_weights(shapes).items():
         kept = weight.astype(packing.model_dtype)

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mlcx.__main__ import main
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.packing import Layer, Role, Scheme
 from mlcx.quant.plain import cast, dtype_named
-from mlcx.quant.scheme import SCHEMES, Scheme
+from mlcx.quant.scheme import SCHEMES
 
 from .conftest import Build
 from .numpy_llama import logits
@@ -49,19 +49,14 @@ def test_prefill_and_decode_follow_numpy_with_the_same_weights(
 def meant(name: str, weight: NDArray[np.float32], scheme: Scheme) -> NDArray[Any]:
     """Return the values that ``weight`` has once it is stored."""
     values = cast(weight, dtype_named(scheme.model_dtype))
-    if not isinstance(scheme, GroupScheme) or not takes(name, weight, scheme):
+    role: Role = "embedding" if "embed" in name else "linear"
+    layer = Layer(name.removesuffix(".weight"), role, weight.shape)
+    packing = scheme.packing(layer) if weight.ndim == 2 else None
+    if packing is None:
         return narrowed(values, scheme)
-    packing = scheme.by_rows() if "embed" in name else scheme
     packed = packing.pack(values)
     packed["q_scale"] = narrowed(packed["q_scale"], scheme)
     return packing.unpack(packed, weight.shape[-1]).astype(np.float32)
-
-
-def takes(name: str, weight: NDArray[np.float32], scheme: GroupScheme) -> bool:
-    """Say whether ``scheme`` packs the weight ``name``."""
-    if name == "lm_head.weight":
-        return scheme.quantize_final_fc
-    return weight.ndim == 2 and (scheme.quantize_embedding or "embed" not in name)
 
 
 def narrowed(values: NDArray[Any], scheme: Scheme) -> NDArray[np.float32]:

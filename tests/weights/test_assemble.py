@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.group import GroupPacking
 from mlcx.recipe import Recipe
 from mlcx.weights.assemble import assemble
 from mlcx.weights.convert import convert
@@ -15,8 +15,8 @@ from mlcx.weights.shards import Record
 
 from .tiny_llama import Recorder, stored
 
-BY_ROWS = GroupScheme("rows", "float16", bits=4, group_size=32)
-BY_COLUMNS = GroupScheme("columns", "float16", bits=4, group_size=32, layout="KN")
+BY_ROWS = GroupPacking(4, 32, "float16")
+BY_COLUMNS = GroupPacking(4, 32, "float16", "KN")
 
 
 def test_rows_go_to_the_first_record_at_once_and_to_the_others_later() -> None:
@@ -38,10 +38,10 @@ def test_strips_of_columns_are_put_side_by_side_in_bands_of_a_mebibyte() -> None
     assert b"".join(band.tobytes() for band in bands) == whole.tobytes()
 
 
-@pytest.mark.parametrize("packing", [BY_ROWS, BY_COLUMNS], ids=lambda one: one.name)
+@pytest.mark.parametrize("packing", [BY_ROWS, BY_COLUMNS], ids=lambda one: one.layout)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_weight_of_many_blocks_is_stored_as_if_packed_at_once(
-    packing: GroupScheme, threads: int, tmp_path: Path, rng: np.random.Generator
+    packing: GroupPacking, threads: int, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     tops, bottoms = rng.standard_normal((2, 30000, 72)).astype(np.float16)
     save_file({"a": tops, "b": bottoms}, tmp_path / "model.safetensors")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.packing import Layer
 from mlcx.quant.scheme import scheme
 from mlcx.recipe import Recipe
 from mlcx.weights.convert import convert
@@ -22,7 +22,7 @@ def converted(
     """Convert ``tensors`` to the one parameter ``p.weight`` of ``shape``."""
     save_file(tensors, folder / "model.safetensors")
     chosen = scheme(quantization)
-    packing = chosen if isinstance(chosen, GroupScheme) else None
+    packing = chosen.packing(Layer("p", "linear", shape))
     wanted = [
         Parameter("p.weight", shape, chosen.model_dtype, packing),
     ]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from mlcx.quant.group import GroupScheme
-from mlcx.quant.scheme import Scheme, scheme
+from mlcx.quant.packing import Layer, Packing, Role, Scheme
+from mlcx.quant.scheme import scheme
 from mlcx.recipe import joined
 from mlcx.weights.convert import Converted, convert
 from mlcx.weights.mapping import Parameter
@@ -73,10 +73,11 @@ def parameters(config: Mapping[str, int], quantization: str) -> list[Parameter]:
     ]
 
 
-def _packing(chosen: Scheme, name: str, shape: tuple[int, ...]) -> GroupScheme | None:
-    if not isinstance(chosen, GroupScheme) or len(shape) != 2:
+def _packing(chosen: Scheme, name: str, shape: tuple[int, ...]) -> Packing | None:
+    if len(shape) != 2:
         return None
-    return chosen.by_rows() if name == "model.embed_tokens" else chosen
+    role: Role = "embedding" if name == "model.embed_tokens" else "linear"
+    return chosen.packing(Layer(name, role, shape))
 
 
 def tensors(config: Mapping[str, int] = CONFIG, dtype: str = "float16") -> Tensors:
