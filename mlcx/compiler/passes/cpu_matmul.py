@@ -12,7 +12,7 @@ from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightForma
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
 from mlcx.quant.layers import BITS, GROUP_SIZE, LAYOUT
 
-__all__ = ["matmul_rule"]
+__all__ = ["matmul_rule", "stored"]
 
 
 def matmul_rule(target: Target) -> Rule:
@@ -27,7 +27,7 @@ def matmul_rule(target: Target) -> Rule:
         if transposed is None or transposed[0].ty.ndim != 2:
             return None
         x, weight = call.args[0], transposed[0]
-        fmt, stored = _stored(weight, scope)
+        fmt, tensors = stored(weight, scope)
         n, k = (int(size) for size in weight.ty.shape)
         dtypes = (dtype_of(x), dtype_of(call))
         # One kernel serves every shape of as many rows: (1, s), (b, 1) and (s,).
@@ -40,13 +40,13 @@ def matmul_rule(target: Target) -> Rule:
         )
         flat = scope.reshape(x, relax.ShapeExpr([rows, k]))
         out = relax.TensorType((rows, n), dtypes[1])
-        product = relax.call_tir(kernel, relax.Tuple([flat, *stored]), out)
+        product = relax.call_tir(kernel, relax.Tuple([flat, *tensors]), out)
         return scope.reshape(scope.emit(product), call.ty.shape)
 
     return rule
 
 
-def _stored(weight: relax.Expr, scope: Scope) -> tuple[WeightFormat, list[relax.Expr]]:
+def stored(weight: relax.Expr, scope: Scope) -> tuple[WeightFormat, list[relax.Expr]]:
     """Return how the weight lies in memory, and the tensors that hold it."""
     arguments = scope.operands(weight, "relax.call_tir")
     if arguments is None:

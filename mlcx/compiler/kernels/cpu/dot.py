@@ -75,6 +75,7 @@ class QuantizedDot:
     def write(self, ns: Sequence[_Index], ms: Sequence[_Index]) -> None:
         """Write ``out[m, n]`` for each m and n."""
         operands, lanes = self.operands, self.operands.lanes
+        rows = _x_rows(operands, ms)
         words = WORDS * self.format.groups(operands.k)
         wide = words // lanes * lanes
         parts = []
@@ -83,26 +84,26 @@ class QuantizedDot:
             with T.serial(wide // lanes) as chunk:
                 for n in ns:
                     prefetch(operands.weights[0], n + 1, chunk * lanes)
-                self._add(parts[-1], ns, ms, chunk * lanes)
+                self._add(parts[-1], ns, rows, chunk * lanes)
         if wide < words:
             parts.append(_Sums.zero(len(ns), len(ms), WORDS))
             with T.serial((words - wide) // WORDS) as group:
-                self._add(parts[-1], ns, ms, wide + group * WORDS)
+                self._add(parts[-1], ns, rows, wide + group * WORDS)
         _write(operands, ns, ms, parts)
 
     def _add(
-        self, sums: _Sums, ns: Sequence[_Index], ms: Sequence[_Index], word: Expr
+        self, sums: _Sums, ns: Sequence[_Index], rows: Sequence[_Index], word: Expr
     ) -> None:
         """Add the products of one vector of words, scaled."""
         q_weight, _ = self.operands.weights
         lanes, fmt, x = sums.lanes, self.format, self.x
         words = [bind(load(q_weight, n, word, lanes=lanes)) for n in ns]
-        offsets = [bind(load(x.offsets, m, word, lanes=lanes)) for m in ms]
+        offsets = [bind(load(x.offsets, m, word, lanes=lanes)) for m in rows]
         parts = [list(offsets) for _ in ns]
         for j in range(fmt.codes):
             codes = [bind(code_of_words(fmt, w, j, lanes)) for w in words]
             at = word * fmt.codes + j * lanes
-            for b, m in enumerate(ms):
+            for b, m in enumerate(rows):
                 value = bind(load(x.values, m, at, lanes=lanes))
                 for r, code in enumerate(codes):
                     parts[r][b] = bind(fma(code, value, parts[r][b], lanes))
@@ -133,6 +134,7 @@ class PlainDot:
         """Write ``out[m, n]`` for each m and n."""
         operands, lanes = self.operands, self.operands.lanes
         chains = max(1, _PLAIN_CHAINS // (len(ns) * len(ms)))
+        rows = _x_rows(operands, ms)
         chunk_size = lanes * chains
         wide = operands.k // chunk_size * chunk_size
         parts = []
@@ -143,20 +145,20 @@ class PlainDot:
                     k = chunk * chunk_size + chain * lanes
                     for n in ns:
                         prefetch(operands.weights[0], n + 1, k)
-                    self._add(sums, ns, ms, k)
+                    self._add(sums, ns, rows, k)
         if wide < operands.k:
             parts.append(_Sums.zero(len(ns), len(ms), 1))
             with T.serial(operands.k - wide) as k:
-                self._add(parts[-1], ns, ms, wide + k)
+                self._add(parts[-1], ns, rows, wide + k)
         _write(operands, ns, ms, parts)
 
     def _add(
-        self, sums: _Sums, ns: Sequence[_Index], ms: Sequence[_Index], k: Expr
+        self, sums: _Sums, ns: Sequence[_Index], rows: Sequence[_Index], k: Expr
     ) -> None:
         (weight,) = self.operands.weights
         lanes = sums.lanes
         w = [bind(cast(load(weight, n, k, lanes=lanes), "float32", lanes)) for n in ns]
-        for b, m in enumerate(ms):
+        for b, m in enumerate(rows):
             value = bind(load(self.x, m, k, lanes=lanes))
             for r in range(len(ns)):
                 sums.add(r, b, w[r], value)
@@ -189,13 +191,19 @@ def stream_rows(n: int, count: int) -> tuple[int, Callable[[Expr], list[Expr]]]:
     return length, rows_at
 
 
+def _x_rows(operands: Operands, ms: Sequence[_Index]) -> list[_Index]:
+    places = (operands.x_row(m) for m in ms)
+    return [place if isinstance(place, int) else bind(place) for place in places]
+
+
 def _write(
     operands: Operands,
     ns: Sequence[_Index],
     ms: Sequence[_Index],
     parts: Sequence[_Sums],
 ) -> None:
-    for r, n in enumerate(ns):
-        for b, m in enumerate(ms):
+    for b, m in enumerate(ms):
+        row = operands.out_row(m)
+        for r, n in enumerate(ns):
             total = sum((p.total(r, b) for p in parts[1:]), parts[0].total(r, b))
-            T.buffer_store(operands.out, cast(total, operands.out_dtype, 1), [m, n])
+            T.buffer_store(operands.out, cast(total, operands.out_dtype, 1), [row, n])

@@ -62,7 +62,7 @@ def gemm(operands: Operands) -> None:
                 _multiply(tile, x, panel.values, sums, block, step * depth, count)
         with T.serial(blocks) as block, T.serial(tile.rows) as r:
             values = load(sums, block * tile.rows + r, 0, lanes=tile.width)
-            m = _row(operands, tile, block, r)
+            m = operands.out_row(_row(operands, tile, block, r))
             narrow = cast(values, operands.out_dtype, tile.width)
             store(operands.out, narrow, m, n0, lanes=tile.width)
 
@@ -84,13 +84,11 @@ def _row(operands: Operands, tile: _Tile, block: Expr, r: Expr) -> Expr:
 def _packed(operands: Operands, tile: _Tile, blocks: Expr | int) -> Buffer:
     """Return x as float32 (blocks, K, rows of a block)."""
     x = T.alloc_buffer((blocks, operands.k, tile.rows), "float32")
-    with (
-        T.parallel(blocks) as block,
-        T.serial(tile.rows) as r,
-        T.serial(operands.k) as k,
-    ):
-        value = operands.x[_row(operands, tile, block, r), k]
-        T.buffer_store(x, cast(value, "float32", 1), [block, k, r])
+    with T.parallel(blocks) as block, T.serial(tile.rows) as r:
+        row = bind(operands.x_row(_row(operands, tile, block, r)))
+        with T.serial(operands.k) as k:
+            value = cast(operands.x[row, k], "float32", 1)
+            T.buffer_store(x, value, [block, k, r])
     return x
 
 

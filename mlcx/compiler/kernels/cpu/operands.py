@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tvm.ir import Expr
 from tvm.tirx import Buffer
 
 from mlcx.compiler.kernels.cpu.weights import WeightFormat
 
-__all__ = ["Operands"]
+__all__ = ["Operands", "RowOf"]
+
+RowOf: TypeAlias = Callable[[Expr | int], Expr | int]
+"""Number of a product's row to the place of its operand or its result."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +34,7 @@ class Operands:
     weights: tuple[Buffer, ...]
     out: Buffer
     out_dtype: str
+    x_row: RowOf = lambda m: m
+    """Where ``x[m]`` lies in x."""
+    out_row: RowOf = lambda m: m
+    """Where ``out[m]`` lies in out."""

@@ -59,7 +59,8 @@ def bind(value: Expr) -> Var:
 def flat(buffer: Buffer) -> Buffer:
     """Return a view of a compact buffer as one row."""
     size = reduce(mul, buffer.shape)
-    return T.decl_buffer((size,), buffer.ty.dtype, data=buffer.data)
+    start = buffer.elem_offset
+    return T.decl_buffer((size,), buffer.ty.dtype, data=buffer.data, elem_offset=start)
 
 
 def load(buffer: Buffer, *index: Expr | int, lanes: int, stride: int = 1) -> Expr:
