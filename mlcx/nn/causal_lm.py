@@ -105,7 +105,7 @@ class CausalLM(Generic[_AnySizes], DecoderLM):
     ) -> None:
         hidden = config.hidden_size
         super().__init__(cache, hidden)
-        layers = [self.layer(config, norm) for _ in range(config.num_hidden_layers)]
+        layers = self.layers(config, norm)
         self.model = Body(Embedding(config.vocab_size, hidden), layers, norm())
         self.tied = tied
         if not tied:
@@ -113,6 +113,12 @@ class CausalLM(Generic[_AnySizes], DecoderLM):
                 hidden, config.vocab_size, bias=False, out_dtype="float32"
             )
         self.to(cache.dtype)
+
+    def layers(
+        self, config: _AnySizes, norm: Callable[[], nn.Module]
+    ) -> list[nn.Module]:
+        """Return all new layers."""
+        return [self.layer(config, norm) for _ in range(config.num_hidden_layers)]
 
     def layer(self, config: _AnySizes, norm: Callable[[], nn.Module]) -> nn.Module:
         """Return a new layer, a map of (x, cache, layer)."""
