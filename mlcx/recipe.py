@@ -26,11 +26,17 @@ class Recipe:
     """
 
     tensors: tuple[str, ...]
-    """Their names; ``{i}`` stands for the number that it stands for in the pattern."""
+    """Their names; ``{i}`` stands for the number that it stands for in the pattern, and
+    what is [in brackets] is there in some checkpoints and missing in others."""
     groups: int = 1
     parts: tuple[int, ...] = (1,)
     """Rows are ``groups`` groups of pieces, one for each part and as high in relation;
     the parameter has the first piece of every group, then the second of every one."""
+    order: tuple[int, ...] = ()
+    """Which part comes first in the parameter, which second, …; empty: as they lie."""
+    transposed: bool = False
+    """Whether tensors have columns where the parameter has rows; all that is said of
+    rows is then of the tensors' columns."""
     value: Callable[[Array], Array] | None = None
     """Element by element, in the checkpoint's dtype, or float32 for bfloat16."""
 

@@ -32,7 +32,7 @@ class Block:
     mapped: Mapped
     tensor: Tensor
     first: int
-    """Number of the first element."""
+    """Number of the first element; of a transposed tensor, column by column."""
     rows: int
     columns: int
 
@@ -58,7 +58,8 @@ def stored(parameter: Parameter, exact_float32: bool = False) -> tuple[Record, .
 def blocks(mapped: Mapped) -> Iterator[Block]:
     """Yield the blocks that make a parameter, in order."""
     parameter = mapped.parameter
-    columns = 1 if parameter.packing is None else parameter.shape[-1]
+    whole = mapped.recipe.transposed or parameter.packing is not None
+    columns = parameter.shape[-1] if whole else 1
     most = max(1, _ELEMENTS // columns)
     for run in mapped.runs():
         rows = run.size // columns
@@ -95,9 +96,7 @@ class Converter:
             InputError: A weight is not finite, or not when cast to the model's dtype.
         """
         scratch = self._own.scratch
-        shape = (block.rows, block.columns)
-        source = scratch.take("source", shape, block.tensor.element)
-        self._reader.read(block.tensor, block.first, source)
+        source = self._read(block, scratch)
         values = _valued(source, block.mapped.recipe, scratch)
         packing, dtype = block.parameter.packing, block.parameter.dtype
         direct = values.itemsize == 2 and packing is None and not self._exact
@@ -120,6 +119,19 @@ class Converter:
 
     def _encode(self, part: Array) -> Array:
         return part if self._exact else encode(part)
+
+    def _read(self, block: Block, scratch: Scratch) -> Array:
+        """Return the block as the checkpoint has it, rows being the parameter's."""
+        shape, element = (block.rows, block.columns), block.tensor.element
+        source = scratch.take("source", shape, element)
+        if block.mapped.recipe.transposed:
+            strip = scratch.take("strip", shape[::-1], element)
+            column = block.first // block.columns
+            self._reader.read_columns(block.tensor, column, strip)
+            np.copyto(source, strip.T)
+        else:
+            self._reader.read(block.tensor, block.first, source)
+        return source
 
 
 def _valued(source: Array, recipe: Recipe, scratch: Scratch) -> Array:

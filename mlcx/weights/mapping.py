@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -51,16 +51,20 @@ class Mapped:
     recipe: Recipe
 
     def runs(self) -> Iterator[Run]:
-        """Yield where the parameter's elements are found, in their order."""
+        """Yield where the parameter's elements are found, in their order.
+
+        The elements of a transposed tensor count column by column.
+        """
         groups, parts = self.recipe.groups, self.recipe.parts
         starts = [0, *accumulate(parts)]
+        order = self.recipe.order or range(len(parts))
         for tensor in self.sources:
             unit, rest = divmod(tensor.size, groups * starts[-1])
             assert not rest, f"{tensor.name} has no {groups} groups of {parts}"
-            for part, start in zip(parts, starts, strict=False):
+            for part in order:
                 for group in range(groups):
-                    first = (group * starts[-1] + start) * unit
-                    yield Run(tensor, first, part * unit)
+                    first = (group * starts[-1] + starts[part]) * unit
+                    yield Run(tensor, first, parts[part] * unit)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ def map_weights(
         parameters: All of the model's.
         recipes: Pattern of a parameter's name to its recipe; ``{i}`` and the like stand
             for a number. Without one, a parameter is the tensor of its name.
-        unused: Patterns of tensors that may be there and are passed over.
+        unused: Patterns of tensors that may be there and are passed over, with
+            brackets as in a recipe.
         tensors: The checkpoint's, in the order of conversion.
         source: Named in messages.
 
@@ -97,7 +102,7 @@ def map_weights(
     """
     known = {tensor.name: tensor for tensor in tensors}
     patterns = {_compile(name): recipe for name, recipe in recipes.items()}
-    wanted = {each: _recipe(each.name, patterns) for each in parameters}
+    wanted = {each: _recipe(each.name, patterns, known) for each in parameters}
     taken = {name for recipe in wanted.values() for name in recipe.tensors}
     passed = [_compile(name) for name in unused]
     extra = [name for name in known if name not in taken]
@@ -105,7 +110,7 @@ def map_weights(
     messages = [
         message
         for parameter, recipe in wanted.items()
-        for message in _check(parameter, recipe.tensors, known, ignored)
+        for message in _check(parameter, recipe, known, ignored)
     ]
     if messages:
         raise InputError([Problem(str(source), 0, 0, text) for text in messages])
@@ -122,27 +127,37 @@ def map_weights(
 
 def _compile(pattern: str) -> re.Pattern[str]:
     """Return what matches ``pattern``, whose ``{i}`` stand for numbers."""
-    escaped = re.escape(pattern)
+    escaped = re.sub(r"\\\[(.*?)\\\]", r"(?:\1)?", re.escape(pattern))
     return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[0-9]+)", escaped))
 
 
-def _recipe(name: str, patterns: Mapping[re.Pattern[str], Recipe]) -> Recipe:
-    """Return the recipe of the parameter ``name``, with its numbers filled in."""
+def _recipe(
+    name: str, patterns: Mapping[re.Pattern[str], Recipe], known: Container[str]
+) -> Recipe:
+    """Return the recipe of the parameter ``name``, with ``known`` names as they are."""
     for pattern, recipe in patterns.items():
         if match := pattern.fullmatch(name):
             numbers = match.groupdict()
-            names = tuple(each.format(**numbers) for each in recipe.tensors)
-            return replace(recipe, tensors=names)
+            names = (each.format(**numbers) for each in recipe.tensors)
+            spelled = tuple(_spelled(each, known) for each in names)
+            return replace(recipe, tensors=spelled)
     return Recipe((name,))
+
+
+def _spelled(name: str, known: Container[str]) -> str:
+    """Return ``name`` without what is in brackets if so it is known, else with it."""
+    short = re.sub(r"\[.*?\]", "", name)
+    return short if short in known else re.sub(r"[\[\]]", "", name)
 
 
 def _check(
     parameter: Parameter,
-    names: tuple[str, ...],
+    recipe: Recipe,
     known: Mapping[str, Tensor],
     extra: Sequence[str],
 ) -> Iterable[str]:
-    """Yield what keeps the tensors called ``names`` from making ``parameter``."""
+    """Yield what keeps the tensors of ``recipe`` from making ``parameter``."""
+    names = recipe.tensors
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, extra, n=1, cutoff=0.8)
@@ -153,10 +168,12 @@ def _check(
             found = known[name].dtype
             yield f"tensor {name}: expected one of the dtypes {expected}, found {found}"
     if all(name in known for name in names):
-        shapes = [known[name].shape for name in names]
+        step = -1 if recipe.transposed else 1
+        shapes = [known[name].shape[::step] for name in names]
         if not _makes(_join(shapes), parameter.shape):
             found = " + ".join(f"{name} {list(known[name].shape)}" for name in names)
-            yield f"{parameter.name}: expected {list(parameter.shape)}, found {found}"
+            expected = f"{list(parameter.shape)}{' transposed' * recipe.transposed}"
+            yield f"{parameter.name}: expected {expected}, found {found}"
 
 
 def _join(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -101,6 +101,15 @@ class Reader:
         except OSError as error:
             raise _unreadable(tensor.file, error) from error
 
+    def read_columns(self, tensor: Tensor, first: int, into: Array) -> None:
+        """Fill ``into`` (rows, n) with columns of ``tensor`` from number ``first`` on.
+
+        Raises:
+            InputError: As ``read``.
+        """
+        for row, part in enumerate(into):
+            self.read(tensor, row * tensor.shape[1] + first, part)
+
     def close(self) -> None:
         """Close the files."""
         for stream, _ in self._files.values():

@@ -47,6 +47,22 @@ def test_rows_are_regrouped_before_they_are_quantized(
     assert found == converted(folders[1], plain, quantization, rows.shape, x=x)
 
 
+@pytest.mark.parametrize("quantization", ["q0f16", "q4f16_1"])
+@pytest.mark.parametrize("shape", [(40, 60), (40, 30000)], ids=["small", "blocks"])
+def test_columns_become_rows_before_they_are_quantized(
+    shape: tuple[int, int], quantization: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    columns = rng.standard_normal(shape).astype(np.float16)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    recipe = Recipe(("x",), transposed=True)
+    found = converted(folders[0], recipe, quantization, shape[::-1], x=columns)
+    rows = np.ascontiguousarray(columns.T)
+    plain = Recipe(("x",))
+    assert found == converted(folders[1], plain, quantization, shape[::-1], x=rows)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_a_function_of_values_is_rounded_once(
     dtype: str, tmp_path: Path, rng: np.random.Generator

@@ -122,6 +122,35 @@ def test_parts_may_be_of_different_heights() -> None:
     assert places == [(0, 2), (4, 2), (2, 1), (6, 1), (3, 1), (7, 1)]
 
 
+def test_parts_may_come_in_another_order() -> None:
+    """Two groups of rows q0 v0 k0 q1 v1 k1 of five elements."""
+    recipe = Recipe(("a",), groups=2, parts=(1, 1, 1), order=(0, 2, 1))
+    found = runs(recipe, tensor("a", 6, 5))
+    assert [first // 5 for _, first, _ in found] == [0, 3, 2, 5, 1, 4]
+
+
+def test_the_columns_of_a_transposed_tensor_are_rows() -> None:
+    recipes = {"p": Recipe(("a", "b"), transposed=True)}
+    wide = [tensor("a", 2, 3), tensor("b", 2, 4)]
+    mapped = map_weights([parameter("p", 7, 2)], recipes, (), wide, FILE).mapped[0]
+    assert [(run.first, run.size) for run in mapped.runs()] == [(0, 6), (0, 8)]
+    message = r"p: expected \[2, 7\] transposed, found a \[2, 3\] \+ b \[2, 4\]"
+    with pytest.raises(InputError, match=message):
+        map_weights([parameter("p", 2, 7)], recipes, (), wide, FILE)
+
+
+@pytest.mark.parametrize("prefix", ["", "body."])
+def test_what_is_in_brackets_may_be_missing_from_all_names(prefix: str) -> None:
+    recipes = {"l.{i}.p": Recipe(("[body.]l.{i}.p",))}
+    tensors = [tensor(f"{prefix}l.7.{name}", 2) for name in ("p", "mask")]
+    unused = ("[body.]l.{i}.mask",)
+    found = map_weights([parameter("l.7.p", 2)], recipes, unused, tensors, FILE)
+    assert [each.name for each in found.mapped[0].sources] == [f"{prefix}l.7.p"]
+    assert not found.ignored
+    with pytest.raises(InputError, match=r"lacks tensor body\.l\.7\.p, which l\.7\.p"):
+        map_weights([parameter("l.7.p", 2)], recipes, (), tensors[1:], FILE)
+
+
 def test_a_stack_is_made_of_the_joined_rows_of_its_layers() -> None:
     recipes = {"moe": Recipe(("e0", "e1"))}
     experts = [tensor("e0", 3, 4), tensor("e1", 3, 4)]
