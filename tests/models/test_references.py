@@ -1,0 +1,133 @@
+"""Every architecture in every quantization against transformers, on tiny models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from mlcx.__main__ import main
+from mlcx.models import ARCHITECTURES
+from mlcx.quant.scheme import SCHEMES
+
+from .conftest import Record, traced
+from .references import (
+    LENGTH,
+    POSITIONS,
+    SAME_WEIGHTS,
+    checkpoint,
+    families,
+    family,
+    text,
+)
+
+Build = Callable[[str, str, str], Path]
+
+ELSEWHERE = {"internlm2", "rwkv5", "rwkv6"}
+"""Not in transformers: their tests compute the reference."""
+
+LARGEST = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
+"""Difference of a logit, by the dtype that the library computes in."""
+
+ALWAYS = {"llama", "gpt2", "mixtral", "phi3"}
+"""In 4 bits these are tried always: they differ most in how matrices are stored."""
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Return a folder with ``model`` and ``model.so``, each built once."""
+
+    @cache
+    def built(name: str, case: str, quantization: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        cases = family(name)
+        (folder / "config.json").write_text(json.dumps(cases.cases[case]))
+        weights = checkpoint(cases.arrays(), case)
+        save_file(weights, folder / "model.safetensors")
+        common = [str(folder), "--quantization", quantization]
+        common += ["-o", str(folder / "model")]
+        assert main(["convert_weight", *common, "--float32", "raw"]) == 0
+        chunk = ["--prefill-chunk-size", "24", "--conv-template", "LM"]
+        assert main(["gen_config", *common, *chunk]) == 0
+        command = ["compile", str(folder / "model"), "--device", "cpu"]
+        assert main([*command, "-o", str(folder / "model.so")]) == 0
+        return folder
+
+    return built
+
+
+def reference(name: str, case: str, quantization: str) -> dict[str, NDArray[Any]]:
+    weights = SAME_WEIGHTS.get(quantization, quantization)
+    start = f"{case}/{weights}/"
+    found = family(name).arrays().items()
+    return {k.removeprefix(start): v for k, v in found if k.startswith(start)}
+
+
+def every_case() -> Iterator[Any]:
+    """Return all; only the first of an architecture is not slow."""
+    for name in families():
+        cases = family(name)
+        for case in cases.cases:
+            marks = () if case == cases.first else (pytest.mark.slow,)
+            yield pytest.param(name, case, marks=marks, id=f"{name}: {case}")
+
+
+def every_quantization() -> Iterator[Any]:
+    """Return all that there are references of; of few architectures one is not slow."""
+    for name in families():
+        stored = family(name).arrays()
+        for scheme in SCHEMES.values():
+            weights = SAME_WEIGHTS.get(scheme.name, scheme.name)
+            if f"{family(name).first}/{weights}/logits" not in stored:
+                continue
+            quick = name in ALWAYS and scheme.name == "q4f16_1"
+            marks = () if quick else (pytest.mark.slow,)
+            if scheme.name != "q0f32":
+                yield pytest.param(name, scheme.name, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "case"), list(every_case()))
+def test_logits_are_those_of_transformers(
+    name: str, case: str, build: Build, record: Record
+) -> None:
+    """In chunks of 24 tokens, with all after the first chunk one by one, and so all."""
+    folder, expected = build(name, case, "q0f32"), reference(name, case, "q0f32")
+    tokens = text(family(name).cases[case]["vocab_size"])
+    for prefill in (LENGTH, 24, 1):
+        options = ("--prefill", str(prefill), "--greedy", str(len(expected["greedy"])))
+        found = traced(folder, tokens, f"{prefill}.npz", *options)
+        difference = abs(found["logits"][list(POSITIONS)] - expected["logits"]).max()
+        record(name, "q0f32", "logits", difference)
+        assert difference < LARGEST["float32"], f"prefill {prefill}"
+        assert found["greedy"].tolist() == expected["greedy"].tolist()
+
+
+@pytest.mark.parametrize(("name", "quantization"), list(every_quantization()))
+def test_quantized_logits_are_those_of_the_dequantized_weights(
+    name: str, quantization: str, build: Build, record: Record
+) -> None:
+    case = family(name).first
+    expected = reference(name, case, quantization)
+    folder = build(name, case, quantization)
+    tokens = text(family(name).cases[case]["vocab_size"])
+    options = ("--greedy", str(len(expected["greedy"])))
+    found = traced(folder, tokens, "greedy.npz", *options)
+    difference = abs(found["logits"][list(POSITIONS)] - expected["logits"]).max()
+    record(name, quantization, "logits", difference)
+    largest = LARGEST[SCHEMES[quantization].model_dtype]
+    assert difference < largest
+    # Where the reference hardly prefers a token, the text may go on otherwise.
+    close = np.append(expected["margins"] < 2 * largest, True)
+    sure = int(close.argmax())
+    assert found["greedy"][:sure].tolist() == expected["greedy"][:sure].tolist()
+
+
+def test_every_architecture_has_references() -> None:
+    assert set(ARCHITECTURES) - ELSEWHERE == set(families())
