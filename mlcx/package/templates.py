@@ -15,6 +15,8 @@ __all__ = ["TEMPLATES", "load_template", "template_names"]
 
 TEMPLATES = Path(__file__).parent / "conv_templates"
 
+_PHANTOM = "llama_default"
+
 _ROLE_TEMPLATES = {
     "user": "{user_message}",
     "assistant": "{assistant_message}",
@@ -36,6 +38,11 @@ def load_template(name: str) -> dict[str, Any]:
         UsageError: There is none of that name; the message names those that exist.
     """
     names = template_names()
+    if name == _PHANTOM:
+        raise UsageError(
+            f"{name!r}: MLC LLM's command offers this name but has no such template; "
+            "take llama-2, llama-3 or llama-3_1, as the model is"
+        )
     if name not in names:
         raise UsageError.unknown("conversation template", name, names)
     given = read_json(TEMPLATES / f"{name}.json")

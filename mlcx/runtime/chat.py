@@ -11,6 +11,7 @@ __all__ = ["Conversation", "Message", "conversation"]
 
 _ROLES = ("user", "assistant", "tool")
 _FUNCTIONS = "{function_string}"
+_THOUGHT = "</think>"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Conversation:
     role_empty_sep: str
     stop_str: tuple[str, ...]
     stop_token_ids: tuple[int, ...]
+    strip_reasoning_in_history: bool = False
+    """Whether answers before the last question lose what they thought."""
 
     def prompt(self, messages: Sequence[Message], system: str | None = None) -> str:
         """Return the text of the system message, the history and ``messages``.
@@ -48,10 +51,14 @@ class Conversation:
             system: The system message; None for the template's own.
         """
         said = self.system_message if system is None else system
-        head = self.system_template.replace("{system_message}", said)
-        turns = [self._turn(message) for message in (*self.history, *messages)]
+        template = self.system_template.replace(_FUNCTIONS, "")
+        head = template.replace("{system_message}", said)
+        spoken = (*self.history, *messages)
+        if self.strip_reasoning_in_history:
+            spoken = _without_reasoning(spoken)
+        turns = [self._turn(message) for message in spoken]
         if head and not self.add_role_after_system_message and turns:
-            turns[0] = self._without_role((*self.history, *messages)[0])
+            turns[0] = self._without_role(spoken[0])
         return head + "".join(turns)
 
     def _turn(self, message: Message) -> str:
@@ -66,6 +73,20 @@ class Conversation:
         template = self.role_templates[message.role].replace(_FUNCTIONS, "")
         said = template.replace(f"{{{message.role}_message}}", message.content)
         return said + self.seps[-1 if message.role == "assistant" else 0]
+
+
+def _without_reasoning(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Return answers up to the last question without what precedes ``</think>``."""
+    users = [i for i, message in enumerate(messages) if message.role == "user"]
+    past = users[-1] if users else 0
+    return tuple(map(_answer, messages[:past])) + messages[past:]
+
+
+def _answer(message: Message) -> Message:
+    if message.role != "assistant" or _THOUGHT not in (message.content or ""):
+        return message
+    answer = (message.content or "").rpartition(_THOUGHT)[2]
+    return Message(message.role, answer.lstrip("\n"))
 
 
 def conversation(fields: Fields) -> Conversation:
@@ -95,6 +116,7 @@ def conversation(fields: Fields) -> Conversation:
         role_empty_sep=fields.text("role_empty_sep", ""),
         stop_str=tuple(filter(None, fields.texts("stop_str", []))),
         stop_token_ids=tuple(fields.integers("stop_token_ids", [])),
+        strip_reasoning_in_history=fields.boolean("strip_reasoning_in_history", False),
     )
 
 

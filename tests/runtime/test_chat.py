@@ -110,3 +110,28 @@ def test_a_role_that_the_template_lacks_is_named() -> None:
 def test_a_history_of_an_unknown_role_is_refused() -> None:
     with pytest.raises(InputError, match="messages/0/0: expected one of user"):
         template(LLAMA_2 | {"messages": [["narrator", "Once"]]})
+
+
+THOUGHT = [
+    Message("user", "1+1?"),
+    Message("assistant", "<think>\nHm.\n</think>\n\n2"),
+    Message("user", "Sure?"),
+    Message("assistant", "<think>Again.</think>Yes"),
+]
+
+
+def test_answers_before_the_last_question_lose_their_thoughts_when_so_asked() -> None:
+    chat = template(REDPAJAMA | {"strip_reasoning_in_history": True})
+    assert chat.prompt(THOUGHT) == (
+        "<human>: 1+1?\n<bot>: 2\n<human>: Sure?\n<bot>: <think>Again.</think>Yes\n"
+    )
+    assert "Hm." in template(REDPAJAMA).prompt(THOUGHT)
+
+
+def test_a_place_for_functions_in_the_system_text_stays_empty() -> None:
+    chat = template(
+        LLAMA_2 | {"system_template": "<{system_message}>{function_string}"}
+    )
+    assert (
+        chat.prompt(TURNS[:1], system="{function_string}") == "<{function_string}>Hi "
+    )
