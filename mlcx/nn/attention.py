@@ -22,13 +22,19 @@ class SelfAttention(nn.Module):
         """Of all heads' outputs."""
         self.qkv_width = self.width + 2 * heads.num_kv_heads * heads.head_dim
         """Of all queries, all keys and all values, in this order."""
+        self.scale = heads.head_dim**-0.5
+        """Of the scores."""
+
+    def slides(self, layer: int) -> bool:
+        """Say whether ``layer`` sees no more than the cache's ``layer_window``."""
+        return False
 
     def attend(self, qkv: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
         """Map ``qkv`` (b, s, qkv_width) to (b, s, width), appending to ``layer``."""
         b, s, _ = qkv.shape
         queries, width = self.heads.num_q_heads, self.heads.head_dim
         qkv = op.reshape(qkv, (b, s, self.qkv_width // width, width))
-        out = cache.attention_with_fused_qkv(layer, qkv, queries, sm_scale=width**-0.5)
+        out = cache.attend(layer, qkv, queries, self.scale, slides=self.slides(layer))
         return op.reshape(out, (b, s, self.width))
 
 

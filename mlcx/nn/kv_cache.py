@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tvm import ir, relax, tirx
+from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn.llm import kv_cache
 
 __all__ = ["CREATE_KV_CACHE", "Heads", "KVCacheSpec", "PagedKVCache"]
@@ -47,6 +48,11 @@ class KVCacheSpec:
     """How many of them are the sequence's first ones."""
     interleaved: bool = False
     """Whether neighbours turn together, as in GPT-J, not a head's two halves."""
+    layer_window: int | None = None
+    """Tokens that a token sees at most, itself included, in layers that slide while the
+    cache keeps all; which those are, each says (`PagedKVCache.attend`)."""
+    softcap: float | None = None
+    """Scores s become ``softcap * tanh(s / softcap)``."""
 
     @classmethod
     def of(
@@ -61,6 +67,8 @@ class KVCacheSpec:
         window: int | None = None,
         sink: int = 0,
         interleaved: bool = False,
+        layer_window: int | None = None,
+        softcap: float | None = None,
     ) -> KVCacheSpec:
         """Return the cache of equal layers; all of a head rotates unless said."""
         return cls(
@@ -73,11 +81,34 @@ class KVCacheSpec:
             window=window,
             sink=sink,
             interleaved=interleaved,
+            layer_window=layer_window,
+            softcap=softcap,
         )
 
 
 class PagedKVCache(kv_cache.PagedKVCache):
     """The cache object inside a model's functions."""
+
+    def attend(
+        self, layer: int, qkv: nn.Tensor, queries: int, scale: float, *, slides: bool
+    ) -> nn.Tensor:
+        """Append to ``layer``, and attend.
+
+        Runtimes hand a layer's kernels nothing of its own but the scale, so that its
+        sign says whether the layer ``slides``, behind `KVCacheSpec.layer_window`.
+
+        Args:
+            layer: Its number.
+            qkv: (b, s, heads, head_dim), queries, keys and values one after the other.
+            queries: Heads of them.
+            scale: Of the scores, more than 0.
+            slides: See there.
+
+        Returns:
+            (b, s, queries, head_dim).
+        """
+        signed = -scale if slides else scale
+        return self.attention_with_fused_qkv(layer, qkv, queries, sm_scale=signed)
 
     @staticmethod
     def create(

@@ -6,17 +6,24 @@ import numpy as np
 
 
 def attention(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, seen: np.ndarray, scale: float
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    seen: np.ndarray,
+    scale: float,
+    softcap: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (rows, heads, d) and base-2 log-sum-exp of one sequence.
 
     ``q`` is (rows, heads, d), ``k`` and ``v`` (columns, key heads, d), ``seen`` is
-    (rows, columns). A row that sees nothing gets zeros.
+    (rows, columns). A row that sees nothing gets zeros. Scores stay below ``softcap``.
     """
     group = q.shape[1] // k.shape[1]
     q, k, v = (x.astype("float64") for x in (q, k, v))
     k, v = (np.repeat(x, group, axis=1) for x in (k, v))
     scores = np.einsum("rhd,chd->hrc", q, k) * scale
+    if softcap is not None:
+        scores = softcap * np.tanh(scores / softcap)
     weights = np.where(seen, np.exp(scores), 0)
     total = weights.sum(-1, keepdims=True)
     out = np.einsum("hrc,chd->rhd", weights / np.where(total, total, 1), v)

@@ -140,7 +140,18 @@ def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
     turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
     hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
     pairs = spec.interleaved
-    heads = Heads(hq, hkv, d, dtype, turn, spec.window, spec.sink, pairs)
+    heads = Heads(
+        hq,
+        hkv,
+        d,
+        dtype,
+        turn,
+        window=spec.window,
+        sink=spec.sink,
+        interleaved=pairs,
+        layer_window=spec.layer_window,
+        softcap=spec.softcap,
+    )
     return [
         transpose_append(hkv, d, dtype),
         ragged_prefill(target, heads, tree=False),

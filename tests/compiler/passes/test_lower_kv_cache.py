@@ -22,14 +22,20 @@ SIZES = "max_batch_size max_total_seq_len prefill_chunk_size page_size".split()
 
 
 class Attention(nn.Module):
-    """Nothing but two layers of attention, each over its own fused heads."""
+    """Nothing but two layers of attention, each over its own fused heads.
+
+    The first one slides where layers may.
+    """
 
     def __init__(self, spec: KVCacheSpec) -> None:
         self.spec = spec
 
     def attend(self, first: nn.Tensor, second: nn.Tensor, cache: PagedKVCache):
-        both = enumerate((first, second))
-        return tuple(cache.attention_with_fused_qkv(i, x, Q, SCALE) for i, x in both)
+        slides = self.spec.layer_window is not None
+        return (
+            cache.attend(0, first, Q, SCALE, slides=slides),
+            cache.attend(1, second, Q, SCALE, slides=False),
+        )
 
     def create_paged_kv_cache(
         self,
@@ -185,13 +191,21 @@ class Session:
             )
             queries = rotated(q[layer], at[start:], self.frequencies)
             values = np.stack([token[1][layer] for token in tokens])
-            expected, _ = attention(queries, keys, values, seen, SCALE)
+            near = self._near(at, start) if layer == 0 else True
+            softcap = self.spec.softcap
+            expected, _ = attention(queries, keys, values, seen & near, SCALE, softcap)
             close = 3e-5 if self.spec.dtype == "float32" else 6e-3
             np.testing.assert_allclose(got[layer], expected, rtol=close, atol=close)
         if s in self.windows and len(tokens) > self.windows[s][0]:
             window, sink = self.windows[s]
             tokens = tokens[:sink] + tokens[sink - window :]
         self.sequences[s] = tokens
+
+    def _near(self, at: list[int], start: int) -> np.ndarray | bool:
+        """Say which tokens are close enough to those from ``start`` on."""
+        if self.spec.layer_window is None:
+            return True
+        return np.subtract.outer(at[start:], at) < self.spec.layer_window
 
     def _in_window(self, n: int, start: int) -> np.ndarray:
         """Say which of the tokens each of the last ``n`` may see."""
@@ -205,6 +219,7 @@ class Session:
 SPECS = {
     "float32": SPEC,
     "float16": replace(SPEC, dtype="float16"),
+    "the first layer slides": replace(SPEC, layer_window=21, softcap=1.5),
     "linear": replace(SPEC, rope_scaling={"rope_type": "linear", "factor": 4.0}),
 }
 specs = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

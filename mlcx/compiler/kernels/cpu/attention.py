@@ -7,6 +7,11 @@ base-2 logarithm of the sum of exponentials. Threads share (key head, row block)
 
 The arguments ``rope_scale`` and ``rope_theta`` are those that the cache was created
 with; the frequencies they give, scaling included, are compiled in (`Heads.turn`).
+
+Of a layer, the runtime tells a kernel nothing but ``sm_scale``, and only its magnitude
+is the scale: a layer that sees no more than `Heads.layer_window` gives it negated. That
+holds in every kernel, whatever the runtime knows of windows. A token tree is taken to
+be no deeper than the window.
 """
 
 from __future__ import annotations
@@ -226,6 +231,7 @@ def _prefill(
                 at=lambda column: span.at(head, column),
                 seen_by=mask.seen_by,
                 position=span.position,
+                tree=mask.tree,
             )
             attend(plan, rows, columns, sm_scale, rotate)
 

@@ -12,12 +12,10 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
 
-from mlcx.compiler.kernels.cpu.attention_plan import Heads
+from mlcx.compiler.kernels.cpu.attention_plan import EVER, Heads
 from mlcx.compiler.kernels.cpu.script import array, view
 
 __all__ = ["Mask", "Nodes", "Pages", "Ragged", "Span", "causal_mask", "window_mask"]
-
-_EVER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class Mask:
     """Column to the half-open range of keys that see it."""
     end: Callable[[Expr], Expr]
     """Last token of a block to the columns that the block must pass over."""
+    tree: Expr | None = None
+    """First column of a token tree."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,13 @@ class Nodes:
 
         def seen_by(column: Expr) -> tuple[Expr, Expr]:
             node = T.bind(column - root)
-            return time(node, 0, 0), time(node, 1, _EVER)
+            return time(node, 0, 0), time(node, 1, EVER)
 
         return Mask(
             key=lambda token: time(size - rows + token, 0, 0),
             seen_by=seen_by,
             end=lambda _: length,
+            tree=root,
         )
 
 
@@ -160,7 +161,7 @@ def causal_mask(causal: Expr, rows: Expr, length: Expr) -> Mask:
 
     return Mask(
         key=lambda token: key(token).astype("int32"),
-        seen_by=lambda column: (column.astype("int32"), T.int32(_EVER)),
+        seen_by=lambda column: (column.astype("int32"), T.int32(EVER)),
         end=lambda last: T.max(T.int64(0), T.min(length, key(last) + 1)),
     )
 
@@ -182,6 +183,6 @@ def window_mask(
 
     def seen_by(column: Expr) -> tuple[Expr, Expr]:
         at = span.position + column.astype("int32")
-        return at, T.Select(at < sink, T.int32(_EVER), at + (window - sink))
+        return at, T.Select(at < sink, T.int32(EVER), at + (window - sink))
 
     return Mask(position, seen_by, end=lambda _: span.length)

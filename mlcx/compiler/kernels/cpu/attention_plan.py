@@ -17,7 +17,10 @@ from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
-__all__ = ["Columns", "Heads", "Plan", "Rows"]
+__all__ = ["EVER", "Columns", "Heads", "Plan", "Rows"]
+
+EVER = 2**31 - 1
+"""Ends a range of numbers that has no end."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Heads:
     """How many of them are the first ones, which no row loses sight of."""
     interleaved: bool = False
     """Which pairs turn, see ``rope``."""
+    layer_window: int | None = None
+    """Keys that a row sees at most, its own included, in layers that slide: those whose
+    ``sm_scale`` comes negated, see `attention`."""
+    softcap: float | None = None
+    """Scores s become ``softcap * tanh(s / softcap)``."""
 
     @property
     def group(self) -> int:
@@ -73,6 +81,8 @@ class Columns:
     """Column to the half-open range of row keys that see it."""
     position: Expr
     """Rotary position of column 0; the others follow one by one."""
+    tree: Expr | None = None
+    """First column of a token tree, of which `Heads.layer_window` hides nothing."""
 
 
 @dataclass(frozen=True)

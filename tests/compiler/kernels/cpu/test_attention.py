@@ -20,7 +20,7 @@ ROTATED = (0, 1.0, 1e4, SCALE)
 
 
 def heads(
-    q: int, kv: int, d: int, dtype: str, rotary: int | None = None, **more: bool
+    q: int, kv: int, d: int, dtype: str, rotary: int | None = None, **more: float
 ) -> Heads:
     return Heads(q, kv, d, dtype, frequencies(1e4, rotary or d, None), **more)
 
@@ -71,7 +71,7 @@ class Case:
             turn, pairs = np.array(self.heads.turn), self.heads.interleaved
             q = rotated(q, rotate[0], turn, interleaved=pairs)
             k = rotated(k, rotate[1], turn, interleaved=pairs)
-        out, lse = attention(q, k, v, seen, SCALE)
+        out, lse = attention(q, k, v, seen, SCALE, self.heads.softcap)
         exact = self.heads.dtype == "float32"
         tolerance = 2e-5 if exact and rotate is None else 4e-5 if exact else 2e-3
         some = seen.any(-1)
@@ -296,6 +296,82 @@ def test_paged_tree_sees_the_past_and_ancestors(target, heads, rng):
         if sizes[s]:
             seen = np.concatenate([seen, ancestry(PARENTS)[-n:]], axis=1)
         case.check(s, cache.k[s], cache.v[s], seen)
+
+
+BOUNDED = {
+    "float16": (HOST, heads(6, 2, 64, "float16", softcap=3.0, layer_window=20)),
+    "narrow": (NARROW, heads(2, 2, 20, "float32", softcap=0.7, layer_window=33)),
+}
+bounded = pytest.mark.parametrize(("target", "heads"), BOUNDED.values(), ids=BOUNDED)
+
+
+def layers_of(heads: Heads) -> list[tuple[int, tuple[float, ...]]]:
+    """Return the window and the arguments of a layer that slides and one that does not.
+
+    A window that hides nothing stands for none.
+    """
+    sliding = (*ROTATED[:-1], -SCALE)
+    return [(heads.layer_window or 0, sliding), (10**6, ROTATED)]
+
+
+def seen_in(window: int, at: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Say which columns rows at some positions see."""
+    distance = np.asarray(at)[:, None] - columns
+    return (distance >= 0) & (distance < window)
+
+
+@bounded
+def test_new_tokens_see_a_layers_window_and_cap_scores(target, heads, rng):
+    lengths, offsets = [70, 1, 9], [50, 3, 0]
+    run = build_for(target, ragged_prefill(target, heads, tree=False))
+    k, v = keys_and_values(rng, heads, sum(lengths))
+    at = [np.arange(n) + o for n, o in zip(lengths, offsets, strict=True)]
+    positions = np.concatenate(at).astype("int32")
+    for window, rest in layers_of(heads):
+        case = Case.make(rng, heads, lengths)
+        args = (case.q, case.q_indptr, k, v, case.q_indptr, positions, ints(*offsets))
+        run(*args, case.out, case.lse, 1, *rest)
+        for s, mine in enumerate(map(case.rows, range(len(lengths)))):
+            case.check(s, k[mine], v[mine], seen_in(window, at[s], at[s]))
+
+
+@bounded
+@pytest.mark.parametrize("kernel", [paged_prefill, paged_decode])
+def test_cached_tokens_leave_a_layers_window(kernel, target, heads, rng):
+    """Rows of two sequences that share a prefix come as one, each at its own place.
+
+    Of the last sequence's cache, nothing is in sight any more.
+    """
+    prefill = kernel is paged_prefill
+    at = [[107, 108, 109, 121], [45], [90]] if prefill else [[107], [45], [90]]
+    slots, starts = [100, 40, 30], ints(7, 0, 0)
+    cache = Cache.make(rng, heads, slots)
+    run = build_for(target, kernel(target, heads))
+    positions = ints(*(row for rows in at for row in rows))
+    for window, rest in layers_of(heads):
+        case = Case.make(rng, heads, [len(rows) for rows in at])
+        before = (case.q, case.q_indptr) if prefill else (case.q,)
+        args = (*cache.arguments, starts, positions, case.out, case.lse)
+        run(*before, *args, *((0,) if prefill else ()), *rest)
+        for s, start in enumerate(starts):
+            seen = seen_in(window, at[s], start + np.arange(slots[s]))
+            case.check(s, cache.k[s], cache.v[s], seen)
+
+
+@bounded
+def test_a_tree_stays_in_sight_of_a_layer_that_slides(target, heads, rng):
+    past, size = 60, len(PARENTS)
+    cache = Cache.make(rng, heads, [past + size])
+    run = build_for(target, paged_prefill(target, heads, tree=True))
+    at = past + ancestry(PARENTS).sum(-1) - 1
+    for window, rest in layers_of(heads):
+        case = Case.make(rng, heads, [size])
+        args = (*cache.arguments, ints(0), at.astype("int32"), case.out, case.lse)
+        tree = (indptr([size]), times(PARENTS))
+        run(case.q, case.q_indptr, *args, *rest, *tree)
+        before = seen_in(window, at, np.arange(past))
+        seen = np.concatenate([before, ancestry(PARENTS)], axis=1)
+        case.check(0, cache.k[0], cache.v[0], seen)
 
 
 def test_scores_far_apart_neither_overflow_nor_vanish(rng):
