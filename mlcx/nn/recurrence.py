@@ -4,8 +4,7 @@ Rows are the tokens of all sequences of a forward, one sequence after the other:
 in all. ``ends`` (b,) int32 has the row of each sequence's last token, so each sequence
 starts at the row after the end of the one before.
 
-A model does not know the device: these are placeholders, which a pass of the compiler
-replaces by the device's kernels (``passes/cpu_recurrence.py``).
+They are placeholders, which ``passes/cpu_recurrence.py`` replaces on the CPU.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import NamedTuple
 from tvm import relax, te
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
-from tvm.relax.frontend.nn.core import wrap_nested
+
+from mlcx.nn.placeholder import placeholder
 
 __all__ = [
     "SHIFT",
@@ -29,7 +29,6 @@ __all__ = [
 
 SHIFT = "mlcx.token_shift"
 WKV6 = "mlcx.wkv6"
-"""Both are packed functions that write what they return; none reaches a library."""
 
 
 def last_row(x: nn.Tensor) -> nn.Tensor:
@@ -56,7 +55,7 @@ def token_shift(x: nn.Tensor, before: nn.Tensor, ends: nn.Tensor) -> nn.Tensor:
     ``before`` (b, h) has what goes to each sequence's first row.
     """
     out = relax.TensorType(x.shape, x.dtype)
-    return _call(SHIFT, [x, before, ends], out, "token_shift")
+    return placeholder(SHIFT, [x, before, ends], out, "token_shift")
 
 
 class Wkv6(NamedTuple):
@@ -91,15 +90,5 @@ def wkv6(x: Wkv6, before: nn.Tensor, ends: nn.Tensor) -> tuple[nn.Tensor, nn.Ten
         relax.TensorType(x.key.shape, "float32"),
         relax.TensorType(before.shape, "float32"),
     ]
-    out, after = _call(WKV6, [*x, before, ends], both, "wkv6")
+    out, after = placeholder(WKV6, [*x, before, ends], both, "wkv6")
     return out, after
-
-
-def _call(
-    function: str,
-    arguments: list[nn.Tensor],
-    out: relax.TensorType | list[relax.TensorType],
-    name: str,
-) -> nn.Tensor:
-    expressions = [each._expr for each in arguments]
-    return wrap_nested(relax.call_dps_packed(function, expressions, out), name)
