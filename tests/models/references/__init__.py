@@ -22,7 +22,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from mlcx.quant.group import GroupScheme
+from mlcx.quant.group import GroupPacking, GroupScheme
+from mlcx.quant.packing import Layer, Role
 
 FOLDER = Path(__file__).parent
 Arrays = dict[str, NDArray[Any]]
@@ -43,7 +44,6 @@ SAME_WEIGHTS = {
 """Quantizations that stand for the weights of another."""
 
 _TABLES = ("*embed*", "*embd*", "*wte*", "*wpe*")
-_HEADS = ("lm_head.*", "embed_out.*")
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,20 @@ class Family:
         """Return the float32 values that ``weight`` has once quantized and back."""
         turned = weight.T if _any(name, self.transposed) else weight
         kept = np.ascontiguousarray(turned.astype(scheme.model_dtype))
-        table = _any(name, _TABLES)
-        spared = (table and not scheme.quantize_embedding) or (
-            _any(name, _HEADS) and not scheme.quantize_final_fc
-        )
-        if kept.ndim > 1 and not spared and not _any(name, self.unquantized):
-            packing = scheme.by_rows() if table else scheme
+        packing = self._packing(name, kept, scheme)
+        if packing is not None:
             kept = packing.unpack(packing.pack(kept), kept.shape[-1])
         values = kept.astype(np.float32)
         return values.T if turned is not weight else values
+
+    def _packing(
+        self, name: str, weight: NDArray[Any], scheme: GroupScheme
+    ) -> GroupPacking | None:
+        if weight.ndim < 2 or _any(name, self.unquantized):
+            return None
+        role: Role = "embedding" if _any(name, _TABLES) else "linear"
+        module = name.removesuffix(".weight")
+        return scheme.packing(Layer(module, role, weight.shape, None))
 
 
 def family(model_type: str) -> Family:
