@@ -195,8 +195,9 @@ class GroupPacking:
         even, odd = codes
         np.left_shift(odd, self.bits, out=odd)
         pairs = np.bitwise_or(even, odd, out=even)
-        if self.bits == 4:
-            np.copyto(words.view(np.uint8).reshape(-1), pairs, casting="unsafe")
+        if 32 % (2 * self.bits) == 0:
+            of_pairs = words.view(f"u{self.bits // 4}").reshape(-1)
+            np.copyto(of_pairs, pairs, casting="unsafe")
             return
         pairs &= np.uint32((1 << 2 * self.bits) - 1)
         of_words = pairs.reshape(*words.shape, -1)

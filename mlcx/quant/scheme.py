@@ -13,7 +13,6 @@ from mlcx.quant.plain import PlainScheme
 
 __all__ = ["SCHEMES", "scheme"]
 
-
 _ROWS: tuple[Scheme, ...] = (
     PlainScheme("q0f16", "float16"),
     PlainScheme("q0bf16", "bfloat16"),
@@ -31,6 +30,10 @@ _ROWS: tuple[Scheme, ...] = (
     GroupScheme("q4bf16_0", GroupPacking(4, 32, "bfloat16", "KN")),
     GroupScheme("q4bf16_1", GroupPacking(4, 32, "bfloat16")),
     GroupScheme("q4f32_1", GroupPacking(4, 32, "float32")),
+    # These are no names of MLC's, whose runtimes load them all the same.
+    GroupScheme("q8f16_1", GroupPacking(8, 32, "float16")),
+    GroupScheme("q8bf16_1", GroupPacking(8, 32, "bfloat16")),
+    GroupScheme("q8f32_1", GroupPacking(8, 32, "float32")),
 )
 
 SCHEMES: dict[str, Scheme] = {row.name: row for row in _ROWS}

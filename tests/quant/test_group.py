@@ -14,10 +14,14 @@ HALF = GroupPacking(4, 32, "float16")
 SINGLE = GroupPacking(4, 32, "float32")
 THREE = GroupPacking(3, 40, "float16")
 BRAIN = GroupPacking(4, 32, "bfloat16")
+EIGHT = GroupPacking(8, 32, "float16")
+BRAIN_EIGHT = GroupPacking(8, 32, "bfloat16")
+SINGLE_EIGHT = GroupPacking(8, 32, "float32")
 BRAIN_KN = replace(BRAIN, layout="KN")
 HALF_KN = replace(HALF, layout="KN")
 THREE_KN = replace(THREE, layout="KN")
-PACKINGS = (HALF, SINGLE, THREE, BRAIN, HALF_KN, THREE_KN, BRAIN_KN)
+EIGHTS = (EIGHT, BRAIN_EIGHT, SINGLE_EIGHT)
+PACKINGS = (HALF, SINGLE, THREE, BRAIN, HALF_KN, THREE_KN, BRAIN_KN, *EIGHTS)
 
 
 def name(packing: GroupPacking) -> str:
@@ -94,7 +98,7 @@ def test_random_weights_of_any_width_equal_the_reference(
     check(packing, values[:1].astype(dtype_named(packing.model_dtype)))
 
 
-@pytest.mark.parametrize("packing", [HALF, THREE], ids=name)
+@pytest.mark.parametrize("packing", [HALF, THREE, EIGHT], ids=name)
 def test_halves_of_every_exponent_equal_the_reference(packing: GroupPacking) -> None:
     """Among them scales that are subnormal, or 0 for a maximum that is not."""
     rng = np.random.default_rng(5)
@@ -113,7 +117,7 @@ def test_the_smallest_halves_equal_the_reference() -> None:
     check(HALF, (values | 0x8000).view(np.float16))
 
 
-@pytest.mark.parametrize("packing", [BRAIN, BRAIN_KN], ids=name)
+@pytest.mark.parametrize("packing", [BRAIN, BRAIN_KN, BRAIN_EIGHT], ids=name)
 def test_the_smallest_bfloat16_equal_the_reference(packing: GroupPacking) -> None:
     bits = np.random.default_rng(10).integers(0, 300, (64, 320)).astype(np.uint16)
     bits[:, 64:] //= 64
@@ -203,6 +207,16 @@ def test_a_known_row_of_three_bits_has_the_known_words() -> None:
     assert packed["q_scale"].view(np.uint16).tolist() == [[0x3AAB, 0x3BAB]]
 
 
+def test_a_known_row_of_eight_bits_has_the_known_bytes() -> None:
+    row = np.zeros((1, 32), np.float32)
+    row[0, :8] = [127, -127, 1, -1, 0, 0.5, 1.5, 64]
+    packed = SINGLE_EIGHT.pack(row)
+    assert packed["q_scale"].tolist() == [[1.0]]
+    assert packed["q_weight"].shape == (1, 8)
+    first = packed["q_weight"].view(np.uint8)[0, :9].tolist()
+    assert first == [254, 0, 128, 126, 127, 128, 128, 191, 127]
+
+
 def test_exact_ties_go_to_the_even_code() -> None:
     row = np.zeros((1, 32), np.float16)
     row[0, :10] = [7, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 0.25, -0.25, 0]
@@ -220,6 +234,18 @@ def test_unpacking_gives_the_known_values() -> None:
     np.testing.assert_allclose(single[0, :3], [-2.0, -2.0, -12 / 7], rtol=1e-7)
 
 
+ALLOWED = {
+    (3, "float16"): 0.51,
+    (4, "float16"): 0.51,
+    (4, "float32"): 0.51,
+    (4, "bfloat16"): 0.54,
+    (8, "float16"): 0.66,
+    (8, "float32"): 0.51,
+    (8, "bfloat16"): 1.0,
+}
+"""Half a step, and what the format's own roundings to its dtype may add."""
+
+
 @pytest.mark.parametrize("packing", PACKINGS, ids=name)
 def test_a_round_trip_is_off_by_half_a_step_at_most(packing: GroupPacking) -> None:
     shape = (15, 240) if packing.layout == "KN" else (3, 5, 240)
@@ -230,8 +256,7 @@ def test_a_round_trip_is_off_by_half_a_step_at_most(packing: GroupPacking) -> No
     scales = packed["q_scale"].astype(np.float64)
     by_rows = scales.T if packing.layout == "KN" else scales
     steps = np.repeat(by_rows, packing.group_size, axis=-1)
-    # Half a step, and what the format's own roundings to its dtype may add.
-    allowed = 0.51 if packing.model_dtype != "bfloat16" else 0.54
+    allowed = ALLOWED[packing.bits, packing.model_dtype]
     assert (error <= steps[..., :240] * allowed).all()
 
 

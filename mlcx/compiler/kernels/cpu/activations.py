@@ -16,7 +16,7 @@ from tvm.tirx.script import builder as T
 
 from mlcx.compiler.kernels.cpu.operands import Operands
 from mlcx.compiler.kernels.cpu.vectors import bind, cast, load, number, pick, store
-from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized
 from mlcx.compiler.kernels.cpu.words import weight_of_code
 
 __all__ = ["Shuffled", "shuffle", "widen"]
@@ -48,7 +48,7 @@ def shuffle(operands: Operands) -> Shuffled:
     rows = operands.rows
     fmt = operands.format
     assert isinstance(fmt, GroupQuantized)
-    words = WORDS * fmt.groups(operands.k)
+    words = fmt.row_words(operands.k)
     lanes = operands.lanes
     done = words // lanes * lanes
     whole = min(operands.k // (fmt.codes * lanes), words // lanes)
@@ -60,7 +60,8 @@ def shuffle(operands: Operands) -> Shuffled:
         if whole:
             with T.serial(whole) as chunk:
                 _vectors(operands, fmt, shuffled, m, chunk)
-        for first, last, width in ((whole * lanes, done, lanes), (done, words, WORDS)):
+        rest = (done, words, fmt.rest_lanes(lanes))
+        for first, last, width in ((whole * lanes, done, lanes), rest):
             if first < last:
                 with T.serial((last - first) // width) as chunk:
                     _scalars(operands, fmt, shuffled, m, first + chunk * width, width)

@@ -25,7 +25,7 @@ from mlcx.compiler.kernels.cpu.vectors import (
     splat,
     store,
 )
-from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized
 from mlcx.compiler.kernels.cpu.words import code_of_words, weight_of_code
 
 __all__ = ["Scaled", "axpy", "scale"]
@@ -115,9 +115,9 @@ class _Strip:
         chains = max(1, _CHAINS // len(ms))
         rest = [number(0, lanes)] * (chains - 1)
         parts = [[splat(self.x.offsets[m, group], lanes), *rest] for m in ms]
-        for w in range(WORDS):
-            word = group * WORDS + w
-            prefetch(q_weight, word + WORDS, n)
+        for w in range(fmt.words):
+            word = group * fmt.words + w
+            prefetch(q_weight, word + fmt.words, n)
             words = bind(load(q_weight, word, n, lanes=lanes))
             for j in range(fmt.codes):
                 code = bind(code_of_words(fmt, words, j, lanes))

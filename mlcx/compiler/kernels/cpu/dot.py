@@ -28,7 +28,7 @@ from mlcx.compiler.kernels.cpu.vectors import (
     prefetch,
     splat,
 )
-from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized
 from mlcx.compiler.kernels.cpu.words import code_of_words
 
 __all__ = ["Dot", "PlainDot", "QuantizedDot", "dot_for", "stream_rows"]
@@ -76,7 +76,7 @@ class QuantizedDot:
         """Write ``out[m, n]`` for each m and n."""
         operands, lanes = self.operands, self.operands.lanes
         rows = _x_rows(operands, ms)
-        words = WORDS * self.format.groups(operands.k)
+        words = self.format.row_words(operands.k)
         wide = words // lanes * lanes
         parts = []
         if wide:
@@ -86,9 +86,10 @@ class QuantizedDot:
                     prefetch(operands.weights[0], n + 1, chunk * lanes)
                 self._add(parts[-1], ns, rows, chunk * lanes)
         if wide < words:
-            parts.append(_Sums.zero(len(ns), len(ms), WORDS))
-            with T.serial((words - wide) // WORDS) as group:
-                self._add(parts[-1], ns, rows, wide + group * WORDS)
+            rest = self.format.rest_lanes(lanes)
+            parts.append(_Sums.zero(len(ns), len(ms), rest))
+            with T.serial((words - wide) // rest) as chunk:
+                self._add(parts[-1], ns, rows, wide + chunk * rest)
         _write(operands, ns, ms, parts)
 
     def _add(
@@ -115,12 +116,13 @@ class QuantizedDot:
     def _scales(self, n: _Index, word: Expr, lanes: int) -> Expr:
         """Return each word's scale."""
         _, q_scale = self.operands.weights
-        groups = lanes // WORDS
-        group = word // WORDS
+        words = self.format.words
+        groups = max(1, lanes // words)
+        group = word // words
         scale = bind(cast(load(q_scale, n, group, lanes=groups), "float32", groups))
         if groups == 1:
             return splat(scale, lanes)
-        return bind(pick([scale] * WORDS, [i // WORDS for i in range(lanes)]))
+        return bind(pick([scale] * words, [i // words for i in range(lanes)]))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from mlcx.compiler.kernels.cpu.gemv import gemv
 from mlcx.compiler.kernels.cpu.operands import Operands
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.small_batch import small_batch
-from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized, WeightFormat
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized, WeightFormat
 
 __all__ = ["matmul"]
 
@@ -74,7 +74,7 @@ def matmul(
 def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:
     if not isinstance(fmt, GroupQuantized):
         return (T.arg("weight", T.buffer((n, k), fmt.dtype)),)
-    words, scales = (n, WORDS * fmt.groups(k)), (n, fmt.groups(k))
+    words, scales = (n, fmt.row_words(k)), (n, fmt.groups(k))
     if fmt.transposed:
         words, scales = words[::-1], scales[::-1]
     return (

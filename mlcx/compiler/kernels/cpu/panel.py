@@ -26,7 +26,7 @@ from mlcx.compiler.kernels.cpu.vectors import (
     store,
     transposed,
 )
-from mlcx.compiler.kernels.cpu.weights import WORDS, GroupQuantized
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized
 from mlcx.compiler.kernels.cpu.words import code_of_words, weight_of_code
 
 __all__ = ["Panel", "step_depth"]
@@ -112,40 +112,43 @@ class Panel:
     ) -> None:
         lanes = self.lanes
         q_weight = self.operands.weights[0]
-        row_words = WORDS * fmt.groups(self.operands.k)
-        groups = _extent(_STEP_GROUPS, row_words // WORDS, step)
-        square_groups = lanes // WORDS
-        squares = groups // square_groups if square_groups else 0
-        if square_groups:
-            with T.serial(squares) as square:
-                word = bind(step * _STEP_GROUPS * WORDS + square * lanes)
-                rows = [
-                    bind(load(q_weight, row + i, word, lanes=lanes))
-                    for i in range(lanes)
-                ]
-                for i in range(lanes):
-                    prefetch(q_weight, row + i, word + _STEP_GROUPS * WORDS)
-                for i, words in enumerate(transposed(rows)):
-                    store(self.words, words, i, 0, lanes=lanes)
-                with T.serial(square_groups) as g:
-                    group = square * square_groups + g
-                    self._fill_group(
-                        fmt,
-                        column,
-                        group,
-                        self._scales_of_rows(fmt, row, step * _STEP_GROUPS + group),
-                        lambda w: load(self.words, g * WORDS + w, 0, lanes=lanes),
-                    )
-        done = squares * square_groups
-        if _is_nothing(groups - done):
+        row_words, depth = fmt.row_words(self.operands.k), _STEP_GROUPS * fmt.words
+        begin = bind(step * depth)
+        count = _extent(depth, row_words, step)
+        # Words of a row in a square, or those of them that share a scale.
+        run = fmt.rest_lanes(lanes)
+        squares = count // lanes
+        with T.serial(squares) as square:
+            word = bind(begin + square * lanes)
+            rows = [
+                bind(load(q_weight, row + i, word, lanes=lanes)) for i in range(lanes)
+            ]
+            for i in range(lanes):
+                prefetch(q_weight, row + i, word + depth)
+            for i, words in enumerate(transposed(rows)):
+                store(self.words, words, i, 0, lanes=lanes)
+            with T.serial(lanes // run) as part:
+                first = bind(square * lanes + part * run)
+                self._fill_words(
+                    fmt,
+                    column,
+                    first,
+                    run,
+                    self._scales_of_rows(fmt, row, (begin + first) // fmt.words),
+                    lambda w: load(self.words, part * run + w, 0, lanes=lanes),
+                )
+        done = squares * lanes
+        if _is_nothing(count - done):
             return
-        with T.serial(groups - done) as g:
-            start = row * row_words + (step * _STEP_GROUPS + done + g) * WORDS
-            self._fill_group(
+        with T.serial((count - done) // fmt.words) as group:
+            first = bind(done + group * fmt.words)
+            start = row * row_words + begin + first
+            self._fill_words(
                 fmt,
                 column,
-                done + g,
-                self._scales_of_rows(fmt, row, step * _STEP_GROUPS + done + g),
+                first,
+                fmt.words,
+                self._scales_of_rows(fmt, row, (begin + first) // fmt.words),
                 lambda w: load(
                     flat(q_weight), start + w, lanes=lanes, stride=row_words
                 ),
@@ -156,18 +159,18 @@ class Panel:
     ) -> None:
         lanes = self.lanes
         q_weight, q_scale = self.operands.weights
-        with T.serial(
-            _extent(_STEP_GROUPS, fmt.groups(self.operands.k), step)
-        ) as group:
+        groups = _extent(_STEP_GROUPS, fmt.groups(self.operands.k), step)
+        with T.serial(groups) as group:
             at = bind(step * _STEP_GROUPS + group)
-            for w in range(WORDS):
-                prefetch(q_weight, (at + _STEP_GROUPS) * WORDS + w, row)
-            self._fill_group(
+            for w in range(fmt.words):
+                prefetch(q_weight, (at + _STEP_GROUPS) * fmt.words + w, row)
+            self._fill_words(
                 fmt,
                 column,
-                group,
+                group * fmt.words,
+                fmt.words,
                 load(q_scale, at, row, lanes=lanes),
-                lambda w: load(q_weight, at * WORDS + w, row, lanes=lanes),
+                lambda w: load(q_weight, at * fmt.words + w, row, lanes=lanes),
             )
 
     def _scales_of_rows(self, fmt: GroupQuantized, row: Expr, group: Expr) -> Expr:
@@ -175,15 +178,16 @@ class Panel:
         scales = flat(self.operands.weights[1])
         return load(scales, row * groups + group, lanes=self.lanes, stride=groups)
 
-    def _fill_group(
+    def _fill_words(
         self,
         fmt: GroupQuantized,
         column: Expr,
-        group: Expr,
+        first: Expr,
+        count: int,
         scales: Expr,
         words_of: Callable[[Expr], Expr],
     ) -> None:
-        """Widen group number ``group`` of the step."""
+        """Widen ``count`` words of the step, from ``first`` on, that share scales."""
         lanes = self.lanes
         scale = bind(cast(scales, "float32", lanes))
         steps = [
@@ -191,11 +195,11 @@ class Panel:
             for j in range(fmt.codes)
         ]
         offset = bind(scale * number(-fmt.zero, lanes))
-        with T.serial(WORDS) as w:
+        with T.serial(count) as w:
             words = bind(words_of(w))
             for j in range(fmt.codes):
                 code = code_of_words(fmt, words, j, lanes)
-                at = (group * WORDS + w) * fmt.codes + j
+                at = (first + w) * fmt.codes + j
                 store(
                     self.values,
                     fma(code, steps[j], offset, lanes),

@@ -23,6 +23,9 @@ FORMATS = {
     "q4f16_kn": (GroupQuantized(4, 32, "float16", transposed=True), "float16"),
     "q3f16_kn": (GroupQuantized(3, 40, "float16", transposed=True), "float16"),
     "q4bf16": (GroupQuantized(4, 32, "bfloat16"), "bfloat16"),
+    "q8f16": (GroupQuantized(8, 32, "float16"), "float16"),
+    "q8f32": (GroupQuantized(8, 32, "float32"), "float32"),
+    "q8bf16": (GroupQuantized(8, 32, "bfloat16"), "bfloat16"),
     "f16": (Plain("float16"), "float16"),
     "bf16": (Plain("bfloat16"), "bfloat16"),
     "f32": (Plain("float32"), "float32"),
@@ -68,10 +71,10 @@ def random_weight(
         weight = rng.standard_normal((n, k)).astype(fmt.dtype)
         return Weight([weight], weight.astype("float64"))
     groups = -(-k // fmt.group_size)
-    largest = {3: 6, 4: 14}[fmt.bits]
+    largest = {3: 6, 4: 14, 8: 254}[fmt.bits]
     codes = rng.integers(0, largest + 1, (n, groups * fmt.group_size))
     scale = (0.01 + 0.1 * rng.random((n, groups))).astype(fmt.scale_dtype)
-    per_word = {3: 10, 4: 8}[fmt.bits]
+    per_word = {3: 10, 4: 8, 8: 4}[fmt.bits]
     shifts = fmt.bits * np.arange(per_word)
     words = (codes.reshape(n, -1, per_word) << shifts).sum(axis=2).astype("uint32")
     wide_scale = np.repeat(scale.astype("float64"), fmt.group_size, axis=1)
