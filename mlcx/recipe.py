@@ -8,21 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 
-__all__ = ["Array", "Recipe", "joined"]
+__all__ = ["Array", "Join", "Recipe", "joined"]
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Join:
+    """How several tensors make one parameter."""
+
+    by: Literal["rows", "columns", "same"] = "rows"
+    """Above each other, or beside each other, or the first, as all are equal."""
+    multiple: int = 1
+    """All but the last are a multiple of this high, or wide when beside each other."""
+    taller: int = 1
+    """Tensors that are joined by columns may have so many times fewer rows, each so
+    many times longer: ``convert`` makes the parameter's rows of theirs."""
+    convert: Callable[[Array], Array] | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What one parameter is made of, or each of those that a pattern names.
 
-    The tensors are joined on axis 0. A parameter of more axes takes the joined rows as
-    they follow each other, as a stack of the weights of all experts does.
+    A parameter of more axes than the tensors takes the joined rows as they follow each
+    other, as a stack of the weights of all experts does.
     """
 
     tensors: tuple[str, ...]
@@ -39,6 +53,8 @@ class Recipe:
     rows is then of the tensors' columns."""
     value: Callable[[Array], Array] | None = None
     """Element by element, in the checkpoint's dtype, or float32 for bfloat16."""
+    join: Join = Join()
+    """Unless it is by rows, what is said of rows above does not apply."""
 
 
 def joined(prefix: str, name: str, *parts: str) -> dict[str, Recipe]:

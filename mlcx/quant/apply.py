@@ -6,7 +6,6 @@ The rules are those of MLC's converter, so that libraries and weights fit each o
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -66,21 +65,11 @@ def parameters(
     }
     model = architecture.Model(config, scheme.model_dtype)
     return [
-        parameter
+        ModelParameter(
+            name, tuple(map(int, each.shape)), each.dtype, packings.get(name)
+        )
         for name, each in model.named_parameters()
-        for parameter in _wanted(name, each, packings.get(name))
     ]
-
-
-def _wanted(
-    name: str, parameter: nn.Parameter, packing: Packing | None
-) -> Iterator[ModelParameter]:
-    shape = tuple(map(int, parameter.shape))
-    if packing is None or not packing.is_given:
-        yield ModelParameter(name, shape, parameter.dtype, packing)
-        return
-    for part, (part_shape, dtype) in packing.parts(name, shape).items():
-        yield ModelParameter(part, part_shape, dtype, None)
 
 
 def _packings(

@@ -2,12 +2,13 @@
 
 A *scheme* looks at each *layer* of a model and answers with a *packing*, or with None
 where the layer's weight stays as it is. A packing says what the weight is stored as,
-and has a *kind*: the layers of a kind compute with what its packings store.
+and has a *kind*: the layers of a kind compute with what its packings store. Most pack
+weights themselves; some stand for what a checkpoint holds packed already.
 
 To add a kind:
 
-1. ``quant/<kind>.py``: a frozen dataclass that is a ``Packing``, and one that is a
-   ``Scheme`` unless one of those that exist will do. Numpy only.
+1. ``quant/<kind>.py``: a frozen dataclass that is a ``Packer`` or ``Given``, and one
+   that is a ``Scheme`` unless one of those that exist will do. Numpy only.
 2. ``quant/<kind>_layers.py``: for each role of a layer that it serves, a class that is
    called with the layer to replace and the packing. Here is where tvm comes in.
 3. Rows: the schemes in ``scheme.SCHEMES`` and in the enums of both schemas, the classes
@@ -21,13 +22,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
 from mlcx.quant.scratch import Scratch
+from mlcx.recipe import Join
 
-__all__ = ["Layer", "Packing", "Parts", "Role", "Scheme"]
+__all__ = [
+    "FittedPacker",
+    "Given",
+    "Layer",
+    "Packer",
+    "Packing",
+    "Parts",
+    "Role",
+    "Scheme",
+]
 
 Role = Literal["linear", "embedding", "experts"]
 """What a layer does with its weight."""
@@ -67,19 +78,12 @@ class Layer:
         return named and self.shape[0] <= _WIDEST_ROUTER
 
 
-class Packing(Protocol):
-    """How the weight of one layer is stored. Frozen; equal ones store equally."""
+class Packer(Protocol):
+    """How the weight of one layer is packed. Frozen; equal ones pack equally."""
 
     @property
     def kind(self) -> str:
         """Which layers compute with it: a key of ``apply.LAYERS``."""
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the checkpoint holds the parts: they are stored as they come.
-
-        Then nothing is packed, and each part is a parameter of the model.
-        """
 
     @property
     def transposed(self) -> bool:
@@ -104,6 +108,50 @@ class Packing(Protocol):
         self, packed: Mapping[str, npt.NDArray[Any]], columns: int
     ) -> npt.NDArray[Any]:
         """Return the weight (..., columns) in the model's dtype."""
+
+
+@runtime_checkable
+class FittedPacker(Packer, Protocol):
+    """One whose packing of a row depends on all rows, by one number alone.
+
+    Of its parts, the first has the packed rows; the others are the same for all.
+    """
+
+    def measure(self, weight: npt.NDArray[Any]) -> float:
+        """Return what some rows contribute; the largest of all rows counts."""
+
+    def fitted(self, largest: float) -> Packer:
+        """Return what packs each row of a weight that was measured."""
+
+
+class Given:
+    """A weight that checkpoints hold packed: stored as it comes. Subclasses are frozen.
+
+    Its parts in the model are made of the parts in the checkpoint.
+    """
+
+    kind: str
+    """Which layers compute with it: a key of ``apply.LAYERS``."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """What a checkpoint may hold of a weight beside its parts."""
+
+    def parts(self, name: str, shape: tuple[int, ...]) -> Parts:
+        """Return what the parameter ``name`` (``….weight``) of ``shape`` becomes."""
+        raise NotImplementedError
+
+    def joins(self) -> dict[str, Join]:
+        """Return how weights that are fused are, by the name of the part."""
+        raise NotImplementedError
+
+    def unpack(
+        self, packed: Mapping[str, npt.NDArray[Any]], columns: int
+    ) -> npt.NDArray[Any]:
+        """Return the weight (..., columns) in the model's dtype."""
+        raise NotImplementedError
+
+
+Packing = Packer | Given
+"""How the weight of one layer is stored."""
 
 
 class Scheme(Protocol):

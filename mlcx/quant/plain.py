@@ -29,9 +29,17 @@ class PlainScheme:
         """Return None: the weight of every layer is stored as it is."""
 
 
+_EXTRA: dict[str, type] = {
+    "bfloat16": ml_dtypes.bfloat16,
+    "float8_e4m3fn": ml_dtypes.float8_e4m3fn,
+    "float8_e5m2": ml_dtypes.float8_e5m2,
+}
+"""Dtypes that numpy does not have itself."""
+
+
 def dtype_named(name: str) -> np.dtype[Any]:
     """Return numpy's dtype of that name; ``bfloat16`` is one too."""
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    return np.dtype(_EXTRA.get(name, name))
 
 
 def cast(values: Array, dtype: np.dtype[Any], scratch: Scratch | None = None) -> Array:
@@ -55,10 +63,12 @@ def cast(values: Array, dtype: np.dtype[Any], scratch: Scratch | None = None) ->
 
 
 def all_finite(values: Array) -> bool:
-    """Say whether none of the floating-point ``values`` is infinite or NaN.
+    """Say whether none of ``values`` is infinite or NaN; words of codes never are.
 
     Compares bits: float16 takes numpy many times as long to look at as a number.
     """
+    if values.dtype.kind == "u":
+        return True
     integer = np.dtype(f"u{values.itemsize}").type
     every_bit = integer((1 << (8 * values.itemsize - 1)) - 1)
     infinity = np.array(np.inf, values.dtype).view(integer)

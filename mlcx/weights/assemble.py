@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from mlcx.quant.packing import Given
 from mlcx.quant.plain import Array
 from mlcx.weights.mapping import Parameter
 from mlcx.weights.shards import Record
@@ -34,6 +35,7 @@ def assemble(
             all records of a transposed parameter, of others all but the first.
     """
     packing = parameter.packing
+    assert not isinstance(packing, Given), "its parts are parameters"
     if packing is not None and packing.transposed:
         return _by_columns(records, converted)
     return _by_rows(records, converted)

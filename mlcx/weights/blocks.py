@@ -6,16 +6,17 @@ A block is converted on its own: nothing crosses rows, neither casting nor quant
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlcx.errors import InputError
+from mlcx.quant.packing import FittedPacker, Packer
 from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scratch import Scratch
 from mlcx.recipe import Recipe
-from mlcx.weights.mapping import Mapped, Parameter
+from mlcx.weights.mapping import Mapped, Parameter, Run
 from mlcx.weights.safetensors import Reader, Tensor
 from mlcx.weights.shards import Record, encode
 
@@ -27,19 +28,24 @@ _ELEMENTS = 1 << 20
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of one source of a parameter."""
+    """Some rows of one source of a parameter, or of all that are beside each other."""
 
     mapped: Mapped
-    tensor: Tensor
-    first: int
-    """Number of the first element; of a transposed tensor, column by column."""
+    runs: tuple[Run, ...]
+    """Elements of each; of a transposed tensor, they count column by column."""
     rows: int
-    columns: int
+    is_first: bool = False
+    """Of its parameter."""
+
+    @property
+    def tensor(self) -> Tensor:
+        """The source, or the first of several."""
+        return self.runs[0].tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes in the checkpoint."""
-        return self.rows * self.columns * self.tensor.element.itemsize
+        return sum(run.size * run.tensor.element.itemsize for run in self.runs)
 
     @property
     def parameter(self) -> Parameter:
@@ -57,6 +63,13 @@ def stored(parameter: Parameter, exact_float32: bool = False) -> tuple[Record, .
 
 def blocks(mapped: Mapped) -> Iterator[Block]:
     """Yield the blocks that make a parameter, in order."""
+    cut = _piled if mapped.recipe.join.by == "rows" else _beside
+    for number, (runs, rows) in enumerate(cut(mapped)):
+        yield Block(mapped, runs, rows, is_first=number == 0)
+
+
+def _piled(mapped: Mapped) -> Iterator[tuple[tuple[Run, ...], int]]:
+    """Cut tensors that are above each other; yield runs and their rows."""
     parameter = mapped.parameter
     whole = mapped.recipe.transposed or parameter.packing is not None
     columns = parameter.shape[-1] if whole else 1
@@ -66,7 +79,23 @@ def blocks(mapped: Mapped) -> Iterator[Block]:
         for row in range(0, rows, most):
             some = min(most, rows - row)
             first = run.first + row * columns
-            yield Block(mapped, run.tensor, first, some, columns)
+            yield (Run(run.tensor, first, some * columns),), some
+
+
+def _beside(mapped: Mapped) -> Iterator[tuple[tuple[Run, ...], int]]:
+    """Cut tensors that are beside each other, or equal; yield runs and their rows."""
+    rows, *_ = mapped.sources[0].shape
+    widths = [tensor.size // rows for tensor in mapped.sources]
+    most = max(1, _ELEMENTS // sum(widths))
+    for row in range(0, rows, most):
+        some = min(most, rows - row)
+        yield (
+            tuple(
+                Run(tensor, row * width, some * width)
+                for tensor, width in zip(mapped.sources, widths, strict=True)
+            ),
+            some,
+        )
 
 
 class _ThreadsOwn(threading.local):
@@ -89,8 +118,19 @@ class Converter:
         self._exact = exact_float32
         self._own = _ThreadsOwn()
 
-    def convert(self, block: Block) -> tuple[Array, ...]:
+    def measure(self, block: Block) -> float:
+        """Return what the block contributes to how its parameter is packed."""
+        scratch, packer = self._own.scratch, block.mapped.packer
+        assert isinstance(packer, FittedPacker)
+        values = _valued(self._read(block, scratch), block.mapped.recipe, scratch)
+        return packer.measure(cast(values, dtype_named(block.parameter.dtype), scratch))
+
+    def convert(self, block: Block, packer: Packer | None) -> tuple[Array, ...]:
         """Return the block's part of each of the parameter's records, as stored.
+
+        Args:
+            block: Of a parameter.
+            packer: Packs its rows; None: they are stored as they are.
 
         Raises:
             InputError: A weight is not finite, or not when cast to the model's dtype.
@@ -98,17 +138,20 @@ class Converter:
         scratch = self._own.scratch
         source = self._read(block, scratch)
         values = _valued(source, block.mapped.recipe, scratch)
-        packing, dtype = block.parameter.packing, block.parameter.dtype
-        direct = values.itemsize == 2 and packing is None and not self._exact
+        dtype = block.parameter.dtype
+        direct = values.itemsize == 2 and packer is None and not self._exact
         if dtype == "float32" and direct:
             # By way of float32 it would be the same: every float16 is one, and in
             # bfloat16's range.
             dtype = "bfloat16"
         weight = cast(values, dtype_named(dtype), scratch)
-        if packing is not None:
-            packed = packing.pack(weight, scratch)
-            finite = packing.is_finite(packed)
-            parts = tuple(map(self._encode, packed.values()))
+        if packer is not None:
+            packed = packer.pack(weight, scratch)
+            finite = packer.is_finite(packed)
+            rows, *others = map(self._encode, packed.values())
+            if isinstance(packer, FittedPacker) and not block.is_first:
+                others = [each[:0] for each in others]
+            parts: tuple[Array, ...] = (rows, *others)
         else:
             finite = all_finite(weight)
             part = self._encode(weight)
@@ -122,16 +165,36 @@ class Converter:
 
     def _read(self, block: Block, scratch: Scratch) -> Array:
         """Return the block as the checkpoint has it, rows being the parameter's."""
-        shape, element = (block.rows, block.columns), block.tensor.element
+        join = block.mapped.recipe.join
+        if join.by == "rows":
+            return self._read_run(block, block.runs[0], scratch)
+        sources = [self._read_run(block, run, Scratch()) for run in block.runs]
+        if join.by == "same":
+            return _the_same(block, sources)
+        if join.convert is not None:
+            sources = [join.convert(source) for source in sources]
+        return np.concatenate(sources, axis=1)
+
+    def _read_run(self, block: Block, run: Run, scratch: Scratch) -> Array:
+        shape, element = (block.rows, run.size // block.rows), run.tensor.element
         source = scratch.take("source", shape, element)
         if block.mapped.recipe.transposed:
             strip = scratch.take("strip", shape[::-1], element)
-            column = block.first // block.columns
-            self._reader.read_columns(block.tensor, column, strip)
+            self._reader.read_columns(run.tensor, run.first // shape[1], strip)
             np.copyto(source, strip.T)
         else:
-            self._reader.read(block.tensor, block.first, source)
+            self._reader.read(run.tensor, run.first, source)
         return source
+
+
+def _the_same(block: Block, sources: Sequence[Array]) -> Array:
+    """Return the first of ``sources``, which must be equal."""
+    for run, source in zip(block.runs, sources, strict=True):
+        if source.tobytes() != sources[0].tobytes():
+            message = f"expected {run.tensor.name} to equal {block.tensor.name}, as "
+            message += f"both become {block.parameter.name}, found other values"
+            raise InputError.in_file(run.tensor.file, message)
+    return sources[0]
 
 
 def _valued(source: Array, recipe: Recipe, scratch: Scratch) -> Array:

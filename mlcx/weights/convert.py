@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlcx.artifact import TENSOR_CACHE, TENSOR_CACHE_B16
+from mlcx.quant.packing import FittedPacker, Packer
 from mlcx.quant.plain import Array
 from mlcx.recipe import Recipe
 from mlcx.weights.assemble import assemble
@@ -147,12 +148,23 @@ def _convert_ahead(
     """Yield every converted block in order, ``ahead`` of them in the making."""
     waiting: deque[Future[tuple[Array, ...]]] = deque()
     for each in mapped:
+        packer = _packer(each, converter, pool)
         for block in blocks(each):
-            waiting.append(pool.submit(converter.convert, block))
+            waiting.append(pool.submit(converter.convert, block, packer))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _packer(
+    mapped: Mapped, converter: Converter, pool: ThreadPoolExecutor
+) -> Packer | None:
+    """Return what packs the rows of ``mapped``; may read all of them for it."""
+    packer = mapped.packer
+    if not isinstance(packer, FittedPacker):
+        return packer
+    return packer.fitted(max(pool.map(converter.measure, blocks(mapped))))
 
 
 def _write_index(

@@ -15,9 +15,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from mlcx.errors import InputError, Problem
-from mlcx.quant.packing import Packing
-from mlcx.recipe import Recipe
-from mlcx.weights.safetensors import FLOATS, Tensor
+from mlcx.quant.packing import Given, Packer, Packing
+from mlcx.recipe import Join, Recipe
+from mlcx.weights.safetensors import Tensor, sources_of
 
 __all__ = ["Mapped", "Parameter", "Run", "WeightMap", "map_weights"]
 
@@ -49,6 +49,13 @@ class Mapped:
     parameter: Parameter
     sources: tuple[Tensor, ...]
     recipe: Recipe
+
+    @property
+    def packer(self) -> Packer | None:
+        """What packs the parameter; None: it is stored as it is."""
+        packing = self.parameter.packing
+        assert not isinstance(packing, Given), "map_weights takes it apart"
+        return packing
 
     def runs(self) -> Iterator[Run]:
         """Yield where the parameter's elements are found, in their order.
@@ -102,11 +109,17 @@ def map_weights(
     """
     known = {tensor.name: tensor for tensor in tensors}
     patterns = {_compile(name): recipe for name, recipe in recipes.items()}
-    wanted = {each: _recipe(each.name, patterns, known) for each in parameters}
+    made = [(each, _recipe(each.name, patterns, known)) for each in parameters]
+    wanted = dict(part for each in made for part in _parts(*each))
     taken = {name for recipe in wanted.values() for name in recipe.tensors}
     passed = [_compile(name) for name in unused]
+    beside = {name for each in made for name in _beside(*each)}
     extra = [name for name in known if name not in taken]
-    ignored = [name for name in extra if not any(p.fullmatch(name) for p in passed)]
+    ignored = [
+        name
+        for name in extra
+        if name not in beside and not any(p.fullmatch(name) for p in passed)
+    ]
     messages = [
         message
         for parameter, recipe in wanted.items()
@@ -144,6 +157,29 @@ def _recipe(
     return Recipe((name,))
 
 
+def _parts(parameter: Parameter, recipe: Recipe) -> Iterator[tuple[Parameter, Recipe]]:
+    """Yield what is made of tensors: the parameter, or parts that a checkpoint has."""
+    packing = parameter.packing
+    if not isinstance(packing, Given):
+        yield parameter, recipe
+        return
+    parts = packing.parts(parameter.name, parameter.shape)
+    for (part, stored), (kind, join) in zip(
+        parts.items(), packing.joins().items(), strict=True
+    ):
+        names = (name.removesuffix("weight") + kind for name in recipe.tensors)
+        made = replace(recipe, tensors=tuple(names), join=join)
+        yield Parameter(part, *stored), made
+
+
+def _beside(parameter: Parameter, recipe: Recipe) -> Iterator[str]:
+    """Yield what a checkpoint may hold beside the parts of a weight."""
+    if isinstance(parameter.packing, Given):
+        for name in recipe.tensors:
+            for kind in parameter.packing.unused:
+                yield name.removesuffix("weight") + kind
+
+
 def _spelled(name: str, known: Container[str]) -> str:
     """Return ``name`` without what is in brackets if so it is known, else with it."""
     short = re.sub(r"\[.*?\]", "", name)
@@ -163,20 +199,38 @@ def _check(
             close = difflib.get_close_matches(name, extra, n=1, cutoff=0.8)
             hint = f"; did it mean {close[0]}?" if close else ""
             yield f"lacks tensor {name}, which {parameter.name} is made of{hint}"
-        elif known[name].dtype not in FLOATS:
-            expected = ", ".join(FLOATS)
+        elif known[name].dtype not in sources_of(parameter.dtype):
+            expected = ", ".join(sources_of(parameter.dtype))
             found = known[name].dtype
             yield f"tensor {name}: expected one of the dtypes {expected}, found {found}"
     if all(name in known for name in names):
-        step = -1 if recipe.transposed else 1
-        shapes = [known[name].shape[::step] for name in names]
-        if not _makes(_join(shapes), parameter.shape):
-            found = " + ".join(f"{name} {list(known[name].shape)}" for name in names)
+        shapes = [known[name].shape for name in names]
+        found = " + ".join(f"{name} {list(known[name].shape)}" for name in names)
+        if not _makes(_join(shapes, recipe), parameter.shape):
             expected = f"{list(parameter.shape)}{' transposed' * recipe.transposed}"
             yield f"{parameter.name}: expected {expected}, found {found}"
+        elif _cuts(shapes, recipe.join):
+            yield (
+                f"{parameter.name}: expected all but the last to be a multiple of "
+                f"{recipe.join.multiple} high, or scales would not fit, found {found}"
+            )
 
 
-def _join(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+def _join(shapes: Sequence[tuple[int, ...]], recipe: Recipe) -> tuple[int, ...] | None:
+    """Return the shape of what tensors are joined to; None when they do not fit."""
+    join = recipe.join
+    if join.by == "same":
+        return shapes[0] if len(set(shapes)) == 1 else None
+    if join.by == "rows":
+        return _pile([shape[:: -1 if recipe.transposed else 1] for shape in shapes])
+    beside = _pile([shape[::-1] for shape in shapes])
+    if beside is None or beside[0] % join.taller:
+        return None
+    width, *height = beside
+    return (*(rows * join.taller for rows in height), width // join.taller)
+
+
+def _pile(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
     """Return the shape of tensors joined on axis 0; None when they do not fit."""
     first = shapes[0]
     if len(shapes) == 1:
@@ -184,6 +238,12 @@ def _join(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
     if not first or any(shape[1:] != first[1:] for shape in shapes):
         return None
     return (sum(shape[0] for shape in shapes), *first[1:])
+
+
+def _cuts(shapes: Sequence[tuple[int, ...]], join: Join) -> bool:
+    """Say whether a seam goes through what must stay whole."""
+    axis = 1 if join.by == "columns" else 0
+    return any(shape[axis] % join.multiple for shape in shapes[:-1])
 
 
 def _makes(joined: tuple[int, ...] | None, shape: tuple[int, ...]) -> bool:

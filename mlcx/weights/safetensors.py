@@ -23,10 +23,17 @@ import numpy as np
 from mlcx.errors import InputError
 from mlcx.quant.plain import Array, dtype_named
 
-__all__ = ["FLOATS", "Reader", "Tensor", "read_header"]
+__all__ = ["READABLE", "Reader", "Tensor", "read_header", "sources_of"]
 
-FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
-"""The dtypes that weights can be converted from, and numpy's names for them."""
+READABLE = {
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F8_E4M3": "float8_e4m3fn",
+    "I32": "uint32",
+    "U32": "uint32",
+}
+"""The dtypes of tensors that are read, and numpy's names for what they are read as."""
 
 _SIZES = {"F16": 2, "BF16": 2, "I16": 2, "U16": 2, "F32": 4, "I32": 4, "U32": 4}
 _SIZES |= {"F64": 8, "I64": 8, "U64": 8, "BOOL": 1, "I8": 1, "U8": 1}
@@ -58,8 +65,19 @@ class Tensor:
 
     @property
     def element(self) -> np.dtype[Any]:
-        """The dtype in numpy of a tensor whose ``dtype`` is one of ``FLOATS``."""
-        return dtype_named(FLOATS[self.dtype])
+        """The dtype in numpy of a tensor whose ``dtype`` is one of ``READABLE``."""
+        return dtype_named(READABLE[self.dtype])
+
+
+def sources_of(dtype: str) -> tuple[str, ...]:
+    """Return what tensors may be that become ``dtype``: it, or any float if it is one.
+
+    But 8-bit floats are only what they are: they mean nothing without their scales.
+    """
+    floats = ("F16", "BF16", "F32")
+    if dtype in {READABLE[name] for name in floats}:
+        return floats
+    return tuple(name for name, read in READABLE.items() if read == dtype)
 
 
 class Reader:
