@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 TINYLLAMA = "2560x2048,2048x2048,11264x2048,2048x5632,32000x2048"
 ROUNDS, SECONDS = 7, 0.15
 PIECE = 128 << 20
-GROUPS = {"q4": (4, 32), "q4_kn": (4, 32), "q3": (3, 40), "q3_kn": (3, 40)}
+GROUPS = {
+    "q8": (8, 32),
+    "q4": (4, 32),
+    "q4_kn": (4, 32),
+    "q3": (3, 40),
+    "q3_kn": (3, 40),
+}
 """Group-quantized formats: bits and size of a group; with float16 scales."""
 PLAIN = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
 
@@ -58,7 +64,8 @@ def random_weight(name: str, n: int, k: int) -> list[np.ndarray]:
     if name in PLAIN:
         return [rng.standard_normal((n, k), dtype="float32").astype(dtype_of(name))]
     groups = -(-k // GROUPS[name][1])
-    words, scales = (n, 4 * groups), (n, groups)
+    each = GROUPS[name][1] // (32 // GROUPS[name][0])
+    words, scales = (n, each * groups), (n, groups)
     if name.endswith("_kn"):
         words, scales = words[::-1], scales[::-1]
     random = rng.random(scales, dtype="float32").astype("float16")
