@@ -29,6 +29,7 @@ import numpy as np
 
 from mlcx.models import architecture
 from mlcx.quant.apply import parameters
+from mlcx.quant.compiled import compiled
 from mlcx.quant.scheme import scheme
 from mlcx.weights.convert import convert
 from mlcx.weights.mapping import Parameter
@@ -138,7 +139,7 @@ def mlcx(source: Path, quantization: str, output: Path) -> float:
     chosen = scheme(quantization)
     config = module.Config.from_hf(content)
     wanted = [
-        Parameter(each.name, each.shape, each.dtype, each.packing)
+        Parameter(each.name, each.shape, each.dtype, compiled(each.packing))
         for each in parameters(module, config, chosen)
     ]
     recipes, unused = module.weights(config), module.UNUSED

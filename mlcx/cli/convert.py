@@ -102,6 +102,7 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
 def convert_weight(args: argparse.Namespace) -> int:
     """Convert and quantize a checkpoint's weights."""
     from mlcx.quant.apply import parameters
+    from mlcx.quant.compiled import compiled
     from mlcx.quant.scheme import scheme
     from mlcx.weights.convert import convert
     from mlcx.weights.mapping import Parameter
@@ -112,7 +113,7 @@ def convert_weight(args: argparse.Namespace) -> int:
         message = "these weights are quantized already; give the original checkpoint"
         raise InputError.in_file(model.path, message)
     wanted = [
-        Parameter(each.name, each.shape, each.dtype, each.packing)
+        Parameter(each.name, each.shape, each.dtype, compiled(each.packing))
         for each in parameters(model.architecture, model.config, chosen)
     ]
     started = time.perf_counter()
