@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlcx.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from mlcx.spec.types import Plan
+    from mlcx.spec.types import Plan, Verify
 
 __all__ = ["plan", "plan_arguments", "validate", "validate_arguments"]
 
@@ -104,10 +104,25 @@ def _rows(loaded: Plan) -> Iterator[tuple[str, ...]]:
     for library in loaded.libraries:
         scheme = library.quantization or "(the model's)"
         yield "library", library.model_id, scheme, library.device, library.library
+        if library.verify is not None:
+            asked = _asked(library.verify)
+            yield "verify", library.model_id, scheme, library.device, asked
     for ready in loaded.prebuilt:
         yield "prebuilt", ready.model_lib, "", "", ready.library
     for bundle in loaded.bundles:
         yield "bundle", bundle.model_id, "", "", bundle.directory
+
+
+def _asked(verify: Verify) -> str:
+    """Return what a library is held to, in one line."""
+    words = []
+    if verify.max_kl is not None:
+        words.append(f"mean KL at most {verify.max_kl:g}")
+    if verify.min_top1 is not None:
+        words.append(f"top-1 at least {verify.min_top1:g}")
+    text = "" if verify.text is None else f" of {verify.text.name}"
+    asked = " and ".join(words)
+    return f"{asked} on {verify.tokens} tokens{text}, against {verify.reference}"
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

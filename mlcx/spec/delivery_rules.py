@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mlcx.errors import Problem
+from mlcx.spec.folder import ModelFolder
+from mlcx.spec.resolve import local, verify_of
 from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
+from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 
 __all__ = ["delivery_problems"]
 
@@ -19,6 +22,7 @@ _DEFAULTS = "default_compile_options"
 def delivery_problems(checked: Checked) -> Iterator[Problem]:
     """Yield every problem, in no order."""
     yield from _folder(checked)
+    yield from of_verify(checked, (), checked.source.value, "default_verify")
     slides = False
     for steps, task in checked.items("tasks"):
         if checked.has(steps, task, "model_id"):
@@ -28,8 +32,13 @@ def delivery_problems(checked: Checked) -> Iterator[Problem]:
         yield from problems
         has_window = model is not None and model.has_window
         slides = slides or has_window
-        for at, option in checked.items(*steps, "compile_options"):
+        yield from of_verify(checked, steps, task)
+        own = list(checked.items(*steps, "compile_options"))
+        for at, option in own:
             yield from _option(checked, at, option, has_window)
+        if model is not None:
+            options = [*checked.items(_DEFAULTS), *own]
+            yield from _verifying(checked, steps, task, model, options)
     for at, option in checked.items(_DEFAULTS):
         yield from _option(checked, at, option, slides)
 
@@ -61,6 +70,7 @@ def _option(
     checked: Checked, steps: Steps, option: dict[str, Any], has_window: bool
 ) -> Iterator[Problem]:
     yield from of_overrides(checked, steps, option, has_window)
+    yield from of_verify(checked, steps, option)
     device = checked.device(steps, option)
     if device is not None and not device.static and "system_lib_prefix" in option:
         message = (
@@ -69,3 +79,26 @@ def _option(
         )
         at = (*steps, "system_lib_prefix")
         yield checked.source.problem(at, message, at_key=True)
+
+
+def _verifying(
+    checked: Checked,
+    steps: Steps,
+    task: dict[str, Any],
+    model: ModelFolder,
+    options: list[tuple[Steps, dict[str, Any]]],
+) -> Iterator[Problem]:
+    """Refuse to verify what cannot be run here, or compared with anything."""
+    spec = checked.source.value
+    for at, option in options:
+        owners = ((at, option, "verify"), (steps, task, "verify"))
+        places = (*owners, ((), spec, "default_verify"))
+        place, verify = verify_of(places)
+        device = checked.device(at, option)
+        if verify is None or device is None or not checked.sound(place):
+            continue
+        if reason := obstacle(device, option):
+            message = f'{reason}: write "verify": null into this compile option'
+            yield checked.source.problem(at, message)
+        folder = local(checked.folder, task["model"])
+        yield from of_model(checked, place, verify, folder, model.kind)

@@ -11,7 +11,7 @@ from typing import Any
 from mlcx.errors import InputError, Problem
 from mlcx.spec.types import SourceKind
 
-__all__ = ["ModelFolder", "is_file", "is_folder", "kind_of", "look_into"]
+__all__ = ["WEIGHTS", "ModelFolder", "is_file", "is_folder", "kind_of", "look_into"]
 
 # mlcx.artifact owns these names too, but a spec may not import it.
 _CONFIGS: dict[SourceKind, str] = {
@@ -19,6 +19,12 @@ _CONFIGS: dict[SourceKind, str] = {
     "checkpoint": "config.json",
 }
 """Kind to the file that makes a folder one; the first that exists decides."""
+
+WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
+    "mlc": ("tensor-cache.json",),
+    "checkpoint": ("model.safetensors", "model.safetensors.index.json"),
+}
+"""What a model has one of when it has weights."""
 
 
 @dataclass(frozen=True)

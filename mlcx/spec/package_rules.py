@@ -6,22 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlcx.errors import Problem
-from mlcx.spec.folder import ModelFolder, is_file
+from mlcx.spec.folder import WEIGHTS, ModelFolder, is_file
 from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
-from mlcx.spec.types import SourceKind
+from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 from mlcx.spec.violations import did_you_mean
 
 __all__ = ["package_problems"]
 
 _APP_CONFIG = "mlc-app-config.json"
 _LIBRARIES = "model_lib_path_for_prepare_libs"
-_WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
-    "mlc": ("tensor-cache.json",),
-    "checkpoint": ("model.safetensors", "model.safetensors.index.json"),
-}
-"""What a model has one of when it has weights."""
 _WHY_BUNDLE = "the app can reach a local model only in its bundle"
 
 
@@ -36,9 +31,11 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
         yield from problems
         has_window = model is not None and model.has_window
         yield from of_overrides(checked, steps, entry, has_window)
+        yield from of_verify(checked, steps, entry)
         if model is not None:
             yield from _bundling(checked, steps, entry, model)
             yield from _scheme_and_template(checked, steps, entry, model)
+            yield from _verifying(checked, steps, entry, model)
 
 
 def _ids(checked: Checked) -> Iterator[Problem]:
@@ -95,8 +92,8 @@ def _bundling(
     elif entry["bundle_weight"] is False:
         message = f"expected true, as {_WHY_BUNDLE}, found false"
         yield checked.source.problem((*steps, "bundle_weight"), message)
-    elif not any(is_file(folder / name) for name in _WEIGHTS[model.kind]):
-        names = " and no ".join(_WEIGHTS[model.kind])
+    elif not any(is_file(folder / name) for name in WEIGHTS[model.kind]):
+        names = " and no ".join(WEIGHTS[model.kind])
         message = f"there are no weights to bundle: {folder} has no {names}"
         yield checked.source.problem((*steps, "model"), message)
 
@@ -118,6 +115,25 @@ def _scheme_and_template(
             "an MLC model directory has its own conversation template: remove this"
         )
         yield checked.source.problem((*steps, "conv_template"), message, at_key=True)
+
+
+def _verifying(
+    checked: Checked, steps: Steps, entry: dict[str, Any], model: ModelFolder
+) -> Iterator[Problem]:
+    """Refuse a ``verify`` of which nothing would come."""
+    if not checked.has(steps, entry, "verify") or entry["verify"] is None:
+        return
+    at = (*steps, "verify")
+    ready = checked.source.value.get(_LIBRARIES)
+    if isinstance(ready, dict) and entry.get("model_lib") in ready:
+        message = f"verify: {entry['model_lib']} is taken over and not compiled here"
+        yield checked.source.problem(at, f"{message}: remove this", at_key=True)
+    device = checked.device((), checked.source.value)
+    reason = "" if device is None else obstacle(device, entry)
+    if reason:
+        yield checked.source.problem(at, f"verify: {reason}: remove this", at_key=True)
+    folder = local(checked.folder, entry["model"])
+    yield from of_model(checked, at, entry["verify"], folder, model.kind)
 
 
 def _other_scheme(

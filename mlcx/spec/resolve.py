@@ -26,6 +26,7 @@ from mlcx.spec.types import (
     Plan,
     PrebuiltJob,
     SourceKind,
+    Verify,
     WeightsJob,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "delivery_jobs",
     "local",
     "package_jobs",
+    "verify_of",
 ]
 
 Job = WeightsJob | LibraryJob | PrebuiltJob | BundleJob | AppEntry
@@ -46,6 +48,8 @@ DEFAULTS: dict[str, Any] = {
     "host": "auto",
     "mcpu": "auto",
     "opt": "O2",
+    "reference": "q0f32",
+    "tokens": 512,
 }
 """What a key means when a spec does not give it. The schemas say the same."""
 
@@ -79,7 +83,8 @@ def package_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[
     """
     entry = spec["model_list"][index]
     model = _Model.of(entry, folder)
-    jobs: list[Job] = [_library(spec, entry, model, folder), _bundle(model)]
+    verify = _verify(((("model_list", index), entry, "verify"),), folder)
+    jobs: list[Job] = [_library(spec, entry, model, folder, verify), _bundle(model)]
     if model.kind == "checkpoint":
         jobs.append(_weights(entry, model))
     jobs.append(_app_entry(entry, model))
@@ -101,10 +106,12 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
     for steps, option in _compile_options(spec, index):
         device = DEVICES[option["device"]]
         prefix = option.get("system_lib_prefix")
+        owners = ((steps, option, "verify"), (("tasks", index), task, "verify"))
+        verify = _verify((*owners, ((), spec, "default_verify")), folder)
         for scheme in schemes:
             name = f"{model.model_id}-{scheme}-{device.name}{device.suffix}"
             path = str(PurePosixPath(spec["binary_libs_dir"], model.model_id, name))
-            job = _compile(option, model, device, scheme, prefix, path)
+            job = _compile(option, model, device, scheme, prefix, path, verify)
             yield Draft(job, ("tasks", index), steps)
 
 
@@ -159,7 +166,11 @@ def _library_name(entry: Mapping[str, Any]) -> str:
 
 
 def _library(
-    spec: Mapping[str, Any], entry: Mapping[str, Any], model: _Model, folder: Path
+    spec: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    model: _Model,
+    folder: Path,
+    verify: Verify | None,
 ) -> LibraryJob | PrebuiltJob:
     device = DEVICES[spec["device"]]
     name = _library_name(entry)
@@ -169,7 +180,8 @@ def _library(
         return PrebuiltJob(name, local(folder, ready), path)
     # MLC's runtimes look for the symbols of "a-b" under "a_b_".
     prefix = re.sub(r"[^A-Za-z0-9_]", "_", name) + "_" if device.static else None
-    return _compile(entry, model, device, entry.get("quantization"), prefix, path)
+    scheme = entry.get("quantization")
+    return _compile(entry, model, device, scheme, prefix, path, verify)
 
 
 def _app_entry(entry: Mapping[str, Any], model: _Model) -> AppEntry:
@@ -210,6 +222,7 @@ def _compile(
     quantization: str | None,
     prefix: str | None,
     library: str,
+    verify: Verify | None,
 ) -> LibraryJob:
     """Make the job of ``given``: a model entry or a compile option."""
     overrides = dict(given.get("overrides", {}))
@@ -227,6 +240,37 @@ def _compile(
         host=given.get("host", DEFAULTS["host"]),
         mcpu=given.get("mcpu", DEFAULTS["mcpu"]),
         library=library,
+        verify=verify,
+    )
+
+
+def verify_of(
+    places: Iterable[tuple[Steps, Mapping[str, Any], str]],
+) -> tuple[Steps, Any]:
+    """Return where ``verify`` is given, and what; the first place decides.
+
+    Args:
+        places: Steps to an object, the object, and the key that it may have.
+    """
+    given = (
+        ((*steps, key), owner[key]) for steps, owner, key in places if key in owner
+    )
+    return next(given, ((), None))
+
+
+def _verify(
+    places: Iterable[tuple[Steps, Mapping[str, Any], str]], folder: Path
+) -> Verify | None:
+    _, given = verify_of(places)
+    if given is None:
+        return None
+    kl, top1, text = (given.get(key) for key in ("max_kl", "min_top1", "text"))
+    return Verify(
+        max_kl=None if kl is None else float(kl),
+        min_top1=None if top1 is None else float(top1),
+        text=None if text is None else local(folder, text),
+        tokens=int(given.get("tokens", DEFAULTS["tokens"])),
+        reference=given.get("reference", DEFAULTS["reference"]),
     )
 
 

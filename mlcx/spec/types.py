@@ -18,6 +18,7 @@ __all__ = [
     "Plan",
     "PrebuiltJob",
     "SourceKind",
+    "Verify",
     "WeightsJob",
 ]
 
@@ -41,6 +42,22 @@ class WeightsJob:
 
 
 @dataclass(frozen=True)
+class Verify:
+    """How close a library must be to the checkpoint; None: nothing is asked of it."""
+
+    max_kl: float | None
+    """Largest mean KL divergence from the reference, in nats per token."""
+    min_top1: float | None
+    """Smallest share of tokens, 0 to 1, with the same most likely next token."""
+    text: Path | None
+    """The text to compare on; None: mlcx's own, or ids without a tokenizer."""
+    tokens: int
+    """Of the text, at most."""
+    reference: str
+    """Scheme of the model to compare with, one that does not quantize."""
+
+
+@dataclass(frozen=True)
 class LibraryJob:
     """Compile one library."""
 
@@ -59,6 +76,8 @@ class LibraryJob:
     """LLVM CPU name, or ``auto``: this machine's when the host is, else a baseline."""
     library: str
     """The file to make, relative to the output folder."""
+    verify: Verify | None = None
+    """What it is held to once it is compiled."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         'model entry: unknown key "conv_templat"'
         ': expected one of "model", "model_id", "quantization", "conv_template", '
         '"estimated_vram_bytes", "bundle_weight", "overrides", "model_lib", "host", '
-        '"mcpu"',
+        '"mcpu", "verify"',
     ),
     "misspelt missing key": (
         {"model_id": ..., "modelid": "a"},

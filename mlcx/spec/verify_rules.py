@@ -1,0 +1,103 @@
+"""What a schema cannot check of ``verify``: whether it can be done, here and now."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlcx.errors import Problem
+from mlcx.spec.devices import Device
+from mlcx.spec.folder import WEIGHTS, is_file
+from mlcx.spec.resolve import DEFAULTS, local
+from mlcx.spec.rules import Checked
+from mlcx.spec.source import Steps, quote
+from mlcx.spec.types import SourceKind
+
+__all__ = ["RUNNABLE", "obstacle", "of_model", "of_verify"]
+
+RUNNABLE = frozenset({"cpu"})
+"""Devices that mlcx can run a library on."""
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+"""A model has one of these, or a file of tiktoken's, when it can read a text."""
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Other names of an architecture to the usual ones."""
+
+_SYSTEMS = {"linux": "linux", "darwin": "apple", "win32": "windows"}
+"""What Python calls a system to what a triple calls it."""
+
+
+def of_verify(
+    checked: Checked, steps: Steps, owner: dict[str, Any], key: str = "verify"
+) -> Iterator[Problem]:
+    """Refuse a ``verify`` of ``owner`` that asks for nothing, or names no file."""
+    if not checked.has(steps, owner, key) or owner[key] is None:
+        return
+    verify, at = owner[key], (*steps, key)
+    if "max_kl" not in verify and "min_top1" not in verify:
+        message = f'{key}: expected "max_kl" or "min_top1", found neither: add one'
+        yield checked.source.problem(at, message)
+    if "text" in verify and not is_file(local(checked.folder, verify["text"])):
+        message = f"there is no file {local(checked.folder, verify['text'])}"
+        yield checked.source.problem((*at, "text"), message)
+
+
+def of_model(
+    checked: Checked, at: Steps, verify: dict[str, Any], model: Path, kind: SourceKind
+) -> Iterator[Problem]:
+    """Refuse to verify libraries of ``model`` against what it does not have."""
+    lacks = _lacks(verify, model, kind)
+    if lacks:
+        yield checked.source.problem(at, f"verify: {lacks}")
+
+
+def _lacks(verify: dict[str, Any], model: Path, kind: SourceKind) -> str:
+    if kind == "mlc":
+        return (
+            f"{model} is an MLC model directory, so there are no weights from before "
+            "quantization to compare with: name a checkpoint, or remove this"
+        )
+    if not any(is_file(model / name) for name in WEIGHTS[kind]):
+        return f"there are no weights to run: {model} has no {WEIGHTS[kind][0]}"
+    if "text" in verify and not _has_tokenizer(model):
+        found = f"{model} has no {_TOKENIZERS[0]} to read a text with"
+        return f"{found}: add it, or remove text and compare on ids drawn at random"
+    return ""
+
+
+def _has_tokenizer(model: Path) -> bool:
+    return any(is_file(model / name) for name in _TOKENIZERS) or any(
+        model.glob("*.tiktoken")
+    )
+
+
+def obstacle(device: Device, option: dict[str, Any]) -> str:
+    """Say why a library cannot be run on this machine; empty when it can.
+
+    Args:
+        device: That it is compiled for.
+        option: Names its host, if not this machine.
+    """
+    if device.name not in RUNNABLE:
+        known = " and ".join(sorted(RUNNABLE))
+        return f"cannot verify {device.name} on this machine: mlcx runs {known}"
+    host = option.get("host", DEFAULTS["host"])
+    if host != DEFAULTS["host"] and not _is_here(host):
+        here = f"{platform.machine()} {sys.platform}"
+        return f"cannot verify the host {quote(host)} on this machine, a {here}"
+    return ""
+
+
+def _is_here(host: str) -> bool:
+    machine, _, rest = host.partition("-")
+    names = {_usual(machine), _usual(platform.machine())}
+    system = _SYSTEMS.get(sys.platform, sys.platform)
+    return len(names) == 1 and system in rest and "android" not in rest
+
+
+def _usual(machine: str) -> str:
+    name = machine.lower()
+    return _MACHINES.get(name, name)
