@@ -83,7 +83,9 @@ def _row(operands: Operands, tile: _Tile, block: Expr, r: Expr) -> Expr:
 
 def _packed(operands: Operands, tile: _Tile, blocks: Expr | int) -> Buffer:
     """Return x as float32 (blocks, K, rows of a block)."""
-    x = T.alloc_buffer((blocks, operands.k, tile.rows), "float32")
+    most = operands.rows if operands.most_rows is None else operands.most_rows
+    room = (most + tile.rows - 1) // tile.rows
+    x = T.alloc_buffer((room, operands.k, tile.rows), "float32")
     with T.parallel(blocks) as block, T.serial(tile.rows) as r:
         row = bind(operands.x_row(_row(operands, tile, block, r)))
         with T.serial(operands.k) as k:

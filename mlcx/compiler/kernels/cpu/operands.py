@@ -34,6 +34,8 @@ class Operands:
     weights: tuple[Buffer, ...]
     out: Buffer
     out_dtype: str
+    most_rows: Expr | int | None = None
+    """How many rows there may be, where ``rows`` is not known when memory is taken."""
     x_row: RowOf = lambda m: m
     """Where ``x[m]`` lies in x."""
     out_row: RowOf = lambda m: m

@@ -20,7 +20,9 @@ def build_for(target: Target, kernel: tirx.PrimFunc) -> Callable[..., None]:
     """Return a function of the kernel's arguments; it writes into the arrays."""
     name = str(kernel.attrs["global_symbol"])
     module = LowerBfloat16()(tvm.IRModule({name: kernel}))
-    function = tvm.compile(module, target=target)[name]
+    # As in a build.
+    with tvm.transform.PassContext(config={"tirx.disable_cse_tir": True}):
+        function = tvm.compile(module, target=target)[name]
 
     def call(*arguments: np.ndarray | float) -> None:
         tensors = [
