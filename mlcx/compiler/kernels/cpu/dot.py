@@ -16,6 +16,7 @@ from tvm.tirx.script import builder as T
 
 from mlcx.compiler.kernels.cpu.activations import Shuffled, shuffle, widen
 from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.row_values import row_values
 from mlcx.compiler.kernels.cpu.vectors import (
     Register,
     bind,
@@ -127,7 +128,7 @@ class QuantizedDot:
 
 @dataclass(frozen=True)
 class PlainDot:
-    """Dot products with a plain weight; ``x`` is float32 (M, K)."""
+    """Dot products with a weight of numbers; ``x`` is float32 (M, K)."""
 
     operands: Operands
     x: Buffer
@@ -157,9 +158,8 @@ class PlainDot:
     def _add(
         self, sums: _Sums, ns: Sequence[_Index], rows: Sequence[_Index], k: Expr
     ) -> None:
-        (weight,) = self.operands.weights
         lanes = sums.lanes
-        w = [bind(cast(load(weight, n, k, lanes=lanes), "float32", lanes)) for n in ns]
+        w = [bind(row_values(self.operands, n, k, lanes)) for n in ns]
         for b, m in enumerate(rows):
             value = bind(load(self.x, m, k, lanes=lanes))
             for r in range(len(ns)):

@@ -17,13 +17,19 @@ from tvm.tirx import Buffer, PrimFunc, Var
 from tvm.tirx.script import builder as T
 
 from mlcx.compiler.kernels.cpu.axpy import axpy, scale
+from mlcx.compiler.kernels.cpu.column_words import column_words, grouped
 from mlcx.compiler.kernels.cpu.dot import dot_for
 from mlcx.compiler.kernels.cpu.gemm import gemm
 from mlcx.compiler.kernels.cpu.gemv import gemv
 from mlcx.compiler.kernels.cpu.operands import Operands
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.small_batch import small_batch
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized, WeightFormat
+from mlcx.compiler.kernels.cpu.weights import (
+    Float8,
+    GroupQuantized,
+    WeightFormat,
+    WordsOfColumns,
+)
 
 __all__ = ["matmul"]
 
@@ -45,8 +51,8 @@ def matmul(
     ``out[..., n] = sum_k x[..., k] * W[n, k]``.
 
     ``x_shape`` are the leading dims, names standing for symbolic ones. Weights are
-    those of ``fmt``: ``q_weight`` and ``q_scale``, or ``weight``. Dtypes of x and out
-    are float16 or float32; sums are float32. For ``call_tir``: out comes last.
+    those of ``fmt``, in its order. Dtypes of x and out are float16, bfloat16 or
+    float32; sums are float32. For ``call_tir``: out comes last.
     """
     dims = [Var(dim, "int64") if isinstance(dim, str) else dim for dim in x_shape]
     rows = reduce(mul, dims, 1)
@@ -57,7 +63,7 @@ def matmul(
         weights = _weights(fmt, n, k)
         out = T.arg("out", T.buffer((*dims, n), out_dtype))
         operands = Operands(
-            lanes=float32_lanes(target),
+            lanes=_lanes(target, fmt, k),
             format=fmt,
             rows=rows,
             n=n,
@@ -71,15 +77,15 @@ def matmul(
     return builder.get()
 
 
+def _lanes(target: Target, fmt: WeightFormat, k: int) -> int:
+    lanes = float32_lanes(target)
+    return fmt.lanes(lanes, k) if isinstance(fmt, Float8) else lanes
+
+
 def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:
-    if not isinstance(fmt, GroupQuantized):
-        return (T.arg("weight", T.buffer((n, k), fmt.dtype)),)
-    words, scales = (n, fmt.row_words(k)), (n, fmt.groups(k))
-    if fmt.transposed:
-        words, scales = words[::-1], scales[::-1]
-    return (
-        T.arg("q_weight", T.buffer(words, "uint32")),
-        T.arg("q_scale", T.buffer(scales, fmt.scale_dtype)),
+    return tuple(
+        T.arg(name, T.buffer(shape, dtype))
+        for name, (shape, dtype) in fmt.arrays(n, k).items()
     )
 
 
@@ -97,6 +103,12 @@ def _choose(operands: Operands) -> None:
 def _few(operands: Operands) -> list[Callable[[], None]]:
     """Lay out x; return what emits the kernels for one row, for two, and for more."""
     fmt = operands.format
+    if isinstance(fmt, WordsOfColumns):
+        sums = grouped(operands, fmt)
+        # Two rows take half of 32 registers, more would take them all.
+        return [
+            partial(column_words, operands, fmt, sums, block) for block in (1, 2, 2)
+        ]
     if isinstance(fmt, GroupQuantized) and fmt.transposed:
         x = scale(operands, fmt)
         return [partial(axpy, operands, fmt, x, block) for block in (1, 2, 4)]

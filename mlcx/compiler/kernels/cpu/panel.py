@@ -15,6 +15,7 @@ from tvm.tirx import Buffer
 from tvm.tirx.script import builder as T
 
 from mlcx.compiler.kernels.cpu.operands import Operands
+from mlcx.compiler.kernels.cpu.row_values import row_values
 from mlcx.compiler.kernels.cpu.vectors import (
     bind,
     cast,
@@ -26,8 +27,12 @@ from mlcx.compiler.kernels.cpu.vectors import (
     store,
     transposed,
 )
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized
-from mlcx.compiler.kernels.cpu.words import code_of_words, weight_of_code
+from mlcx.compiler.kernels.cpu.weights import GroupQuantized, WordsOfColumns
+from mlcx.compiler.kernels.cpu.words import (
+    code_of_words,
+    columns_of_words,
+    weight_of_code,
+)
 
 __all__ = ["Panel", "step_depth"]
 
@@ -40,7 +45,7 @@ def step_depth(operands: Operands) -> int:
     fmt = operands.format
     if isinstance(fmt, GroupQuantized):
         return _STEP_GROUPS * fmt.group_size
-    return _PLAIN_DEPTH
+    return fmt.group_size if isinstance(fmt, WordsOfColumns) else _PLAIN_DEPTH
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,9 @@ class Panel:
             row = bind(n0 + v * self.lanes)
             column = v * self.lanes
             fmt = self.operands.format
-            if not isinstance(fmt, GroupQuantized):
+            if isinstance(fmt, WordsOfColumns):
+                self._fill_columns(fmt, row, column, step)
+            elif not isinstance(fmt, GroupQuantized):
                 self._fill_plain(row, column, step)
             elif fmt.transposed:
                 self._fill_transposed(fmt, row, column, step)
@@ -79,33 +86,40 @@ class Panel:
                 self._fill_quantized(fmt, row, column, step)
 
     def _fill_plain(self, row: Expr, column: Expr, step: Expr) -> None:
-        lanes, k = self.lanes, self.operands.k
-        (weight,) = self.operands.weights
+        lanes, operands = self.lanes, self.operands
         begin = step * _PLAIN_DEPTH
-        depth = _extent(_PLAIN_DEPTH, k, step)
+        depth = _extent(_PLAIN_DEPTH, operands.k, step)
         with T.serial(depth // lanes) as square:
             at = begin + square * lanes
             rows = [
-                bind(cast(load(weight, row + i, at, lanes=lanes), "float32", lanes))
-                for i in range(lanes)
+                bind(row_values(operands, row + i, at, lanes)) for i in range(lanes)
             ]
             for i in range(lanes):
-                prefetch(weight, row + i, at + _PLAIN_DEPTH)
+                prefetch(operands.weights[0], row + i, at + _PLAIN_DEPTH)
             for i, values in enumerate(transposed(rows)):
                 store(self.values, values, square * lanes + i, column, lanes=lanes)
         done = depth // lanes * lanes
         if _is_nothing(depth - done):
             return
-        with T.serial(depth - done) as i:
-            start = row * k + begin + done + i
-            values = load(flat(weight), start, lanes=lanes, stride=k)
-            store(
-                self.values,
-                cast(values, "float32", lanes),
-                done + i,
-                column,
-                lanes=lanes,
-            )
+        with T.serial(depth - done) as k, T.serial(lanes) as i:
+            value = row_values(operands, row + i, begin + done + k, 1)
+            store(self.values, value, done + k, column + i, lanes=1)
+
+    def _fill_columns(
+        self, fmt: WordsOfColumns, row: Expr, column: Expr, step: Expr
+    ) -> None:
+        """Widen a group; the weight lies as the panel does."""
+        lanes = self.lanes
+        qweight, qzeros, scales = self.operands.weights
+        scale = bind(cast(load(scales, step, row, lanes=lanes), "float32", lanes))
+        zero = columns_of_words(fmt, qzeros, step, row, lanes)
+        offset = bind(zero * scale * number(-1, lanes))
+        with T.serial(fmt.group_size) as k:
+            at = step * fmt.group_size + k
+            prefetch(qweight, at + fmt.group_size, row // fmt.codes)
+            code = columns_of_words(fmt, qweight, at, row, lanes)
+            value = fma(code, scale, offset, lanes)
+            store(self.values, value, k, column, lanes=lanes)
 
     def _fill_quantized(
         self, fmt: GroupQuantized, row: Expr, column: Expr, step: Expr

@@ -5,10 +5,14 @@ Knows no model and no scheme; a scheme is turned into one of these by its pass.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["GroupQuantized", "Plain", "WeightFormat"]
+__all__ = ["Float8", "GroupQuantized", "Plain", "WeightFormat", "WordsOfColumns"]
+
+Arrays: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
+"""Names of what a weight is stored as, in order, to shapes and dtypes."""
 
 _WORDS = (4, 8)
 """How many words a group may have, so that vectors and groups end together."""
@@ -46,6 +50,13 @@ class GroupQuantized:
         """The code of the value 0."""
         return (1 << (self.bits - 1)) - 1
 
+    def arrays(self, n: int, k: int) -> Arrays:
+        """Return what a weight (n, k) is stored as."""
+        words, scales = (n, self.row_words(k)), (n, self.groups(k))
+        if self.transposed:
+            words, scales = words[::-1], scales[::-1]
+        return {"q_weight": (words, "uint32"), "q_scale": (scales, self.scale_dtype)}
+
     def groups(self, k: int) -> int:
         """Return how many groups a row of ``k`` weights takes."""
         return -(-k // self.group_size)
@@ -65,5 +76,67 @@ class Plain:
 
     dtype: str
 
+    def arrays(self, n: int, k: int) -> Arrays:
+        """Return what a weight (n, k) is stored as."""
+        return {"weight": ((n, k), self.dtype)}
 
-WeightFormat: TypeAlias = GroupQuantized | Plain
+
+@dataclass(frozen=True)
+class Float8:
+    """``weight`` (N, K) of 8-bit floats, row-major, and ``scale`` float32 of blocks.
+
+    ``W[n, k] = weight[n, k] * scale[n // rows, k // columns]``. Without blocks there is
+    no scale.
+    """
+
+    dtype: str
+    rows: int = 0
+    columns: int = 0
+
+    def arrays(self, n: int, k: int) -> Arrays:
+        """Return what a weight (n, k) is stored as."""
+        weight: Arrays = {"weight": ((n, k), self.dtype)}
+        if not self.rows:
+            return weight
+        blocks = (-(-n // self.rows), -(-k // self.columns))
+        return weight | {"scale": (blocks, "float32")}
+
+    def lanes(self, lanes: int, k: int) -> int:
+        """Return how long vectors along K may be that are within a block each."""
+        return lanes if self.columns in (0, k) else math.gcd(lanes, self.columns)
+
+
+@dataclass(frozen=True)
+class WordsOfColumns:
+    """Codes of 4 bits, of eight neighbours along N in a word; groups along K.
+
+    ``qweight`` uint32 (K, N / 8), ``qzeros`` uint32 (g, N / 8) and ``scales`` (g, N),
+    g = K / group_size; ``W[n, k] = (code - zero[k // group_size, n]) * scales[…]``.
+    """
+
+    shifts: tuple[int, ...]
+    """Where in a word the codes of its columns begin, in bits."""
+    group_size: int
+    scale_dtype: str
+
+    @property
+    def bits(self) -> int:
+        """Bits of a code."""
+        return 32 // len(self.shifts)
+
+    @property
+    def codes(self) -> int:
+        """Codes in a word."""
+        return len(self.shifts)
+
+    def arrays(self, n: int, k: int) -> Arrays:
+        """Return what a weight (n, k) is stored as."""
+        groups, words = k // self.group_size, n // self.codes
+        return {
+            "qweight": ((k, words), "uint32"),
+            "qzeros": ((groups, words), "uint32"),
+            "scales": ((groups, n), self.scale_dtype),
+        }
+
+
+WeightFormat: TypeAlias = GroupQuantized | Plain | Float8 | WordsOfColumns

@@ -12,7 +12,15 @@ from tvm.target import Target
 from tvm.target.codegen import llvm_get_system_triple, target_has_features
 
 from mlcx.compiler.kernels.cpu.matmul import matmul
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightFormat
+from mlcx.compiler.kernels.cpu.weights import (
+    Float8,
+    GroupQuantized,
+    Plain,
+    WeightFormat,
+    WordsOfColumns,
+)
+from mlcx.quant.awq import SHIFTS as AWQ_SHIFTS
+from mlcx.quant.plain import dtype_named
 
 from .target_kernel import HOST, NARROW, build_for
 
@@ -31,6 +39,21 @@ FORMATS = {
     "f32": (Plain("float32"), "float32"),
 }
 """Name of a format and of the dtype of the activations that go with it."""
+
+FLOAT8 = {
+    "e5m2": (Float8("float8_e5m2"), "float16"),
+    "e4m3 whole": (Float8("float8_e4m3fn", 1 << 20, 1 << 20), "float16"),
+    "e4m3 blocks": (Float8("float8_e4m3fn", 128, 64), "bfloat16"),
+    "e4m3 odd blocks": (Float8("float8_e4m3fn", 50, 12), "bfloat16"),
+}
+"""Formats of 8-bit floats; a block larger than the weight is all of it."""
+
+COLUMNS = {
+    "awq": (WordsOfColumns(AWQ_SHIFTS, 128, "float16"), "float16"),
+}
+"""Formats whose words hold columns."""
+
+_ALL = FORMATS | FLOAT8 | COLUMNS
 
 SHAPES = [(259, 352), (5, 33), (1, 200)]
 """(N, K): no whole panels, groups or vectors; less than one of them."""
@@ -70,6 +93,10 @@ def random_weight(
     if isinstance(fmt, Plain):
         weight = rng.standard_normal((n, k)).astype(fmt.dtype)
         return Weight([weight], weight.astype("float64"))
+    if isinstance(fmt, Float8):
+        return _random_float8(fmt, n, k, rng)
+    if isinstance(fmt, WordsOfColumns):
+        return _random_columns(fmt, n, k, rng)
     groups = -(-k // fmt.group_size)
     largest = {3: 6, 4: 14, 8: 254}[fmt.bits]
     codes = rng.integers(0, largest + 1, (n, groups * fmt.group_size))
@@ -85,6 +112,38 @@ def random_weight(
     return Weight(arrays, matrix[:, :k])
 
 
+def _random_float8(fmt: Float8, n: int, k: int, rng: np.random.Generator) -> Weight:
+    """Return a weight of all numbers whose products float16 holds, by any scale."""
+    most = 0x7E if fmt.rows else 0x48
+    bits = rng.integers(0, most + 1, (n, k), dtype=np.uint8)
+    bits |= rng.integers(0, 2, (n, k), dtype=np.uint8) << 7
+    weight = bits.view(dtype_named(fmt.dtype))
+    matrix = weight.astype("float64")
+    if not fmt.rows:
+        return Weight([weight], matrix)
+    blocks = (-(-n // fmt.rows), -(-k // fmt.columns))
+    scale = (0.01 + 0.1 * rng.random(blocks)).astype("float32")
+    high = scale.repeat(min(fmt.rows, n), axis=0)[:n]
+    wide = high.repeat(min(fmt.columns, k), axis=1)[:, :k]
+    return Weight([weight, scale], matrix * wide)
+
+
+def _random_columns(
+    fmt: WordsOfColumns, n: int, k: int, rng: np.random.Generator
+) -> Weight:
+    def words(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        codes = rng.integers(0, 16, (rows, n))
+        placed = codes.reshape(rows, -1, 8) << np.array([0, 16, 4, 20, 8, 24, 12, 28])
+        return placed.sum(axis=2).astype("uint32"), codes
+
+    groups = k // fmt.group_size
+    (qweight, codes), (qzeros, zeros) = words(k), words(groups)
+    scales = (0.01 + 0.1 * rng.random((groups, n))).astype(fmt.scale_dtype)
+    wide = (each.repeat(fmt.group_size, axis=0) for each in (zeros, scales))
+    zeros, factors = wide
+    return Weight([qweight, qzeros, scales], ((codes - zeros) * factors).T)
+
+
 @cache
 def _built(
     target_name: str,
@@ -94,7 +153,7 @@ def _built(
     k: int,
     out_dtype: str,
 ) -> Callable[..., None]:
-    fmt, dtype = FORMATS[format_name]
+    fmt, dtype = _ALL[format_name]
     target = TARGETS[target_name]
     kernel = matmul(target, fmt, lead, n, k, dtype, out_dtype)
     return build_for(target, kernel.with_attr("global_symbol", "matmul"))
@@ -111,7 +170,7 @@ def assert_product(
     out_dtype: str | None = None,
 ) -> None:
     """Compare a kernel with the product in float64, for each shape of activations."""
-    fmt, dtype = FORMATS[format_name]
+    fmt, dtype = _ALL[format_name]
     out_dtype = out_dtype or dtype
     weight = random_weight(fmt, n, k, rng)
     run = _built(target_name, format_name, lead, n, k, out_dtype)
