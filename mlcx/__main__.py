@@ -53,8 +53,9 @@ def _run(arguments: list[str]) -> int:
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
         formatter_class=_Help,
     )
-    getattr(module, f"{name}_arguments")(parser)
-    status: int = getattr(module, name)(parser.parse_args(arguments[1:]))
+    function = name.replace("-", "_")
+    getattr(module, f"{function}_arguments")(parser)
+    status: int = getattr(module, function)(parser.parse_args(arguments[1:]))
     return status
 
 

@@ -28,7 +28,7 @@ def test_help_shows_only_defaults_that_say_something(
 def test_no_argument_lacks_a_help(verb: str) -> None:
     module = __import__(f"mlcx.cli.{cli.VERBS[verb].module}", fromlist=["x"])
     parser = argparse.ArgumentParser()
-    getattr(module, f"{verb}_arguments")(parser)
+    getattr(module, f"{verb.replace('-', '_')}_arguments")(parser)
     assert [each.dest for each in parser._actions if not each.help] == []
 
 

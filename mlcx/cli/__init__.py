@@ -31,5 +31,9 @@ VERBS: dict[str, Verb] = {
     "package": Verb("package", "build all that a package config asks for"),
     "deliver": Verb("package", "build all that a delivery spec asks for"),
     "generate": Verb("run", "continue a prompt with a built model"),
+    "reference-logits": Verb("quality", "write logits of a model as it was"),
+    "measure-quality": Verb("quality", "hold a library against a reference"),
+    "judge-quality": Verb("quality", "hold a library's figures to thresholds"),
+    "verify-quality": Verb("quality", "check what quantizing a model has cost"),
     "logits": Verb("run", "write a built model's logits for given tokens"),
 }

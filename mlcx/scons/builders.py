@@ -33,7 +33,7 @@ def _builder(verb: str) -> Any:
     What stands between the marks ``$(`` and ``$)`` is no part of the signature: it says
     where mlcx is installed. Nor are the paths, whose contents count instead.
     """
-    words = ["$(", "$MLCX", "$)", verb, "$MLCX_MODEL", "$MLCX_OPTIONS"]
+    words = ["$(", "$MLCX", "$)", verb, "$MLCX_MODEL", "$MLCX_OPTIONS", "$MLCX_FILES"]
     return Builder(action=Action([[*words, "-o", "$MLCX_OUTPUT"]], f"${COMMAND_LINE}"))
 
 
@@ -47,6 +47,9 @@ BUILDERS: dict[str, Any] = {
         "bundle",
         "prebuilt",
         "app_config",
+        "reference-logits",
+        "measure-quality",
+        "judge-quality",
     )
 }
 """Verb to its builder."""

@@ -72,6 +72,11 @@ class Graph:
             MLCX_VERB=request.verb,
             MLCX_MODEL=[Word(self._name(request.model), signed=False)],
             MLCX_OPTIONS=[Word(option, signed=True) for option in request.options],
+            MLCX_FILES=[
+                word
+                for option, path in request.files
+                for word in self._named_file(option, path)
+            ],
             MLCX_OUTPUT=[Word(self._name(request.output), signed=False)],
             ENV=self._env["MLCX_ENV"],
             SPAWN=step,
@@ -80,6 +85,10 @@ class Graph:
             IMPLICIT_COMMAND_DEPENDENCIES=False,
         )
         return nodes
+
+    def _named_file(self, option: str, path: Path) -> tuple[Word, Word]:
+        """Return the words of an option with a file, whose content counts instead."""
+        return Word(option, signed=True), Word(self._name(path), signed=False)
 
     def _is_damaged(self, request: Request) -> bool:
         """Whether a part is missing that SCons does not know; says which."""

@@ -9,16 +9,25 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mlcx.artifact import write_text
+from mlcx.artifact import read_json, write_text
 from mlcx.scons.parts import parts
 from mlcx.spec.digest import digest_file
 
-__all__ = ["About", "Journal", "Result", "Row", "Status", "measure", "summary"]
+__all__ = [
+    "About",
+    "Journal",
+    "Result",
+    "Row",
+    "Status",
+    "figures_in",
+    "measure",
+    "summary",
+]
 
 Status = Literal["built", "up to date", "failed", "not built"]
 
@@ -65,10 +74,27 @@ class Row:
     verb: str
     about: About
     result: Result
+    figures: Mapping[str, object] | None = None
+    """Of a library that was measured."""
 
     def to_dict(self) -> dict[str, object]:
         """Return this flat, ready for JSON."""
-        return {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
+        flat = {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
+        return flat if self.figures is None else {**flat, "figures": self.figures}
+
+    def failed_by(self, verdict: Row) -> Row:
+        """Return this row of a library on which the ``verdict`` is that it failed."""
+        log, error = verdict.result.log, verdict.result.error
+        result = replace(self.result, status="failed", log=log, error=error)
+        return replace(self, result=result, figures=verdict.figures)
+
+
+def figures_in(file: Path) -> Mapping[str, object] | None:
+    """Return what was measured, and written to ``file``; None: nothing was yet."""
+    if not file.exists():
+        return None
+    figures: Mapping[str, object] = read_json(file)["figures"]
+    return figures
 
 
 def measure(targets: Iterable[Path]) -> tuple[int, str]:

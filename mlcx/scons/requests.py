@@ -30,8 +30,11 @@ from mlcx.spec.types import (
 
 __all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
 
-_ON_FOLDERS = {"gen_config", "convert_weight", "bundle"}
+_TO_FOLDERS = {"gen_config", "convert_weight", "bundle"}
 """Verbs that take the folders of their first source and target."""
+
+_OF_FOLDERS = _TO_FOLDERS | {"reference-logits", "measure-quality"}
+"""Verbs that take the folder of their first source."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,22 @@ class Request:
     facts: tuple[str, ...] = ()
     """What it depends on besides the sources."""
     about: About = field(default=About(), compare=False)
+    files: tuple[tuple[str, Path], ...] = ()
+    """Options that name some of the sources."""
+    judges: Path | None = None
+    """The library that has failed when this fails."""
 
     @property
     def model(self) -> Path:
         """What the verb is called on."""
         source = self.sources[0]
-        return source.parent if self.verb in _ON_FOLDERS else source
+        return source.parent if self.verb in _OF_FOLDERS else source
 
     @property
     def output(self) -> Path:
         """What the verb is told to write."""
         target = self.targets[0]
-        return target.parent if self.verb in _ON_FOLDERS else target
+        return target.parent if self.verb in _TO_FOLDERS else target
 
 
 def plan(plan: Plan, folders: Folders) -> Iterator[Request]:

@@ -19,7 +19,7 @@ from mlcx.scons import lock
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.policy import policy
 from mlcx.scons.progress import Console
-from mlcx.scons.report import Journal, Result, Row, summary
+from mlcx.scons.report import Journal, Result, Row, figures_in, summary
 from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
 
@@ -95,17 +95,28 @@ class Session:
         if self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
-            rows = [self._row(each) for each in self._declared.values()]
+            rows = self._rows()
             jobs = [row.to_dict() for row in rows]
             write_json(self._report, {"jobs": jobs})
             self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
 
+    def _rows(self) -> list[Row]:
+        """Return all jobs; a library that was judged to be too bad has failed."""
+        rows = {path: self._row(each) for path, each in self._declared.items()}
+        for path, each in self._declared.items():
+            judged = each.request.judges
+            if judged in rows and rows[path].result.status == "failed":
+                rows[judged] = rows[judged].failed_by(rows[path])
+        return list(rows.values())
+
     def _row(self, declared: Declared) -> Row:
         step, state = declared.step, _state(declared)
         result = self._result(step, state)
-        return Row(step.verb, step.about, result)
+        judged = declared.request.judges is not None and result.status != "not built"
+        figures = figures_in(declared.request.sources[0]) if judged else None
+        return Row(step.verb, step.about, result, figures)
 
     def _result(self, step: Step, state: int) -> Result:
         ran = self.services.journal.this_run(step.target)

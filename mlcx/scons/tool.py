@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError
-from mlcx.scons import options, requests
+from mlcx.scons import options, quality, requests
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.requests import Folders
@@ -22,7 +23,7 @@ from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
 from mlcx.spec.resolve import DEFAULTS
-from mlcx.spec.types import LibraryJob, SourceKind, WeightsJob
+from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 
 __all__ = ["exists", "generate"]
 
@@ -42,7 +43,8 @@ def generate(env: Any) -> None:
         MLCX_ENV=dict(os.environ),
         **{COMMAND_LINE: shown},
     )
-    for method in (_spec, _package, _delivery, _library, _weights, _command_line):
+    declaring = (_spec, _package, _delivery, _library, _weights, _reference)
+    for method in (*declaring, _command_line):
         name = "MLC" + method.__name__.title().replace("_", "")
         env.AddMethod(_reporting(method), name)
 
@@ -68,7 +70,8 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     plan = load(_as_given(path), current.stamp)
     if kind and plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
-    return Graph(env, current).declare(requests.plan(plan, current.folders))
+    asked = (requests.plan(plan, current.folders), quality.plan(plan, current.folders))
+    return Graph(env, current).declare(chain(*asked))
 
 
 def _as_given(path: Path) -> Path:
@@ -142,6 +145,23 @@ def _weights(
     target = Path(env.Dir(directory).get_abspath())
     job = WeightsJob(target.name, source, quantization, conv_template, directory)
     return Graph(env, _session(env)).declare(requests.weights(job, target))
+
+
+def _reference(
+    env: Any,
+    model: str,
+    *,
+    text: str | None = None,
+    tokens: int = DEFAULTS["tokens"],
+    quantization: str = DEFAULTS["reference"],
+) -> Nodes:
+    """Declare the logits of a checkpoint as it is, which libraries are held against."""
+    checkpoint = Path(env.fs.Dir(model).get_abspath())
+    source = None if text is None else Path(env.fs.File(text).get_abspath())
+    current = _session(env)
+    wanted = Verify(None, None, source, tokens, quantization)
+    asked = quality.reference(checkpoint, wanted, current.folders)
+    return Graph(env, current).declare(asked)
 
 
 def _command_line(env: Any, default: str) -> Nodes:

@@ -1,0 +1,60 @@
+"""Makes the reference of a checkpoint, by the same steps as a build, and keeps it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from mlcx.errors import BuildError, InputError
+from mlcx.spec.resolve import local
+from mlcx.spec.types import Verify
+
+__all__ = ["make"]
+
+
+def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
+    """Return the reference of ``checkpoint``, made unless it is there already.
+
+    Args:
+        checkpoint: A folder.
+        wanted: Says which tokens, and how the checkpoint is run.
+        build: Folder for all that is made.
+        quiet: Keep to itself how it goes.
+
+    Raises:
+        InputError: There is no checkpoint.
+        BuildError: A step failed; it has said why.
+    """
+    if not (checkpoint / "config.json").is_file():
+        message = "expected a checkpoint with config.json, or a reference's .json file"
+        raise InputError.in_file(checkpoint, message)
+    import mlcx.scons
+    from mlcx.scons.quality import reference_file
+    from mlcx.scons.requests import Folders
+
+    here = Path.cwd()
+    source, folder = local(here, str(checkpoint)), local(here, str(build))
+    folders = Folders(folder / "reference", folder)
+    script = Path(mlcx.scons.__file__).with_name("SConstruct-reference")
+    scons = [sys.executable, "-m", "SCons", "-f", str(script), "-Q"]
+    given = _variables(source, wanted, folders.output, folders.build)
+    output = subprocess.DEVNULL if quiet else None
+    if subprocess.run([*scons, *given], stdout=output, check=False).returncode:
+        raise BuildError(f"the reference of {checkpoint} could not be made")
+    return reference_file(source, wanted, folders)
+
+
+def _variables(
+    checkpoint: Path, wanted: Verify, output: Path, build: Path
+) -> list[str]:
+    variables = {
+        "CHECKPOINT": checkpoint,
+        "TOKENS": wanted.tokens,
+        "REFERENCE": wanted.reference,
+        "OUTPUT": output,
+        "BUILD": build,
+    }
+    if wanted.text is not None:
+        variables["TEXT"] = wanted.text
+    return [f"{name}={value}" for name, value in variables.items()]
