@@ -15,6 +15,7 @@ __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES: dict[str, str] = {
     "gemma": "mlcx.models.gemma",
+    "gemma2": "mlcx.models.gemma2",
     "gpt_neox": "mlcx.models.gpt_neox",
     "internlm2": "mlcx.models.internlm2",
     "llama": "mlcx.models.llama",

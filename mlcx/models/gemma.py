@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
 from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
 from mlcx.models.fused import GATE_UP, qkv
-from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
+from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.mlp import GatedMLP, gelu_tanh
 from mlcx.recipe import Array, Recipe
 
-__all__ = ["UNUSED", "Config", "Model", "weights"]
+__all__ = [
+    "UNUSED",
+    "Config",
+    "GemmaLM",
+    "Model",
+    "decided",
+    "plus_one",
+    "weights",
+]
 
 UNUSED: tuple[str, ...] = ()
 
@@ -48,35 +56,58 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("gemma", data)
-        fields.refuse("attention_bias", because="has no bias here")
-        fields.rope_scaling({})
-        context, chunk = derive_context(fields)
-        derive_heads(fields)
-        # The first checkpoints name the exact GELU, but are trained with the other.
-        named = "hidden_activation" if fields.has("hidden_activation") else "hidden_act"
-        return fields.read(
-            cls,
-            hidden_activation=fields.choice(named, "gelu", "gelu_pytorch_tanh"),
-            position_embedding_base=fields.rope_theta(),
-            context_window_size=context,
-            prefill_chunk_size=chunk,
-        )
+        return fields.read(cls, **decided(fields))
+
+
+def decided(fields: Fields) -> dict[str, object]:
+    """Return those fields of a `Config` that their types do not tell how to read."""
+    fields.refuse("attention_bias", because="has no bias here")
+    fields.rope_scaling({})
+    context, chunk = derive_context(fields)
+    derive_heads(fields)
+    # The first checkpoints name the exact GELU, but are trained with the other.
+    named = "hidden_activation" if fields.has("hidden_activation") else "hidden_act"
+    return {
+        "hidden_activation": fields.choice(named, "gelu", "gelu_pytorch_tanh"),
+        "position_embedding_base": fields.rope_theta(),
+        "context_window_size": context,
+        "prefill_chunk_size": chunk,
+    }
 
 
 def weights(config: Config) -> dict[str, Recipe]:
     """Return the recipes of the parameters that are not tensors of the same name."""
     layer = "model.layers.{i}."
     norms = (f"{layer}input_layernorm", f"{layer}post_attention_layernorm")
-    names = [f"{norm}.weight" for norm in (*norms, "model.norm")]
-    plus_one = {name: Recipe((name,), value=_plus_one) for name in names}
-    return qkv("qkv_proj") | GATE_UP | plus_one
+    return qkv("qkv_proj") | GATE_UP | plus_one(*norms, "model.norm")
+
+
+def plus_one(*norms: str) -> dict[str, Recipe]:
+    """Return the recipes of weights that checkpoints keep less 1."""
+    names = (f"{norm}.weight" for norm in norms)
+    return {name: Recipe((name,), value=_plus_one) for name in names}
 
 
 def _plus_one(values: Array) -> Array:
     return values + 1
 
 
-class Model(CausalLM[Config]):
+_AnySizes = TypeVar("_AnySizes", bound=Sizes)
+
+
+class GemmaLM(CausalLM[_AnySizes]):
+    """What all Gemmas share: GELU, and embeddings as large as normalized states."""
+
+    def mlp(self, config: _AnySizes) -> GatedMLP:
+        """Return the feed-forward block of a new layer."""
+        return GatedMLP(config.hidden_size, config.intermediate_size, gelu_tanh)
+
+    def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
+        """Token ids (s,) int32 to embeddings (s, h)."""
+        return super().embed(input_ids) * self.hidden_size**0.5
+
+
+class Model(GemmaLM[Config]):
     """The language model, with its cache in ``dtype``; always tied."""
 
     def __init__(self, config: Config, dtype: str) -> None:
@@ -88,11 +119,3 @@ class Model(CausalLM[Config]):
         )
         norm = rms_norm(config.hidden_size, config.rms_norm_eps)
         super().__init__(config, cache, norm, tied=True)
-
-    def mlp(self, config: Config) -> GatedMLP:
-        """Return the feed-forward block of a new layer."""
-        return GatedMLP(config.hidden_size, config.intermediate_size, gelu_tanh)
-
-    def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
-        """Token ids (s,) int32 to embeddings (s, h)."""
-        return super().embed(input_ids) * self.hidden_size**0.5

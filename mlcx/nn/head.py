@@ -5,7 +5,12 @@ from __future__ import annotations
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-__all__ = ["BiasedHead"]
+__all__ = ["BiasedHead", "soft_capped"]
+
+
+def soft_capped(logits: nn.Tensor, cap: float | None) -> nn.Tensor:
+    """Return ``cap * tanh(logits / cap)``, or without a cap the logits."""
+    return logits if cap is None else op.tanh(logits / cap) * cap
 
 
 class BiasedHead(nn.Linear):

@@ -1,0 +1,49 @@
+"""Which layers of a model see a window of the text only, as configs tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlcx.models.config import OPEN, Fields
+
+__all__ = ["derive_layer_window", "derive_pattern"]
+
+_FULL, _SLIDING = "full_attention", "sliding_attention"
+
+
+def derive_layer_window(
+    fields: Fields, data: Mapping[str, Any], key: str, absent: int
+) -> int:
+    """Return the window of layers that slide, in tokens; `OPEN` where it is null.
+
+    ``absent`` is the window of configs that do not name it.
+    """
+    if key in data and not fields.has(key):
+        return OPEN
+    return fields.positive(key, absent)
+
+
+def derive_pattern(
+    fields: Fields, data: Mapping[str, Any], layers: int, usual: int
+) -> int:
+    """Return n: of every n layers, the last sees all of the text, the others slide.
+
+    ``usual`` is that of configs that tell neither it nor each layer's type.
+    """
+    pattern = fields.positive("sliding_window_pattern", usual)
+    types = data.get("layer_types")
+    if types is None:
+        return pattern
+    found = types if isinstance(types, list) else []
+    if _FULL in found:
+        pattern = found.index(_FULL) + 1
+    elif found:
+        pattern = layers + 1
+    kinds = [_FULL if (n + 1) % pattern == 0 else _SLIDING for n in range(len(found))]
+    fields.require(
+        found == kinds and len(found) == layers,
+        f"'layer_types': expected {layers}, in equal groups of {_SLIDING} layers that "
+        f"end with one of {_FULL}, found {types!r}",
+    )
+    return pattern
