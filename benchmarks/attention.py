@@ -29,13 +29,13 @@ from mlcx.compiler.kernels.cpu.gated import gated
 from mlcx.compiler.kernels.cpu.kv_pages import transpose_append
 from mlcx.compiler.kernels.cpu.merge_state import merge_state
 from mlcx.compiler.kernels.cpu.rms_norm import add_rms_norm
-from mlcx.compiler.kernels.cpu.rope import frequencies, split_rotary
+from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, split_rotary
 from mlcx.compiler.targets import target_of
 
 Q, KV, D, PAGE, DTYPE = 32, 4, 64, 16, "float16"
 HIDDEN, INTERMEDIATE = 2048, 5632
 TARGET = target_of("cpu")
-HEADS = Heads(Q, KV, D, DTYPE, frequencies(1e4, D, None))
+HEADS = Heads(Q, KV, D, DTYPE, Rotation(frequencies(1e4, D, None)))
 NORMAL, INLINE = (0, 1.0, 1e4, D**-0.5), (1, 1.0, 1e4, D**-0.5)
 SECONDS = 0.5
 """Spent on each figure of each side."""
@@ -130,7 +130,7 @@ def cases() -> list[tuple[str, tirx.PrimFunc, tirx.PrimFunc | None, list[Any]]]:
     n = tirx.Var("n", "int64")
     norm = add_rms_norm(TARGET, (1, n), HIDDEN, DTYPE, 1e-5)
     gate = gated(TARGET, "silu", (1, n), INTERMEDIATE, DTYPE)
-    rotary = split_rotary(TARGET, Q, KV, D, HEADS.turn, DTYPE)
+    rotary = split_rotary(TARGET, Q, KV, D, HEADS.rotation, DTYPE)
     their_rotary = theirs.llama_rope_with_position_map(1e4, 1.0, D, Q, KV, DTYPE, {}, D)
     rows = (1, 16, 128)
 

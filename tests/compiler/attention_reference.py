@@ -42,14 +42,17 @@ def rotated(
     frequencies: np.ndarray,
     *,
     interleaved: bool = False,
+    amplitude: float = 1.0,
 ) -> np.ndarray:
     """Rotate (tokens, heads, d) as Hugging Face's ``apply_rotary_pos_emb``.
 
-    Interleaved, neighbours are the real and the imaginary part of what turns.
+    Interleaved, neighbours are the real and the imaginary part of what turns. What
+    turns is multiplied by ``amplitude``.
     """
     angles = np.outer(positions, frequencies)
     cos, sin = np.cos(np.tile(angles, 2)), np.sin(np.tile(angles, 2))
     turning, rest = np.split(x.astype("float64"), [2 * len(frequencies)], axis=-1)
+    turning = amplitude * turning
     if interleaved:
         numbers = turning[..., ::2] + 1j * turning[..., 1::2]
         numbers = numbers * np.exp(1j * angles)[:, None]

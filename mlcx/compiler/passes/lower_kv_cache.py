@@ -26,7 +26,7 @@ from mlcx.compiler.kernels.cpu.kv_pages import (
     transpose_append,
 )
 from mlcx.compiler.kernels.cpu.merge_state import merge_state
-from mlcx.compiler.kernels.cpu.rope import frequencies, split_rotary
+from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, split_rotary
 from mlcx.errors import BuildError
 from mlcx.nn.kv_cache import CREATE_KV_CACHE, KVCacheSpec
 
@@ -135,20 +135,24 @@ def _backend(kernel: ir.GlobalVar) -> relax.Tuple:
     return relax.Tuple([ir.StringImm("tirx"), kernel])
 
 
+def _rotation(spec: KVCacheSpec) -> Rotation:
+    turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
+    scaling = spec.rope_scaling or {}
+    return Rotation(turn, spec.interleaved, scaling.get("attention_factor", 1.0))
+
+
 def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
     """Return the kernels in the order of the runtime's arguments."""
-    turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
+    rotation = _rotation(spec)
     hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
-    pairs = spec.interleaved
     heads = Heads(
         hq,
         hkv,
         d,
         dtype,
-        turn,
+        rotation,
         window=spec.window,
         sink=spec.sink,
-        interleaved=pairs,
         layer_window=spec.layer_window,
         softcap=spec.softcap,
     )
@@ -162,7 +166,7 @@ def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
         paged_prefill(target, heads, tree=True),
         ragged_prefill(target, heads, tree=True),
         merge_state(target, hq, d, dtype),
-        split_rotary(target, hq, hkv, d, turn, dtype, interleaved=pairs),
+        split_rotary(target, hq, hkv, d, rotation, dtype),
         copy_single_page(hkv, d, dtype),
         debug_get_kv(spec.num_layers, hkv, d, dtype),
         compact_copy(hkv, d, dtype),

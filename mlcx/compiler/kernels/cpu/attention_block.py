@@ -12,7 +12,7 @@ The functions here emit statements into the script that calls them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm import tirx
 from tvm.ir import Expr
@@ -20,7 +20,7 @@ from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.cpu.attention_plan import EVER, Columns, Plan, Rows
 from mlcx.compiler.kernels.cpu.exp import exp2
-from mlcx.compiler.kernels.cpu.rope import pair, store_all
+from mlcx.compiler.kernels.cpu.rope import circle, pair
 
 __all__ = ["attend"]
 
@@ -211,21 +211,14 @@ def _rotate(plan: Plan, vectors: tirx.Buffer, count: int, position: Expr) -> Non
     The first angle is computed, the following ones by turning it on: in a tile that
     costs less than 1e-5, and no library call a column.
     """
-    half = len(plan.heads.turn)
+    rotation = plan.heads.rotation
+    half = rotation.half
     w = math.gcd(half, plan.width)
-    rate, cosine, sine, cosine_1, sine_1 = (
-        T.alloc_buffer((half,), "float32") for _ in range(5)
-    )
-    store_all(rate, plan.heads.turn)
-    with T.serial(half) as i:
-        angle = T.bind(position.astype("float32") * rate[i])
-        T.buffer_store(cosine, T.cos(angle), [i])
-        T.buffer_store(sine, T.sin(angle), [i])
-        T.buffer_store(cosine_1, T.cos(rate[i]), [i])
-        T.buffer_store(sine_1, T.sin(rate[i]), [i])
+    cosine, sine = circle(position, rotation)
+    cosine_1, sine_1 = circle(T.int32(1), replace(rotation, amplitude=1.0))
     with T.serial(count) as t, T.serial(half // w) as i, T.vectorized(w) as l:
         at = i * w + l
-        a, b = pair(at, half, interleaved=plan.heads.interleaved)
+        a, b = pair(at, rotation)
         x, y = T.bind(vectors[t, a]), T.bind(vectors[t, b])
         c, s = T.bind(cosine[at]), T.bind(sine[at])
         T.buffer_store(vectors, x * c - y * s, [t, a])

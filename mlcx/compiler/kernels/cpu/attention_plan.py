@@ -15,6 +15,7 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.target import Target
 
+from mlcx.compiler.kernels.cpu.rope import Rotation
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
 __all__ = ["EVER", "Columns", "Heads", "Plan", "Rows"]
@@ -32,14 +33,12 @@ class Heads:
     head_dim: int
     dtype: str
     """Of queries, keys, values and the output."""
-    turn: tuple[float, ...]
-    """Radians a position, of each rotated pair, for caches that rotate on reading."""
+    rotation: Rotation
+    """Of queries and keys, for caches that rotate on reading."""
     window: int | None = None
     """Keys that a row sees at most, its own included, in caches that slide."""
     sink: int = 0
     """How many of them are the first ones, which no row loses sight of."""
-    interleaved: bool = False
-    """Which pairs turn, see ``rope``."""
     layer_window: int | None = None
     """Keys that a row sees at most, its own included, in layers that slide: those whose
     ``sm_scale`` comes negated, see `attention`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tvm import tirx
@@ -26,10 +27,27 @@ from mlcx.compiler.kernels.cpu.script import (
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.errors import BuildError
 
-__all__ = ["frequencies", "pair", "split_rotary", "store_all"]
+__all__ = ["Rotation", "circle", "frequencies", "pair", "split_rotary"]
 
 _PARALLEL_TOKENS = 32
 """From here on the threads' start (some microseconds) is worth it."""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """How a part of each head turns with its position, and is scaled."""
+
+    frequencies: tuple[float, ...]
+    """Radians a position, of each pair."""
+    interleaved: bool = False
+    """Whether the pairs are neighbours."""
+    amplitude: float = 1.0
+    """What the rotated part is multiplied by."""
+
+    @property
+    def half(self) -> int:
+        """The number of pairs."""
+        return len(self.frequencies)
 
 
 def frequencies(
@@ -38,7 +56,8 @@ def frequencies(
     """Return the radians per position of the ``rotary_dim / 2`` pairs of a head.
 
     ``scaling`` is the Hugging Face ``rope_scaling``: None, or of type default, linear
-    (Chen et al., arXiv:2306.15595) or llama3 (as published with Llama 3.1).
+    (Chen et al., arXiv:2306.15595), llama3 (as published with Llama 3.1), or longrope
+    (Ding et al., arXiv:2402.13753) with the ``factors`` chosen, one for each pair.
     """
     plain = [theta ** (-2 * i / rotary_dim) for i in range(rotary_dim // 2)]
     if scaling is None:
@@ -50,8 +69,10 @@ def frequencies(
         return tuple(f / scaling["factor"] for f in plain)
     if kind == "llama3":
         return tuple(_llama3(f, scaling) for f in plain)
+    if kind == "longrope":
+        return tuple(f / by for f, by in zip(plain, scaling["factors"], strict=True))
     raise BuildError(
-        f"rope_scaling of type {kind!r}: expected default, linear or llama3; "
+        f"rope_scaling of type {kind!r}: expected default, linear, llama3 or longrope; "
         "no kernel for another one exists"
     )
 
@@ -65,15 +86,28 @@ def _llama3(frequency: float, scaling: Mapping[str, Any]) -> float:
     return float(frequency * (kept + (1 - kept) / scaling["factor"]))
 
 
-def pair(i: Expr, half: int, *, interleaved: bool) -> tuple[Expr, Expr]:
-    """Return which elements of a head are pair ``i`` of ``half`` pairs."""
-    return (2 * i, 2 * i + 1) if interleaved else (i, half + i)
+def pair(i: Expr, rotation: Rotation) -> tuple[Expr, Expr]:
+    """Return which elements of a head are pair ``i``."""
+    if rotation.interleaved:
+        return 2 * i, 2 * i + 1
+    return i, rotation.half + i
 
 
-def store_all(buffer: tirx.Buffer, values: tuple[float, ...]) -> None:
-    """Emit the stores of float32 constants into ``buffer``, from inside a script."""
-    for i, value in enumerate(values):
-        T.buffer_store(buffer, T.float32(value), [i])
+def circle(position: Expr, rotation: Rotation) -> tuple[tirx.Buffer, tirx.Buffer]:
+    """Emit the cosines and sines at ``position``, multiplied by the amplitude."""
+    half = rotation.half
+    rate, cosine, sine = (T.alloc_buffer((half,), "float32") for _ in range(3))
+    for i, value in enumerate(rotation.frequencies):
+        T.buffer_store(rate, T.float32(value), [i])
+    with T.serial(half) as i:
+        angle = T.bind(position.astype("float32") * rate[i])
+        T.buffer_store(cosine, _times(T.cos(angle), rotation.amplitude), [i])
+        T.buffer_store(sine, _times(T.sin(angle), rotation.amplitude), [i])
+    return cosine, sine
+
+
+def _times(value: Expr, factor: float) -> Expr:
+    return value if factor == 1 else value * T.float32(factor)
 
 
 def split_rotary(
@@ -81,16 +115,14 @@ def split_rotary(
     num_q_heads: int,
     num_kv_heads: int,
     head_dim: int,
-    turn: tuple[float, ...],
+    rotation: Rotation,
     dtype: str,
-    *,
-    interleaved: bool = False,
 ) -> tirx.PrimFunc:
     """Return the kernel that splits fused heads and rotates queries and keys.
 
     f(qkv (t, q+2kv, d), positions (t,) int32, q (t, q, d), k (t, kv, d), v (t, kv, d),
-    apply int64): rotates by ``turn`` radians a position where ``apply`` is not 0, and
-    copies the dimensions beyond ``2 * len(turn)``.
+    apply int64): rotates where ``apply`` is not 0, and copies the dimensions beyond the
+    pairs of ``rotation``.
     """
     hq, hkv, d = num_q_heads, num_kv_heads, head_dim
     native = float32_lanes(target)
@@ -107,9 +139,9 @@ def split_rotary(
         def token(s: Expr) -> None:
             with T.If(apply != 0):
                 with T.Then():
-                    circle = _circle(positions[s], turn)
-                    _rotate(qkv, s, 0, q, hq, circle, native, interleaved)
-                    _rotate(qkv, s, hq, k, hkv, circle, native, interleaved)
+                    angles = circle(positions[s], rotation)
+                    _rotate(qkv, s, 0, q, hq, angles, native, rotation)
+                    _rotate(qkv, s, hq, k, hkv, angles, native, rotation)
                 with T.Else():
                     _copy(qkv, s, 0, q, hq, 0, native)
                     _copy(qkv, s, hq, k, hkv, 0, native)
@@ -120,34 +152,23 @@ def split_rotary(
     return define("kv_split_rotary", emit)
 
 
-def _circle(position: Expr, turn: tuple[float, ...]) -> tuple[tirx.Buffer, tirx.Buffer]:
-    """Emit the cosines and sines of the angles at ``position``."""
-    rate, cosine, sine = (T.alloc_buffer((len(turn),), "float32") for _ in range(3))
-    store_all(rate, turn)
-    with T.serial(len(turn)) as i:
-        angle = T.bind(position.astype("float32") * rate[i])
-        T.buffer_store(cosine, T.cos(angle), [i])
-        T.buffer_store(sine, T.sin(angle), [i])
-    return cosine, sine
-
-
 def _rotate(
     source: tirx.Buffer,
     s: Expr,
     first: int,
     sink: tirx.Buffer,
     heads: int,
-    circle: tuple[tirx.Buffer, tirx.Buffer],
+    angles: tuple[tirx.Buffer, tirx.Buffer],
     native: int,
-    interleaved: bool,
+    rotation: Rotation,
 ) -> None:
     """Rotate heads of token ``s``, from ``first`` on, into those of ``sink``."""
-    cosine, sine = circle
-    half = int(cosine.shape[0])
+    cosine, sine = angles
+    half = rotation.half
     w = math.gcd(half, native)
     with T.serial(heads) as h, T.serial(half // w) as i, T.vectorized(w) as l:
         at = i * w + l
-        a, b = pair(at, half, interleaved=interleaved)
+        a, b = pair(at, rotation)
         x = source[s, first + h, a].astype("float32")
         y = source[s, first + h, b].astype("float32")
         c, z = cosine[at], sine[at]

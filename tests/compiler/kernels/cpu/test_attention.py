@@ -1,4 +1,4 @@
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from mlcx.compiler.kernels.cpu.attention import (
     ragged_prefill,
 )
 from mlcx.compiler.kernels.cpu.attention_plan import Heads
-from mlcx.compiler.kernels.cpu.rope import frequencies
+from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies
 
 from ...attention_reference import attention, causal, rotated
 from .target_kernel import HOST, NARROW, build_for
@@ -20,9 +20,17 @@ ROTATED = (0, 1.0, 1e4, SCALE)
 
 
 def heads(
-    q: int, kv: int, d: int, dtype: str, rotary: int | None = None, **more: float
+    q: int,
+    kv: int,
+    d: int,
+    dtype: str,
+    rotary: int | None = None,
+    interleaved: bool = False,
+    amplitude: float = 1.0,
+    **more: float,
 ) -> Heads:
-    return Heads(q, kv, d, dtype, frequencies(1e4, rotary or d, None), **more)
+    turn = frequencies(1e4, rotary or d, None)
+    return Heads(q, kv, d, dtype, Rotation(turn, interleaved, amplitude), **more)
 
 
 SHAPES = {
@@ -30,7 +38,8 @@ SHAPES = {
     "one head a key": (HOST, heads(2, 2, 80, "float32")),
     "odd group, partly rotated": (HOST, heads(14, 2, 128, "float16", rotary=64)),
     "narrow vectors": (NARROW, heads(6, 2, 20, "float32", rotary=12)),
-    "neighbours turn": (HOST, heads(4, 4, 40, "float32", rotary=24, interleaved=True)),
+    "neighbours turn": (HOST, heads(4, 4, 40, "float32", 24, interleaved=True)),
+    "longer and turned": (HOST, heads(4, 2, 40, "float32", 24, amplitude=1.25)),
     "group above a block": (HOST, heads(48, 1, 32, "float32")),
 }
 shapes = pytest.mark.parametrize(("target", "heads"), SHAPES.values(), ids=SHAPES)
@@ -68,9 +77,10 @@ class Case:
         """Compare sequence ``s``; ``rotate`` is (query positions, key positions)."""
         q, rows = self.q[self.rows(s)], self.rows(s)
         if rotate is not None:
-            turn, pairs = np.array(self.heads.turn), self.heads.interleaved
-            q = rotated(q, rotate[0], turn, interleaved=pairs)
-            k = rotated(k, rotate[1], turn, interleaved=pairs)
+            turning = asdict(self.heads.rotation)
+            turn = np.array(turning.pop("frequencies"))
+            q = rotated(q, rotate[0], turn, **turning)
+            k = rotated(k, rotate[1], turn, **turning)
         out, lse = attention(q, k, v, seen, SCALE, self.heads.softcap)
         exact = self.heads.dtype == "float32"
         tolerance = 2e-5 if exact and rotate is None else 4e-5 if exact else 2e-3

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mlcx.compiler.kernels.cpu.rope import frequencies, split_rotary
+from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, split_rotary
 from mlcx.errors import BuildError
 
 from ...attention_reference import rotated
@@ -52,8 +52,13 @@ def test_llama3_scaling_is_that_of_hugging_face(theta, dim):
     assert frequencies(theta, dim, None) != pytest.approx(expected, rel=1e-3)
 
 
+def test_longrope_divides_each_frequency_by_its_factor():
+    scaling = {"rope_type": "longrope", "factors": [1.0, 2.5]}
+    assert frequencies(1e4, 4, scaling) == pytest.approx([1, 1 / 250])
+
+
 def test_an_unknown_scaling_is_named():
-    with pytest.raises(BuildError, match="'yarn': expected default, linear or llama3"):
+    with pytest.raises(BuildError, match="'yarn': expected default, linear, llama3 or"):
         frequencies(1e4, 8, {"rope_type": "yarn", "factor": 2})
 
 
@@ -65,19 +70,22 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize(("interleaved", "amplitude"), [(False, 1.25), (True, 1.0)])
 @pytest.mark.parametrize("tokens", [1, 5, 40])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_queries_and_keys_turn_and_values_pass(case, tokens, interleaved, rng):
+def test_queries_and_keys_turn_and_values_pass(
+    case, tokens, interleaved, amplitude, rng
+):
     target, q, kv, d, rotary, dtype = case
     turn = frequencies(1e4, rotary, None)
-    pairs = {"interleaved": interleaved}
-    run = build_for(target, split_rotary(target, q, kv, d, turn, dtype, **pairs))
+    rotation = Rotation(turn, interleaved, amplitude)
+    run = build_for(target, split_rotary(target, q, kv, d, rotation, dtype))
     qkv = rng.standard_normal((tokens, q + 2 * kv, d)).astype(dtype)
     positions = rng.integers(0, 3000, tokens).astype("int32")
     parts = [np.empty((tokens, heads, d), dtype) for heads in (q, kv, kv)]
     run(qkv, positions, *parts, 1)
-    expected = rotated(qkv[:, : q + kv], positions, np.array(turn), **pairs)
+    turning = {"interleaved": interleaved, "amplitude": amplitude}
+    expected = rotated(qkv[:, : q + kv], positions, np.array(turn), **turning)
     close = 2e-3 if dtype == "float16" else 5e-4  # of angles, at positions this high
     got = np.concatenate(parts[:2], axis=1)
     np.testing.assert_allclose(got, expected, rtol=close, atol=close)
@@ -85,8 +93,8 @@ def test_queries_and_keys_turn_and_values_pass(case, tokens, interleaved, rng):
 
 
 def test_without_rotation_heads_are_only_split(rng):
-    turn = frequencies(1e4, 8, None)
-    run = build_for(HOST, split_rotary(HOST, 4, 2, 16, turn, "float16"))
+    rotation = Rotation(frequencies(1e4, 8, None))
+    run = build_for(HOST, split_rotary(HOST, 4, 2, 16, rotation, "float16"))
     qkv = rng.standard_normal((3, 8, 16)).astype("float16")
     parts = [np.empty((3, heads, 16), "float16") for heads in (4, 2, 2)]
     run(qkv, np.array([5, 6, 7], "int32"), *parts, 0)
