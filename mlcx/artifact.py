@@ -7,10 +7,14 @@ before or as it is after, never half of it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +24,20 @@ __all__ = [
     "APP_CONFIG",
     "CHAT_CONFIG",
     "COMPILE_CONFIG",
+    "QUANTIZATION_RECIPE",
     "LINKERS",
     "STAGING",
     "TENSOR_CACHE",
     "TENSOR_CACHE_B16",
+    "TOKENIZER",
+    "TOKENIZER_MODEL",
+    "TokenizerNames",
+    "byte_characters",
     "library_info",
     "read_json",
     "replacing",
+    "tokenizer_names",
+    "write_bytes",
     "write_json",
     "write_text",
 ]
@@ -34,9 +45,30 @@ __all__ = [
 APP_CONFIG = "mlc-app-config.json"
 CHAT_CONFIG = "mlc-chat-config.json"
 COMPILE_CONFIG = "compile-config.json"
+QUANTIZATION_RECIPE = "quantization_recipe"
+"""Key of both of them, beside ``quantization``: what declares that where it is mixed.
+
+MLC's readers take a name for ``quantization``, and pass over keys that they do not know.
+"""
+
 TENSOR_CACHE = "tensor-cache.json"
 TENSOR_CACHE_B16 = "tensor-cache-b16.json"
 """Beside the index when weights are float32: the same, but as they are stored."""
+
+TOKENIZER = "tokenizer.json"
+TOKENIZER_MODEL = "tokenizer_model"
+"""RWKV's vocabulary: a MessagePack map of token ids to bytes."""
+
+_TOKENIZER_FILES = (
+    "tokenizer.model",
+    TOKENIZER,
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "tokenizer_config.json",
+)
+_OF_TIKTOKEN = (TOKENIZER, "vocab.json", "merges.txt", "special_tokens_map.json")
+_RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
 
 STAGING = ".partial"
 """The folder, in a model directory, in which a conversion gathers its files."""
@@ -49,6 +81,55 @@ objects are linked."""
 def library_info(library: Path) -> Path:
     """Return the JSON file beside ``library`` that says what it was made of."""
     return library.with_name(library.name + ".json")
+
+
+@dataclass(frozen=True)
+class TokenizerNames:
+    """Which files of a tokenizer a model directory has, in the order of its config."""
+
+    copied: tuple[str, ...]
+    """As they are in the checkpoint."""
+    made: tuple[str, ...]
+    """Converted from ``source``."""
+    source: str | None
+    """The checkpoint's own format, where there is no tokenizer.json."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Return all names."""
+        return (*self.copied, *self.made)
+
+
+def tokenizer_names(checkpoint: Path) -> TokenizerNames:
+    """Return what a model directory has of the tokenizer in ``checkpoint``.
+
+    Looks at names only, so that a build can know its targets beforehand.
+    """
+    there = sorted(path.name for path in checkpoint.iterdir() if path.is_file())
+    copied = tuple(name for name in _TOKENIZER_FILES if name in there)
+    if TOKENIZER in copied:
+        return TokenizerNames(copied, (), None)
+    if copied[:1] == ("tokenizer.model",):
+        return TokenizerNames(copied, (TOKENIZER,), copied[0])
+    for name in there:
+        if name.endswith(".tiktoken"):
+            kept = tuple(each for each in copied if each not in _OF_TIKTOKEN)
+            return TokenizerNames(kept, _OF_TIKTOKEN, name)
+        if _RWKV.fullmatch(name):
+            return TokenizerNames(copied, (TOKENIZER_MODEL,), name)
+    return TokenizerNames(copied, (), None)
+
+
+@cache
+def byte_characters() -> tuple[str, ...]:
+    """Return the printable character that byte-level vocabularies have for each byte.
+
+    They are GPT-2's: printable Latin-1 stands for itself, the other bytes are, in
+    order, U+0100 onwards.
+    """
+    plain = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = itertools.count(0x100)
+    return tuple(chr(byte if byte in plain else next(others)) for byte in range(256))
 
 
 @contextlib.contextmanager
@@ -81,10 +162,15 @@ def _umask() -> int:
     return mask
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, atomically."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(text.encode())
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: object, indent: int = 2) -> None:

@@ -3,8 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tokenizers import pre_tokenizers
 
-from mlcx.artifact import read_json, replacing, write_json
+from mlcx.artifact import (
+    TokenizerNames,
+    byte_characters,
+    read_json,
+    replacing,
+    tokenizer_names,
+    write_json,
+)
 from mlcx.errors import BuildError, InputError
 
 
@@ -55,3 +63,70 @@ def test_what_is_no_json_object_is_refused(
     with pytest.raises(InputError) as caught:
         read_json(tmp_path / "x")
     assert message in str(caught.value)
+
+
+MADE_OF_TIKTOKEN = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "copied", "made", "source"),
+    [
+        ("", "", (), None),
+        ("config.json model.safetensors", "", (), None),
+        ("merges.txt vocab.json", "vocab.json merges.txt", (), None),
+        (
+            "tokenizer_config.json tokenizer.json special_tokens_map.json",
+            "tokenizer.json tokenizer_config.json",
+            (),
+            None,
+        ),
+        (
+            "tokenizer.model tokenizer.json",
+            "tokenizer.model tokenizer.json",
+            (),
+            None,
+        ),
+        (
+            "tokenizer_config.json tokenizer.model",
+            "tokenizer.model tokenizer_config.json",
+            ("tokenizer.json",),
+            "tokenizer.model",
+        ),
+        (
+            "tokenizer_config.json qwen.tiktoken merges.txt",
+            "tokenizer_config.json",
+            MADE_OF_TIKTOKEN,
+            "qwen.tiktoken",
+        ),
+        ("a.tiktoken tokenizer.json", "tokenizer.json", (), None),
+        (
+            "rwkv_vocab_v20230424.txt",
+            "",
+            ("tokenizer_model",),
+            "rwkv_vocab_v20230424.txt",
+        ),
+        ("rwkv_vocab_v2023.txt", "", (), None),
+    ],
+)
+def test_a_checkpoints_files_say_which_a_model_directory_gets(
+    files: str, copied: str, made: tuple[str, ...], source: str | None, tmp_path: Path
+) -> None:
+    for name in files.split():
+        (tmp_path / name).touch()
+    found = tokenizer_names(tmp_path)
+    assert found == TokenizerNames(tuple(copied.split()), made, source)
+    assert found.all == (*copied.split(), *made)
+
+
+def test_every_byte_has_a_character_as_in_the_tokenizers_library() -> None:
+    characters = byte_characters()
+    assert set(characters) == set(pre_tokenizers.ByteLevel.alphabet())
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for text in map(chr, range(0x800)):
+        ((spelled, _),) = split.pre_tokenize_str(text)
+        assert spelled == "".join(characters[byte] for byte in text.encode())

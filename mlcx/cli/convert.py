@@ -137,12 +137,14 @@ def convert_weight(args: argparse.Namespace) -> int:
 
 def gen_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``gen_config``."""
+    from mlcx.package.templates import template_names
+
     _shared_arguments(parser)
     parser.add_argument(
         "--conv-template",
         required=True,
         metavar="T",
-        help="conversation template, such as llama-3",
+        help="conversation template: " + ", ".join(template_names()),
     )
     for name, meaning in _OVERRIDES:
         option = "--" + name.replace("_", "-")
@@ -172,6 +174,7 @@ def gen_config(args: argparse.Namespace) -> int:
     model = _load(args)
     fields = _override(model, args)
     source = model.path.parent
+    tokenizer = inspect(source, _warn)
     generation = source / "generation_config.json"
     files = [(generation, read_json(generation))] if generation.exists() else []
     files.append((model.path, model.content))
@@ -181,10 +184,30 @@ def gen_config(args: argparse.Namespace) -> int:
         fields,
         template,
         generation_defaults(files),
-        inspect(source, _warn),
+        tokenizer,
     )
-    write_model_files(content, source, args.output)
+    write_model_files(content, tokenizer, source, args.output)
+    print(_summary(content))
     return 0
+
+
+def _summary(content: dict[str, Any]) -> str:
+    """Return one line on a chat config: what a person checks first."""
+    limits = [
+        f"{what} of {content[key]} tokens"
+        for key, what in _LIMITS.items()
+        if content[key] > 0
+    ]
+    names = ", ".join(content["tokenizer_files"]) or "no tokenizer"
+    return (
+        f"{content['model_type']} as {content['quantization']}, "
+        f"{' and '.join(limits) or 'no limit to its context'}, template "
+        f"{content['conv_template']['name']}, {content['active_vocab_size']} of "
+        f"{content['vocab_size']} token ids in use; {names}"
+    )
+
+
+_LIMITS = {"context_window_size": "context", "sliding_window_size": "sliding window"}
 
 
 def _load(args: argparse.Namespace) -> _Model:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, write_json
+from mlcx.artifact import CHAT_CONFIG, QUANTIZATION_RECIPE, write_bytes, write_json
 from mlcx.errors import InputError
 from mlcx.package.place import copy
 from mlcx.package.tokenizer_files import TokenizerFiles
@@ -76,6 +76,7 @@ def chat_config(
     conv_template: Mapping[str, Any],
     generation: Mapping[str, Any],
     tokenizer: TokenizerFiles,
+    recipe: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of mlc-chat-config.json.
 
@@ -86,12 +87,14 @@ def chat_config(
         conv_template: A complete template.
         generation: As ``generation_defaults`` returns it.
         tokenizer: What the checkpoint has of one.
+        recipe: What declares the scheme where it is mixed; no key of MLC's.
     """
     vocab_size = model_config["vocab_size"]
     return {
         "version": _VERSION,
         "model_type": model_type,
         "quantization": quantization,
+        **({} if recipe is None else {QUANTIZATION_RECIPE: dict(recipe)}),
         "model_config": dict(model_config),
         "vocab_size": vocab_size,
         "context_window_size": model_config.get("context_window_size", _ABSENT),
@@ -117,17 +120,23 @@ def chat_config(
     }
 
 
-def write_model_files(config: Mapping[str, Any], source: Path, output: Path) -> None:
-    """Copy the tokenizer files that ``config`` lists and write it, each atomically.
+def write_model_files(
+    config: Mapping[str, Any], tokenizer: TokenizerFiles, source: Path, output: Path
+) -> None:
+    """Put the tokenizer's files in place and write ``config``, each atomically.
 
     Args:
         config: As ``chat_config`` returns it; written last.
+        tokenizer: The same that ``config`` was made of.
         source: The checkpoint.
         output: The model directory; made when missing.
 
     Raises:
         BuildError: Something cannot be written.
     """
-    for name in config["tokenizer_files"]:
-        copy(source / name, output / name)
+    for name in tokenizer.files:
+        if name in tokenizer.made:
+            write_bytes(output / name, tokenizer.made[name])
+        else:
+            copy(source / name, output / name)
     write_json(output / CHAT_CONFIG, config)

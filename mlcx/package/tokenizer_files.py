@@ -1,45 +1,46 @@
-"""A checkpoint's tokenizer: which files a model directory needs and what they say."""
+"""A checkpoint's tokenizer: which files a model directory needs and what they say.
+
+MLC's runtimes read tokenizer.json, or RWKV's ``tokenizer_model``; checkpoints with
+another format are converted.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import read_json
+from mlcx.artifact import (
+    TOKENIZER,
+    TOKENIZER_MODEL,
+    TokenizerNames,
+    read_json,
+    tokenizer_names,
+)
 from mlcx.errors import InputError
+from mlcx.package import from_rwkv, from_sentencepiece, from_tiktoken
 
-__all__ = ["TOKENIZER_FILES", "TokenizerFiles", "inspect"]
+__all__ = ["TokenizerFiles", "inspect"]
 
-TOKENIZER_FILES = (
-    "tokenizer.model",
-    "tokenizer.json",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-    "tokenizer_config.json",
-)
-"""What is copied, in the order in which mlc-chat-config.json lists it."""
-
-_FAST = "tokenizer.json"
-_TO_FAST = (
-    "make one with transformers: "
-    "AutoTokenizer.from_pretrained(DIR, use_fast=True).save_pretrained(DIR)"
-)
+_VOCABULARY = {"vocab.json", "merges.txt", "added_tokens.json"}
+"""What MLC's runtimes can do with instead of a tokenizer.json, all three together."""
 
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """What mlc-chat-config.json says about a tokenizer."""
+    """What a model directory has of a tokenizer, and what its config says of it."""
 
     files: tuple[str, ...]
-    """Names of those of ``TOKENIZER_FILES`` that are there."""
+    """Names of all, in the order of the config."""
     info: dict[str, str | bool]
     """The object ``tokenizer_info``."""
     size: int | None
     """Number of tokens, with the added ones; None without a tokenizer.json."""
+    made: Mapping[str, bytes] = field(default_factory=dict)
+    """Content of those of ``files`` that the checkpoint lacks."""
 
 
 def inspect(source: Path, warn: Callable[[str], None]) -> TokenizerFiles:
@@ -47,24 +48,40 @@ def inspect(source: Path, warn: Callable[[str], None]) -> TokenizerFiles:
 
     Args:
         source: A checkpoint.
-        warn: Told when what is there is not enough for every runtime.
+        warn: Told when there is no tokenizer for the runtimes.
 
     Raises:
-        InputError: tokenizer.json is not one, or names a token twice.
+        InputError: The tokenizer is damaged, names a token twice, or is of a format
+            that cannot be converted.
     """
-    files = tuple(name for name in TOKENIZER_FILES if (source / name).is_file())
-    path = source / _FAST
-    if _FAST not in files:
-        if "tokenizer.model" in files:
-            found = "only a SentencePiece model; mlcx and Android need a tokenizer.json"
-            warn(f"{source}: found {found}: {_TO_FAST}")
-        else:
+    names = tokenizer_names(source)
+    made = _made(source, names)
+    path = source / (names.source or TOKENIZER)
+    if TOKENIZER in made:
+        content = json.loads(made[TOKENIZER])
+    elif TOKENIZER in names.copied:
+        content = read_json(path)
+    else:
+        if not (made or {*names.copied} >= _VOCABULARY):
             warn(f"{source}: found no tokenizer.json; the model cannot take text")
-        return TokenizerFiles(files, _info({}), None)
-    content = read_json(path)
-    size = _size(path)  # the library checks the file's structure, too
+        return TokenizerFiles(names.all, _info({}), None, made)
+    size = _size(path, made.get(TOKENIZER))  # the library checks the structure, too
     _check_added_tokens(path, content)
-    return TokenizerFiles(files, _info(content), size)
+    return TokenizerFiles(names.all, _info(content), size, made)
+
+
+def _made(source: Path, names: TokenizerNames) -> dict[str, bytes]:
+    """Return the content of the files that are converted."""
+    if names.source is None:
+        return {}
+    path = source / names.source
+    if TOKENIZER_MODEL in names.made:
+        return {TOKENIZER_MODEL: from_rwkv.tokenizer_model(path)}
+    if path.suffix == ".tiktoken":
+        texts = from_tiktoken.tokenizer_files(path)
+    else:
+        texts = {TOKENIZER: from_sentencepiece.tokenizer_json(source)}
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def _check_added_tokens(path: Path, content: dict[str, Any]) -> None:
@@ -77,13 +94,12 @@ def _check_added_tokens(path: Path, content: dict[str, Any]) -> None:
         raise InputError.in_file(path, message)
 
 
-def _size(path: Path) -> int:
+def _size(path: Path, made: bytes | None) -> int:
     from tokenizers import Tokenizer  # noqa: PLC0415 (only when there is one)
 
     try:
-        return int(
-            Tokenizer.from_file(str(path)).get_vocab_size(with_added_tokens=True)
-        )
+        tokenizer = Tokenizer.from_buffer(path.read_bytes() if made is None else made)
+        return int(tokenizer.get_vocab_size(with_added_tokens=True))
     except Exception as error:  # the library raises nothing narrower
         raise InputError.in_file(path, f"not a tokenizer: {error}") from error
 

@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
+from mlcx.artifact import byte_characters
 from mlcx.errors import InputError
 
-__all__ = ["TextDecoder", "text_decoder"]
+__all__ = ["BYTE_LEVEL", "TextDecoder", "text_decoder"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -53,17 +54,13 @@ class _ByteLevel:
         return self._utf8.decode(b"", final=True)
 
 
+BYTE_LEVEL: Callable[[], TextDecoder] = _ByteLevel
+"""Makes a decoder of pieces that spell each byte as one character."""
+
+
 @cache
 def _bytes_of_characters() -> dict[str, int]:
-    """Return the byte for each of the 256 characters of GPT-2's alphabet.
-
-    Printable Latin-1 stands for itself; the other bytes, in order, are U+0100 onwards.
-    """
-    ranges = (range(0x21, 0x7F), range(0xA1, 0xAD), range(0xAE, 0x100))
-    plain = {byte for part in ranges for byte in part}
-    others = [byte for byte in range(256) if byte not in plain]
-    table = {chr(byte): byte for byte in plain}
-    return table | {chr(0x100 + index): byte for index, byte in enumerate(others)}
+    return {character: byte for byte, character in enumerate(byte_characters())}
 
 
 class _ByteFallback:
@@ -135,7 +132,7 @@ def text_decoder(
     steps = _steps(decoder)
     kinds = [step["type"] for step in steps]
     if kinds == ["ByteLevel"]:
-        return _ByteLevel
+        return BYTE_LEVEL
     if kinds == ["Metaspace"]:
         rewrite = _metaspace(steps[0])
         return lambda: _ByteFallback(False, rewrite, ("", 0))

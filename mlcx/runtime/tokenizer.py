@@ -8,24 +8,25 @@ from pathlib import Path
 
 import tokenizers
 
+from mlcx.artifact import TOKENIZER, TOKENIZER_MODEL
 from mlcx.errors import InputError
-from mlcx.runtime.detokenizer import TextDecoder, text_decoder
+from mlcx.runtime.detokenizer import BYTE_LEVEL, TextDecoder, text_decoder
+from mlcx.runtime.vocabulary import FastVocabulary, Vocabulary, read_fast, read_rwkv
 
 __all__ = ["Detokenizer", "Tokenizer", "read"]
 
-_TOKENIZER = "tokenizer.json"
+_SENTENCEPIECE = "tokenizer.model"
+_GPT2 = ("vocab.json", "merges.txt", "added_tokens.json")
 
 
 class Tokenizer:
-    """The tokenizer in ``tokenizer.json`` of a model directory; made by ``read``."""
+    """The tokenizer of a model directory; made by ``read``."""
 
     def __init__(
-        self, inner: tokenizers.Tokenizer, decoder: Callable[[], TextDecoder]
+        self, vocabulary: Vocabulary, decoder: Callable[[], TextDecoder]
     ) -> None:
-        self._inner = inner
+        self._vocabulary = vocabulary
         self._decoder = decoder
-        added = inner.get_added_tokens_decoder().values()
-        self._special = frozenset(token.content for token in added if token.special)
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """Return the ids of ``text``.
@@ -34,18 +35,15 @@ class Tokenizer:
             text: Special tokens spelled out in it become their ids.
             special: Whether to add those that the tokenizer puts around a text.
         """
-        ids: list[int] = self._inner.encode(text, add_special_tokens=special).ids
-        return ids
+        return self._vocabulary.encode(text, special)
 
     def token_id(self, text: str) -> int | None:
         """Return the id of the token spelled ``text``; None when there is none."""
-        found: int | None = self._inner.token_to_id(text)
-        return found
+        return self._vocabulary.token_id(text)
 
     def piece(self, token: int) -> str | None:
         """Return a token's string; None for special tokens and ids without a token."""
-        piece: str | None = self._inner.id_to_token(token)
-        return None if piece in self._special else piece
+        return self._vocabulary.piece(token)
 
     def detokenizer(self) -> Detokenizer:
         """Return what turns the tokens of one text into text."""
@@ -76,18 +74,34 @@ class Detokenizer:
 def read(directory: Path) -> Tokenizer:
     """Return the tokenizer of the model in ``directory``.
 
+    The formats are looked for in the order in which MLC's runtimes do.
+
     Raises:
         InputError: There is none, or not of a kind that is known.
     """
-    file = directory / _TOKENIZER
-    if not file.is_file():
+    file = directory / TOKENIZER
+    there = {path.name for path in directory.glob("*") if path.is_file()}
+    if TOKENIZER in there:
+        return _fast(file)
+    if _SENTENCEPIECE in there:
         raise InputError.in_file(
-            file, "no tokenizer: expected one, as mlcx gen_config copies it"
+            directory / _SENTENCEPIECE,
+            "needs a tokenizer.json beside it: mlcx gen_config makes one of it",
         )
+    if there.issuperset(_GPT2):
+        return Tokenizer(FastVocabulary(read_fast(directory)), BYTE_LEVEL)
+    if TOKENIZER_MODEL in there:
+        return Tokenizer(read_rwkv(directory), BYTE_LEVEL)
+    raise InputError.in_file(
+        file, "no tokenizer: expected one, as mlcx gen_config copies it"
+    )
+
+
+def _fast(file: Path) -> Tokenizer:
     try:
         inner = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises nothing narrower
         raise InputError.in_file(file, f"not a tokenizer: {error}") from error
     decoder = inner.decoder
     state = None if decoder is None else json.loads(decoder.__getstate__())
-    return Tokenizer(inner, text_decoder(file, state))
+    return Tokenizer(FastVocabulary(inner), text_decoder(file, state))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
+from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json, tokenizer_names
 from mlcx.errors import InputError
 from mlcx.scons.parts import parts
 
@@ -12,14 +12,6 @@ __all__ = ["model_files", "text_files", "tokenizer_files", "weight_files"]
 
 _CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
-_TOKENIZERS = (
-    "tokenizer.model",
-    "tokenizer.json",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-    "tokenizer_config.json",
-)
 _TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
 
 
@@ -51,8 +43,8 @@ def weight_files(checkpoint: Path) -> list[Path]:
 
 
 def tokenizer_files(checkpoint: Path) -> list[str]:
-    """Return the names of the files that a model directory takes over unchanged."""
-    return [name for name in _TOKENIZERS if (checkpoint / name).exists()]
+    """Return the names of the files that a model directory has of a tokenizer."""
+    return list(tokenizer_names(checkpoint).all)
 
 
 def model_files(directory: Path) -> list[Path]:

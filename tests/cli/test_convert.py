@@ -79,6 +79,22 @@ def test_a_config_is_written_for_the_model(tmp_path: Path) -> None:
     assert "model_type" not in config["model_config"]
 
 
+def test_what_was_written_is_said_in_a_line(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gen_config(template="rwkv_world") == 0
+    said = (
+        "llama as q4f16_1, context of 128 tokens, template rwkv_world, "
+        "32 of 32 token ids in use; no tokenizer\n"
+    )
+    assert capsys.readouterr().out == said
+    (model / "rwkv_vocab_v20230424.txt").write_text("1 'a' 1\n")
+    assert gen_config() == 0
+    assert capsys.readouterr().out.endswith("; tokenizer_model\n")
+    made = model.parent / "out" / "tokenizer_model"
+    assert made.read_bytes() == b"\x81\x01\xc4\x01a"
+
+
 def test_a_size_that_does_not_fit_the_others_is_put_right_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

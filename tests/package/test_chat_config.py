@@ -115,10 +115,13 @@ def test_a_value_of_a_wrong_type_is_refused(
 def test_files_are_written_with_the_tokenizer_beside(tmp_path: Path) -> None:
     source, output = tmp_path / "source", tmp_path / "out"
     source.mkdir()
-    (source / "tokenizer.json").write_text("the tokenizer")
-    tokenizer = TokenizerFiles(("tokenizer.json",), {}, 500)
+    (source / "tokenizer.model").write_text("the model")
+    names = ("tokenizer.model", "tokenizer.json")
+    tokenizer = TokenizerFiles(names, {}, 500, {"tokenizer.json": b"made of it"})
     config = make(tokenizer=tokenizer)
-    write_model_files(config, source, output)
+    write_model_files(config, tokenizer, source, output)
     assert read_json(output / "mlc-chat-config.json") == config
-    assert (output / "tokenizer.json").read_text() == "the tokenizer"
-    assert len(list(output.iterdir())) == 2
+    assert (output / "tokenizer.model").read_text() == "the model"
+    assert (output / "tokenizer.json").read_text() == "made of it"
+    assert len(list(output.iterdir())) == 3
+    assert config["tokenizer_files"] == list(names)

@@ -1,0 +1,196 @@
+"""A tokenizer.json of SentencePiece's ``tokenizer.model``.
+
+Both give the same ids for the same text: BPE merges the two neighbours whose union
+scores best, which is a list of merges by falling score; unigram models are the same in
+both. Two differences remain. tokenizer.json splits a text at its special tokens first,
+SentencePiece does not know them. And in a model with symbols that its user defined, a
+text that begins with one of them, or with a space, has no space put before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import read_json
+from mlcx.errors import InputError
+from mlcx.package.sentencepiece_model import (
+    BPE,
+    UNIGRAM,
+    Kind,
+    SentencePieceModel,
+    read_model,
+)
+
+__all__ = ["tokenizer_json"]
+
+_SPACE = "\u2581"
+_EXTRA_SPACES = r"\A +| +\z| +(?= )"
+_NEVER = -1e6
+"""Score of pieces that are no text: worse than any path through a text."""
+
+
+def tokenizer_json(checkpoint: Path) -> str:
+    """Return a tokenizer.json for the tokenizer.model in ``checkpoint``.
+
+    Tokens beyond the model's are taken from added_tokens.json and
+    tokenizer_config.json, and from the latter whether a text begins with a token.
+
+    Raises:
+        InputError: The model is damaged or of a kind that tokenizer.json does not have.
+    """
+    from tokenizers import Tokenizer  # noqa: PLC0415 (only when there is one)
+
+    path = checkpoint / "tokenizer.model"
+    model = read_model(path)
+    if model.algorithm not in (UNIGRAM, BPE) or model.whitespace_as_suffix:
+        raise InputError.in_file(
+            path,
+            "expected a BPE or unigram model with spaces before words; add a "
+            "tokenizer.json to the checkpoint",
+        )
+    tokenizer = Tokenizer(
+        _unigram(model) if model.algorithm == UNIGRAM else _bpe(model)
+    )
+    _prepare_text(tokenizer, model)
+    tokenizer.decoder = _decoder(model)
+    config = _optional(checkpoint / "tokenizer_config.json")
+    _add_tokens(tokenizer, model, _declared(checkpoint, config), path)
+    _surround(tokenizer, model, config)
+    return str(tokenizer.to_str(pretty=True))
+
+
+def _bpe(model: SentencePieceModel) -> Any:
+    from tokenizers import models  # noqa: PLC0415
+
+    vocabulary = {piece.text: index for index, piece in enumerate(model.pieces)}
+    normal = [piece for piece in model.pieces if piece.kind == Kind.NORMAL]
+    normal.sort(key=lambda piece: -piece.score)
+    merges = [
+        pair for piece in normal for pair in sorted(_halves(piece.text, vocabulary))
+    ]
+    return models.BPE(
+        vocabulary,
+        [(left, right) for _, _, left, right in merges],
+        unk_token=_unknown(model),
+        fuse_unk=True,
+        byte_fallback=model.byte_fallback,
+    )
+
+
+def _halves(
+    text: str, vocabulary: dict[str, int]
+) -> Iterator[tuple[int, int, str, str]]:
+    """Yield the ids and texts of each two tokens that make up ``text``."""
+    for cut in range(1, len(text)):
+        left, right = text[:cut], text[cut:]
+        if left in vocabulary and right in vocabulary:
+            yield vocabulary[left], vocabulary[right], left, right
+
+
+def _unigram(model: SentencePieceModel) -> Any:
+    from tokenizers import models  # noqa: PLC0415
+
+    text = (Kind.NORMAL, Kind.USER_DEFINED)
+    scores = [
+        (piece.text, piece.score if piece.kind in text else _NEVER)
+        for piece in model.pieces
+    ]
+    unknown = _unknown(model)
+    unknown_id = next(i for i, (text, _) in enumerate(scores) if text == unknown)
+    return models.Unigram(scores, unknown_id, model.byte_fallback)
+
+
+def _unknown(model: SentencePieceModel) -> str:
+    return next(each.text for each in model.pieces if each.kind == Kind.UNKNOWN)
+
+
+def _prepare_text(tokenizer: Any, model: SentencePieceModel) -> None:
+    """Let the text become what SentencePiece's normalizer makes of it."""
+    from tokenizers import Regex, normalizers, pre_tokenizers  # noqa: PLC0415
+
+    steps: list[Any] = []
+    if model.charsmap:
+        steps.append(normalizers.Precompiled(model.charsmap))
+    if model.remove_extra_whitespaces:
+        steps.append(normalizers.Replace(Regex(_EXTRA_SPACES), ""))
+    if any(piece.kind == Kind.USER_DEFINED for piece in model.pieces):
+        # These split a text, of which only the first part gets a space.
+        scheme = "first" if model.add_dummy_prefix else "never"
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(_SPACE, scheme, split=False)
+    else:
+        if model.add_dummy_prefix:
+            steps.append(normalizers.Prepend(_SPACE))
+        steps.append(normalizers.Replace(" ", _SPACE))
+    tokenizer.normalizer = normalizers.Sequence(steps)
+
+
+def _decoder(model: SentencePieceModel) -> Any:
+    from tokenizers import decoders  # noqa: PLC0415
+
+    steps: list[Any] = [decoders.Replace(_SPACE, " ")]
+    if model.byte_fallback:
+        steps.append(decoders.ByteFallback())
+    steps.append(decoders.Fuse())
+    if model.add_dummy_prefix:
+        steps.append(decoders.Strip(" ", 1, 0))
+    return decoders.Sequence(steps)
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
+
+
+def _declared(checkpoint: Path, config: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Return the tokens that a checkpoint adds to the model, by id."""
+    plain = _optional(checkpoint / "added_tokens.json")
+    added = {index: {"content": text} for text, index in plain.items()}
+    listed = config.get("added_tokens_decoder", {})
+    return added | {int(index): token for index, token in listed.items()}
+
+
+def _add_tokens(
+    tokenizer: Any,
+    model: SentencePieceModel,
+    declared: dict[int, dict[str, Any]],
+    path: Path,
+) -> None:
+    from tokenizers import AddedToken  # noqa: PLC0415
+
+    own = {
+        index: {"content": piece.text, "special": piece.kind != Kind.USER_DEFINED}
+        for index, piece in enumerate(model.pieces)
+        if piece.kind in (Kind.UNKNOWN, Kind.CONTROL, Kind.USER_DEFINED)
+    }
+    for index, token in sorted((own | declared).items()):
+        flags = {flag: bool(token.get(flag, False)) for flag in _FLAGS}
+        tokenizer.add_tokens([AddedToken(token["content"], **flags)])
+        found = tokenizer.token_to_id(token["content"])
+        if found != index:
+            raise InputError.in_file(
+                path,
+                f"the token {token['content']!r} is declared with id {index} beside "
+                f"it, but would have {found}",
+            )
+
+
+_FLAGS = ("special", "lstrip", "rstrip", "single_word", "normalized")
+
+
+def _surround(
+    tokenizer: Any, model: SentencePieceModel, config: dict[str, Any]
+) -> None:
+    """Put the tokens for beginning and end around a text, as Llama's does."""
+    from tokenizers import processors  # noqa: PLC0415
+
+    begins = model.bos_id >= 0 and config.get("add_bos_token", True)
+    ends = model.eos_id >= 0 and config.get("add_eos_token", False)
+    used = [*[model.bos_id] * begins, *[model.eos_id] * ends]
+    if not used:
+        return
+    names = [model.pieces[index].text for index in used]
+    pattern = " ".join([*names[:1] * begins, "$A", *names[-1:] * ends])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=pattern, special_tokens=list(zip(names, used, strict=True))
+    )
