@@ -38,6 +38,7 @@ class KVCacheSpec:
     num_kv_heads: int
     head_dim: int
     rotary_dim: int
+    """Of each head, how much the cache rotates; 0: what it gets stays as it is."""
     rope_theta: float
     rope_scaling: dict[str, Any] | None
     """As in a Hugging Face config: ``rope_type`` and its parameters."""
@@ -60,8 +61,8 @@ class KVCacheSpec:
         heads: Heads,
         *,
         num_layers: int,
-        rope_theta: float,
         dtype: str,
+        rope_theta: float = 10000.0,
         rope_scaling: dict[str, Any] | None = None,
         rotary_dim: int | None = None,
         window: int | None = None,

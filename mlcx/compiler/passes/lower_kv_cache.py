@@ -39,7 +39,7 @@ _MODEL_FUNCTION = "create_paged_kv_cache"
 _RUNTIME_CREATE = "vm.builtin.paged_attention_kv_cache_create"
 _CALL_PURE_PACKED = ir.Op.get("relax.call_pure_packed")
 _MULTI_HEAD = 0
-_ROTATE_BEFORE_APPEND = 1
+_NO_ROTATION, _ROTATE_BEFORE_APPEND = 0, 1
 
 
 @ir.transform.module_pass(opt_level=0, name="LowerKVCache")
@@ -108,7 +108,9 @@ class _Lowering(PyExprMutator):
             relax.prim_value(spec.head_dim),
             relax.ShapeExpr([_MULTI_HEAD] * spec.num_layers),
             relax.prim_value(0),  # disaggregation
-            relax.prim_value(_ROTATE_BEFORE_APPEND),
+            relax.prim_value(
+                _ROTATE_BEFORE_APPEND if spec.rotary_dim else _NO_ROTATION
+            ),
             relax.prim_value(1.0),
             relax.prim_value(spec.rope_theta),
             relax.prim_value(0),  # extension factors: none

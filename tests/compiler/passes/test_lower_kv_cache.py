@@ -105,7 +105,7 @@ class Session:
         self.inline = bool(sliding)
         self.sequences: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         self.windows: dict[int, tuple[int, int]] = {}
-        base = 1e4 ** (-np.arange(0, D, 2) / D)
+        base = 1e4 ** (-np.arange(0, spec.rotary_dim, 2) / D)
         factor = spec.rope_scaling["factor"] if spec.rope_scaling else 1
         self.frequencies = base / factor
 
@@ -302,6 +302,14 @@ def test_token_trees_are_scored_at_once_and_one_path_is_kept(spec, machines, rng
     session.forward({0: 3, 1: 3}, again)
     session.commit({0: 2, 1: -1}, again)
     session.forward({1: 1, 0: 1})
+
+
+def test_a_cache_may_leave_heads_as_they_are(machines, rng):
+    spec = replace(SPEC, rotary_dim=0)
+    session = Session(machines(spec), spec, rng)
+    session.add(0)
+    for tokens in (37, 1, 20):
+        session.forward({0: tokens})
 
 
 def test_what_was_appended_can_be_read_back(machines, rng):

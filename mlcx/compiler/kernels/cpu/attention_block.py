@@ -76,9 +76,10 @@ def attend(
     with T.serial(T.ceildiv(columns.end - begin, T.int64(_TILE))) as tile:
         first = T.bind(begin + tile * _TILE)
         _load_columns(plan, columns, state, first)
-        with T.If(rotate != 0), T.Then():
-            position = columns.position + first.astype("int32")
-            _rotate(plan, state.key, _TILE, position)
+        if plan.heads.rotation.half:
+            with T.If(rotate != 0), T.Then():
+                position = columns.position + first.astype("int32")
+                _rotate(plan, state.key, _TILE, position)
         _score(plan, state)
         _softmax(plan, state)
         _accumulate(plan, state)
@@ -127,8 +128,9 @@ def _load_rows(
         with T.serial(d // w) as i, T.vectorized(w) as l:
             x = rows.q[rows.first + token, head, i * w + l]
             T.buffer_store(row, x.astype("float32") * scale, [0, i * w + l])
-        with T.If(rotate != 0), T.Then():
-            _rotate(plan, row, 1, rows.position(token))
+        if plan.heads.rotation.half:
+            with T.If(rotate != 0), T.Then():
+                _rotate(plan, row, 1, rows.position(token))
         with T.serial(d) as i:
             T.buffer_store(state.query, row[0, i], [i, r])
         T.buffer_store(state.row_key, rows.key(token), [r])

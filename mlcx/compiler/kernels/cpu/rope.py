@@ -8,7 +8,7 @@ neighbours (GPT-J's, which Su et al., arXiv:2104.09864, describe).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from mlcx.compiler.kernels.cpu.script import (
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.errors import BuildError
 
-__all__ = ["Rotation", "circle", "frequencies", "pair", "split_rotary"]
+__all__ = ["Rotation", "circle", "frequencies", "join_rotary", "pair", "split_rotary"]
 
 _PARALLEL_TOKENS = 32
 """From here on the threads' start (some microseconds) is worth it."""
@@ -135,62 +135,107 @@ def split_rotary(
         k = array("k", (t, hkv, d), dtype)
         v = array("v", (t, hkv, d), dtype)
         apply = scalar("apply", "int64")
+        queries = _Move(qkv, 0, q, 0, hq, native)
+        keys = _Move(qkv, hq, k, 0, hkv, native)
+        values = _Move(qkv, hq + hkv, v, 0, hkv, native)
 
         def token(s: Expr) -> None:
+            if not rotation.half:
+                _copy((queries, keys, values), s)
+                return
             with T.If(apply != 0):
                 with T.Then():
-                    angles = circle(positions[s], rotation)
-                    _rotate(qkv, s, 0, q, hq, angles, native, rotation)
-                    _rotate(qkv, s, hq, k, hkv, angles, native, rotation)
+                    _rotate((queries, keys), s, positions[s], rotation)
                 with T.Else():
-                    _copy(qkv, s, 0, q, hq, 0, native)
-                    _copy(qkv, s, hq, k, hkv, 0, native)
-            _copy(qkv, s, hq + hkv, v, hkv, 0, native)
+                    _copy((queries, keys), s)
+            _copy((values,), s)
 
         parallel_from(_PARALLEL_TOKENS, t, token)
 
     return define("kv_split_rotary", emit)
 
 
-def _rotate(
-    source: tirx.Buffer,
-    s: Expr,
-    first: int,
-    sink: tirx.Buffer,
-    heads: int,
-    angles: tuple[tirx.Buffer, tirx.Buffer],
-    native: int,
+def join_rotary(
+    target: Target,
+    num_q_heads: int,
+    num_kv_heads: int,
+    head_dim: int,
     rotation: Rotation,
+    dtype: str,
+) -> tirx.PrimFunc:
+    """Return the kernel that rotates queries and keys, and fuses heads.
+
+    f(q (t, q, d), k (t, kv, d), v (t, kv, d), positions (t,) int32, qkv (t, q+2kv, d)).
+    """
+    hq, hkv, d = num_q_heads, num_kv_heads, head_dim
+    native = float32_lanes(target)
+
+    def emit() -> None:
+        t = T.int64()
+        q = array("q", (t, hq, d), dtype)
+        k = array("k", (t, hkv, d), dtype)
+        v = array("v", (t, hkv, d), dtype)
+        positions = view("positions", (t,), "int32")
+        qkv = array("qkv", (t, hq + 2 * hkv, d), dtype)
+        queries = _Move(q, 0, qkv, 0, hq, native)
+        keys = _Move(k, 0, qkv, hq, hkv, native)
+        values = _Move(v, 0, qkv, hq + hkv, hkv, native)
+
+        def token(s: Expr) -> None:
+            _rotate((queries, keys), s, positions[s], rotation)
+            _copy((values,), s)
+
+        parallel_from(_PARALLEL_TOKENS, t, token)
+
+    return define("join_rotary", emit)
+
+
+@dataclass(frozen=True)
+class _Move:
+    """Some heads of (tokens, heads, d), and those of another buffer to write."""
+
+    source: tirx.Buffer
+    source_first: int
+    sink: tirx.Buffer
+    sink_first: int
+    heads: int
+    native: int
+    """Lanes of a vector."""
+
+    def load(self, s: Expr, h: Expr, at: Expr) -> Expr:
+        return self.source[s, self.source_first + h, at]
+
+    def store(self, value: Expr, s: Expr, h: Expr, at: Expr) -> None:
+        sink = self.sink
+        T.buffer_store(sink, value.astype(sink.dtype), [s, self.sink_first + h, at])
+
+
+def _rotate(
+    moves: Sequence[_Move], s: Expr, position: Expr, rotation: Rotation
 ) -> None:
-    """Rotate heads of token ``s``, from ``first`` on, into those of ``sink``."""
-    cosine, sine = angles
+    """Emit the moves of token ``s``, rotated."""
+    cosine, sine = circle(position, rotation)
     half = rotation.half
-    w = math.gcd(half, native)
-    with T.serial(heads) as h, T.serial(half // w) as i, T.vectorized(w) as l:
-        at = i * w + l
-        a, b = pair(at, rotation)
-        x = source[s, first + h, a].astype("float32")
-        y = source[s, first + h, b].astype("float32")
-        c, z = cosine[at], sine[at]
-        T.buffer_store(sink, (x * c - y * z).astype(sink.dtype), [s, h, a])
-        T.buffer_store(sink, (y * c + x * z).astype(sink.dtype), [s, h, b])
-    _copy(source, s, first, sink, heads, 2 * half, native)
+    for move in moves:
+        w = math.gcd(half, move.native)
+        with T.serial(move.heads) as h, T.serial(half // w) as i, T.vectorized(w) as l:
+            at = i * w + l
+            a, b = pair(at, rotation)
+            x = move.load(s, h, a).astype("float32")
+            y = move.load(s, h, b).astype("float32")
+            c, z = cosine[at], sine[at]
+            move.store(x * c - y * z, s, h, a)
+            move.store(y * c + x * z, s, h, b)
+    _copy(moves, s, begin=2 * half)
 
 
-def _copy(
-    source: tirx.Buffer,
-    s: Expr,
-    first: int,
-    sink: tirx.Buffer,
-    heads: int,
-    begin: int,
-    native: int,
-) -> None:
-    """Copy the dimensions from ``begin`` on of heads from ``first`` on."""
-    rest = int(sink.shape[2]) - begin
-    w = math.gcd(rest, native)
-    if not rest:
-        return
-    with T.serial(heads) as h, T.serial(rest // w) as i, T.vectorized(w) as l:
-        at = begin + i * w + l
-        T.buffer_store(sink, source[s, first + h, at], [s, h, at])
+def _copy(moves: Sequence[_Move], s: Expr, *, begin: int = 0) -> None:
+    """Emit the moves of token ``s``, of the dimensions from ``begin`` on."""
+    for move in moves:
+        rest = int(move.sink.shape[2]) - begin
+        w = math.gcd(rest, move.native)
+        if not rest:
+            continue
+        with T.serial(move.heads) as h, T.serial(rest // w) as i, T.vectorized(w) as l:
+            at = begin + i * w + l
+            move.store(move.load(s, h, at), s, h, at)

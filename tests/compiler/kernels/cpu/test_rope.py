@@ -3,7 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, split_rotary
+from mlcx.compiler.kernels.cpu.rope import (
+    Rotation,
+    frequencies,
+    join_rotary,
+    split_rotary,
+)
 from mlcx.errors import BuildError
 
 from ...attention_reference import rotated
@@ -92,8 +97,25 @@ def test_queries_and_keys_turn_and_values_pass(
     assert (parts[2] == qkv[:, q + kv :]).all()
 
 
-def test_without_rotation_heads_are_only_split(rng):
-    rotation = Rotation(frequencies(1e4, 8, None))
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_heads_are_joined_as_they_are_split(case, rng):
+    target, q, kv, d, rotary, dtype = case
+    turn = frequencies(1e4, rotary, None)
+    run = build_for(target, join_rotary(target, q, kv, d, Rotation(turn), dtype))
+    for tokens in (1, 40):
+        parts = [rng.standard_normal((tokens, n, d)).astype(dtype) for n in (q, kv, kv)]
+        positions = rng.integers(0, 300, tokens).astype("int32")
+        qkv = np.empty((tokens, q + 2 * kv, d), dtype)
+        run(*parts, positions, qkv)
+        expected = rotated(np.concatenate(parts[:2], 1), positions, np.array(turn))
+        close = 2e-3 if dtype == "float16" else 5e-5
+        np.testing.assert_allclose(qkv[:, : q + kv], expected, rtol=close, atol=close)
+        assert (qkv[:, q + kv :] == parts[2]).all()
+
+
+@pytest.mark.parametrize("rotary", [0, 8])
+def test_without_rotation_heads_are_only_split(rotary, rng):
+    rotation = Rotation(frequencies(1e4, rotary, None))
     run = build_for(HOST, split_rotary(HOST, 4, 2, 16, rotation, "float16"))
     qkv = rng.standard_normal((3, 8, 16)).astype("float16")
     parts = [np.empty((3, heads, 16), "float16") for heads in (4, 2, 2)]
