@@ -121,7 +121,7 @@ def plain(source: Path, sizes: list[int], output: Path) -> None:
 class Silent:
     """Listens to a conversion and says nothing."""
 
-    def begin(self, nbytes: int) -> None:
+    def begin(self, nbytes: int, done: int) -> None:
         """Hear what there is to do."""
 
     def advance(self, nbytes: int) -> None:

@@ -126,6 +126,7 @@ def convert_weight(args: argparse.Namespace) -> int:
             args.output,
             progress,
             exact_float32=args.float32 == "raw",
+            key=_key(model),
         )
     seconds = time.perf_counter() - started
     print(
@@ -133,6 +134,15 @@ def convert_weight(args: argparse.Namespace) -> int:
         f"{result.bits_per_parameter:.3f} bits per parameter, {seconds:.1f} s"
     )
     return 0
+
+
+def _key(model: _Model) -> str:
+    """Return a digest of what decides how weights become parameters."""
+    from mlcx.layers import closure
+    from mlcx.spec.digest import digest_json, digest_sources
+
+    sources = digest_sources(closure("weights") | closure("models"))
+    return digest_json([model.kind, repr(model.content), sources])
 
 
 def gen_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -269,12 +279,16 @@ class _Progress:
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
 
-    def begin(self, nbytes: int) -> None:
+    def begin(self, nbytes: int, done: int) -> None:
         from tqdm import tqdm
 
-        quiet = not sys.stderr.isatty()
         self._bar = tqdm(
-            total=nbytes, unit="B", unit_scale=True, unit_divisor=1024, disable=quiet
+            total=nbytes,
+            initial=done,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            disable=not sys.stderr.isatty(),
         )
 
     def advance(self, nbytes: int) -> None:

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mlcx.artifact import TENSOR_CACHE, TENSOR_CACHE_B16
-from mlcx.quant.packing import FittedPacker, Packer
 from mlcx.quant.plain import Array
 from mlcx.recipe import Recipe
+from mlcx.weights.ahead import convert_ahead
 from mlcx.weights.assemble import assemble
 from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
+from mlcx.weights.journal import Journal, identify
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
 from mlcx.weights.safetensors import Reader
 from mlcx.weights.shards import Record, Shard, index_text, lay_out
-from mlcx.weights.writer import ShardWriter, publish, staging
+from mlcx.weights.writer import ShardWriter, check_space, publish, staging
 
 __all__ = ["Converted", "Reporter", "convert"]
 
@@ -34,8 +34,8 @@ __all__ = ["Converted", "Reporter", "convert"]
 class Reporter(Protocol):
     """Is told how a conversion goes."""
 
-    def begin(self, nbytes: int) -> None:
-        """``nbytes`` of the checkpoint are going to be converted."""
+    def begin(self, nbytes: int, done: int) -> None:
+        """``nbytes`` of the checkpoint are asked for; an earlier run did ``done``."""
 
     def advance(self, nbytes: int) -> None:
         """``nbytes`` more of the checkpoint are converted and written."""
@@ -66,6 +66,7 @@ def convert(
     *,
     threads: int | None = None,
     exact_float32: bool = False,
+    key: str | None = None,
 ) -> Converted:
     """Write the shards and the index of a checkpoint's weights below ``output``.
 
@@ -79,11 +80,14 @@ def convert(
         reporter: Told of progress and of what is unusual.
         threads: How many convert at a time; None: one for each core.
         exact_float32: Store float32 as it is; else as bfloat16, as MLC does.
+        key: Stands for config and code. What an interrupted conversion with the same
+            key and arguments has finished is not done again; None: all is.
 
     Raises:
         InputError: The checkpoint is damaged or not one of this model, or a weight is
             not finite. ``output`` is as it was.
         BuildError: ``output`` cannot be written. Nothing half-written is left.
+        KeyboardInterrupt: What is finished stays in ``output``, for the next run.
     """
     tensors = read_checkpoint(source)
     weights = map_weights(parameters, recipes, unused, tensors, find(source))
@@ -91,10 +95,15 @@ def convert(
         reporter.warn(_ignored(weights))
     records = [stored(each.parameter, exact_float32) for each in weights.mapped]
     shards = lay_out(itertools.chain(*records))
-    with staging(output, sum(shard.nbytes for shard in shards)) as folder:
-        with ShardWriter(folder, shards) as writer:
-            _write_shards(weights, records, writer, reporter, threads, exact_float32)
-        files = _write_index(shards, writer.md5s(), weights.source_elements, folder)
+    identity = identify(key, weights.mapped, shards) if key else None
+    with staging(output) as folder:
+        journal = Journal(folder, identity, shards)
+        check_space(folder, journal.missing_bytes)
+        with ShardWriter(folder, shards, journal) as writer:
+            options = (threads or os.cpu_count() or 1, exact_float32)
+            _write_shards(weights.mapped, records, writer, reporter, *options)
+        md5s = [journal.md5s[number] for number in range(len(shards))]
+        files = _write_index(shards, md5s, weights.source_elements, folder)
         publish(folder, output, files)
     every = list(itertools.chain(*records))
     bits = 8 * sum(record.memory_bytes for record in every)
@@ -110,23 +119,26 @@ def _ignored(weights: WeightMap) -> str:
 
 
 def _write_shards(
-    weights: WeightMap,
+    mapped: Sequence[Mapped],
     records: Sequence[tuple[Record, ...]],
     writer: ShardWriter,
     reporter: Reporter,
-    threads: int | None,
+    threads: int,
     exact_float32: bool,
 ) -> None:
-    """Convert everything and write it, each parameter as its ``records``."""
-    sources = [tensor for each in weights.mapped for tensor in each.sources]
-    reporter.begin(sum(tensor.nbytes for tensor in sources))
-    count = threads or os.cpu_count() or 1
-    with Reader(sources) as reader, ThreadPoolExecutor(count) as pool:
+    """Convert what ``writer`` lacks and write it, each parameter as its ``records``."""
+    pairs = zip(mapped, records, strict=True)
+    missing = [(each, own) for each, own in pairs if writer.lacks(own)]
+    todo = [each for each, _ in missing]
+    total = sum(each.nbytes for each in mapped)
+    reporter.begin(total, total - sum(each.nbytes for each in todo))
+    sources = [tensor for each in todo for tensor in each.sources]
+    with Reader(sources) as reader, ThreadPoolExecutor(threads) as pool:
         converter = Converter(reader, exact_float32)
-        converted = _convert_ahead(weights.mapped, converter, pool, 2 * count)
-        for mapped, own in zip(weights.mapped, records, strict=True):
-            done = _take(mapped, converted, reporter)
-            for record, part in assemble(mapped.parameter, own, done):
+        converted = convert_ahead(todo, converter, pool, 2 * threads)
+        for each, own in missing:
+            done = _take(each, converted, reporter)
+            for record, part in assemble(each.parameter, own, done):
                 writer.write(record, part)
 
 
@@ -137,34 +149,6 @@ def _take(
     for block in blocks(mapped):
         yield next(converted)
         reporter.advance(block.nbytes)
-
-
-def _convert_ahead(
-    mapped: Iterable[Mapped],
-    converter: Converter,
-    pool: ThreadPoolExecutor,
-    ahead: int,
-) -> Iterator[tuple[Array, ...]]:
-    """Yield every converted block in order, ``ahead`` of them in the making."""
-    waiting: deque[Future[tuple[Array, ...]]] = deque()
-    for each in mapped:
-        packer = _packer(each, converter, pool)
-        for block in blocks(each):
-            waiting.append(pool.submit(converter.convert, block, packer))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _packer(
-    mapped: Mapped, converter: Converter, pool: ThreadPoolExecutor
-) -> Packer | None:
-    """Return what packs the rows of ``mapped``; may read all of them for it."""
-    packer = mapped.packer
-    if not isinstance(packer, FittedPacker):
-        return packer
-    return packer.fitted(max(pool.map(converter.measure, blocks(mapped))))
 
 
 def _write_index(

@@ -51,6 +51,11 @@ class Mapped:
     recipe: Recipe
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the sources in the checkpoint."""
+        return sum(tensor.nbytes for tensor in self.sources)
+
+    @property
     def packer(self) -> Packer | None:
         """What packs the parameter; None: it is stored as it is."""
         packing = self.parameter.packing

@@ -18,9 +18,10 @@ import numpy as np
 from mlcx.artifact import STAGING, TENSOR_CACHE, TENSOR_CACHE_B16
 from mlcx.errors import BuildError
 from mlcx.quant.plain import Array
+from mlcx.weights.journal import Journal
 from mlcx.weights.shards import Record, Shard
 
-__all__ = ["ShardWriter", "publish", "staging"]
+__all__ = ["ShardWriter", "check_space", "publish", "staging"]
 
 
 @dataclass
@@ -37,24 +38,37 @@ class ShardWriter:
     """Appends data to shards, each in the order of its records.
 
     Hashes in the calling thread while another one writes what came before.
+
+    Args:
+        folder: Of the shards.
+        shards: All of them.
+        journal: Knows those that are finished, which are not written again, and is told
+            of each one that is.
     """
 
-    def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
+    def __init__(self, folder: Path, shards: Sequence[Shard], journal: Journal) -> None:
         self._folder = folder
         self._shards = shards
+        self._journal = journal
         self._number = {
             record.name: number
             for number, shard in enumerate(shards)
             for record in shard.records
         }
         self._open: dict[int, _OpenShard] = {}
-        self._md5s: dict[int, str] = {}
         self._thread = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
 
+    def lacks(self, records: Iterable[Record]) -> bool:
+        """Say whether one of ``records`` is of a shard that is not finished."""
+        finished = self._journal.md5s
+        return any(self._number[record.name] not in finished for record in records)
+
     def write(self, record: Record, data: Array) -> None:
-        """Append ``data``, the next part of ``record``, to its shard."""
+        """Append ``data``, the next part of ``record``, to its shard if it lacks it."""
         number = self._number[record.name]
+        if number in self._journal.md5s:
+            return
         if number not in self._open:
             shard = self._shards[number]
             stream = FileIO(self._folder / shard.file, "x")
@@ -66,14 +80,9 @@ class ShardWriter:
         open_shard.md5.update(view)
         open_shard.missing -= len(view)
         if not open_shard.missing:
-            self._md5s[number] = open_shard.md5.hexdigest()
             self._wait()
             self._open.pop(number).stream.close()
-
-    def md5s(self) -> list[str]:
-        """Return the md5 of every shard in hexadecimal; all must be complete."""
-        assert not self._open
-        return [self._md5s[number] for number in range(len(self._shards))]
+            self._journal.finish(number, open_shard.md5.hexdigest())
 
     def _wait(self) -> None:
         if self._writing is not None:
@@ -100,36 +109,51 @@ def _write_all(stream: FileIO, view: memoryview) -> None:
 
 
 @contextmanager
-def staging(output: Path, nbytes: int) -> Iterator[Path]:
-    """Yield an empty folder inside ``output`` that is gone afterwards.
+def staging(output: Path) -> Iterator[Path]:
+    """Yield a folder inside ``output`` that is gone afterwards, unless interrupted.
 
-    What a killed run left in its place goes first.
+    Then, and when a run is killed, the next one finds in it what this one left.
 
     Args:
         output: Made when missing; removed again when it stayed empty.
-        nbytes: What is going to be written there.
 
     Raises:
-        BuildError: There is not enough space, or something could not be written.
+        BuildError: Something could not be written.
     """
     folder = output / STAGING
     try:
         output.mkdir(parents=True, exist_ok=True)
-        if folder.exists():
-            shutil.rmtree(folder)
-        free = _free_bytes(output)
-        if free < nbytes:
-            message = f"{output}: needs {nbytes} bytes of disk space, found {free}"
-            raise BuildError(message)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         yield folder
+    except KeyboardInterrupt:
+        raise
     except OSError as error:
+        _remove(folder)
         place = error.filename or output
         raise BuildError(f"{place}: cannot be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if output.is_dir() and not any(output.iterdir()):
-            output.rmdir()
+    except BaseException:
+        _remove(folder)
+        raise
+    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove ``folder``, and the one that it is in when that is empty then."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
+
+
+def check_space(folder: Path, nbytes: int) -> None:
+    """Check that ``nbytes`` more can be written to ``folder``.
+
+    Raises:
+        BuildError: There is not enough space.
+    """
+    free = _free_bytes(folder)
+    if free < nbytes:
+        message = f"{folder.parent}: needs {nbytes} bytes of disk space, found {free}"
+        raise BuildError(message)
 
 
 def _free_bytes(folder: Path) -> int:

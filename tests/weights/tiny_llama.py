@@ -132,11 +132,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.total = 0
+        self.earlier = 0
         self.done: list[int] = []
         self.warnings: list[str] = []
 
-    def begin(self, nbytes: int) -> None:
+    def begin(self, nbytes: int, done: int) -> None:
         self.total = nbytes
+        self.earlier = done
 
     def advance(self, nbytes: int) -> None:
         self.done.append(nbytes)
@@ -153,6 +155,7 @@ def run(
     recorder: Recorder | None = None,
     threads: int = 2,
     exact_float32: bool = False,
+    key: str | None = None,
 ) -> Converted:
     """Convert a checkpoint of this model."""
     return convert(
@@ -164,6 +167,7 @@ def run(
         recorder or Recorder(),
         threads=threads,
         exact_float32=exact_float32,
+        key=key,
     )
 
 

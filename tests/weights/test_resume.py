@@ -1,0 +1,140 @@
+"""Conversions that are interrupted, and go on where they were."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlcx.weights.journal import JOURNAL
+
+from .tiny_llama import CONFIG, Recorder, run, save, tensors, written
+
+LARGE = CONFIG | {"vocab_size": 140000}
+"""Its embedding has a shard to itself, all else is in another, which comes later."""
+
+INTERRUPTED = """
+import json, os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tiny_llama import Recorder, run
+
+source, output, number, config = sys.argv[2:]
+
+class Interrupter(Recorder):
+    def advance(self, nbytes):
+        super().advance(nbytes)
+        if self.total - sum(self.done) < 1000:
+            os.kill(os.getpid(), int(number))
+
+run(Path(source), Path(output), "q0f16", json.loads(config), Interrupter(), key="key")
+"""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("source"), tensors(LARGE))
+
+
+@pytest.fixture(scope="module")
+def clean(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("clean")
+    run(source, out, "q0f16", LARGE)
+    return written(out)
+
+
+def interrupt(source: Path, output: Path, number: int) -> int:
+    """Interrupt a conversion within its second shard; return its exit status."""
+    here = str(Path(__file__).parent)
+    arguments = [here, source, output, str(int(number)), json.dumps(LARGE)]
+    command = [sys.executable, "-c", INTERRUPTED, *arguments]
+    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode
+
+
+@pytest.fixture(scope="module")
+def stopped(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a killed conversion leaves."""
+    out = tmp_path_factory.mktemp("stopped")
+    assert interrupt(source, out, signal.SIGKILL) == -signal.SIGKILL
+    return out
+
+
+@pytest.fixture
+def output(stopped: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(stopped, tmp_path / "out"))
+
+
+def resume(
+    source: Path, output: Path, key: str | None = "key", scheme: str = "q0f16"
+) -> int:
+    """Convert again; return how many bytes were not."""
+    recorder = Recorder()
+    run(source, output, scheme, LARGE, recorder, key=key)
+    assert recorder.earlier + sum(recorder.done) == recorder.total
+    return recorder.earlier
+
+
+def test_a_killed_conversion_goes_on_behind_its_last_shard(
+    source: Path, output: Path, clean: dict[str, bytes]
+) -> None:
+    embedding = len(clean["params_shard_0.bin"])
+    assert resume(source, output) == embedding
+    assert written(output) == clean
+
+
+def test_so_does_an_interrupted_one(
+    source: Path, tmp_path: Path, clean: dict[str, bytes]
+) -> None:
+    assert interrupt(source, tmp_path / "out", signal.SIGINT) != 0
+    assert resume(source, tmp_path / "out") == len(clean["params_shard_0.bin"])
+    assert written(tmp_path / "out") == clean
+
+
+@pytest.mark.parametrize("key", ["other", None])
+def test_another_config_or_code_starts_anew(
+    source: Path, output: Path, clean: dict[str, bytes], key: str | None
+) -> None:
+    assert resume(source, output, key) == 0
+    assert written(output) == clean
+
+
+def test_another_scheme_starts_anew(source: Path, output: Path) -> None:
+    assert resume(source, output, scheme="q4f16_1") == 0
+
+
+def test_a_changed_checkpoint_starts_anew(
+    source: Path, output: Path, clean: dict[str, bytes]
+) -> None:
+    file = source / "model.safetensors"
+    before = file.stat().st_mtime_ns
+    os.utime(file, ns=(before, before + 1))
+    try:
+        assert resume(source, output) == 0
+    finally:
+        os.utime(file, ns=(before, before))
+    assert written(output) == clean
+
+
+@pytest.mark.parametrize("size", [None, 100])
+def test_a_shard_that_is_not_as_it_was_is_written_again(
+    source: Path, output: Path, clean: dict[str, bytes], size: int | None
+) -> None:
+    shard = output / ".partial" / "params_shard_0.bin"
+    data = bytearray(shard.read_bytes()[:size])
+    data[-1] ^= 1
+    shard.write_bytes(data)
+    assert resume(source, output) == 0
+    assert written(output) == clean
+
+
+def test_a_journal_that_makes_no_sense_starts_anew(
+    source: Path, output: Path, clean: dict[str, bytes]
+) -> None:
+    journal = output / ".partial" / JOURNAL
+    journal.write_text(journal.read_text()[:-9])
+    assert resume(source, output) == 0
+    assert written(output) == clean
