@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import SCons.Node
+
 from mlcx.scons.builders import BUILDERS, Word
 from mlcx.scons.parts import differs, fault, made_beside
 from mlcx.scons.requests import Request
@@ -108,7 +110,11 @@ class Graph:
         """Compare contents, but hash only what has another time stamp: for SCons."""
         # When SCons explains a rebuild it does not say whose signatures are meant.
         owner = target if node is None else node
-        changed = dependency.changed_timestamp_then_content(target, previous, owner)
+        if dependency.get_state() == SCons.Node.executed:
+            # Time stamps are whole seconds: what was made now may have its old one.
+            changed = dependency.changed_content(target, previous)
+        else:
+            changed = dependency.changed_timestamp_then_content(target, previous, owner)
         if target.get_internal_path() not in self._forced:
             return bool(changed)
         # Without the hash a later touch would look like a change. For the same reason
