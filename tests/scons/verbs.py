@@ -1,7 +1,8 @@
 """Stands in for ``python -m mlcx``: the same verbs and files, without the work.
 
 The folder in ``STAND_IN`` steers it. ``calls`` gets a line for each run; a line of
-``fail`` or ``hang`` names an output by a part of its path. The verbs that are quick are
+``fail`` or ``hang`` names an output by a part of its path, one of ``bad`` the figures
+of a library that quantizing has spoilt. The verbs that are quick are
 the real ones.
 """
 
@@ -28,12 +29,16 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True)
     for name in ("quantization", "conv-template", "overrides", "device", "opt"):
         parser.add_argument(f"--{name}")
-    for name in ("host", "mcpu", "system-lib-prefix"):
+    for name in ("host", "mcpu", "system-lib-prefix", "float32", "tokens"):
         parser.add_argument(f"--{name}")
+    for name in ("max-kl", "min-top1"):
+        parser.add_argument(f"--{name}")
+    for name in ("model-lib", "reference", "text"):
+        parser.add_argument(f"--{name}", type=Path)
     args = parser.parse_args()
     with (CONTROL / "calls").open("a") as file:
         file.write(f"{verb} {args.output}\n")
-    if verb in {"bundle", "app_config", "prebuilt"}:
+    if verb in {"bundle", "app_config", "prebuilt", "judge-quality"}:
         os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
     say(f"working on {args.output}")
     if listed("fail", args.output):
@@ -108,11 +113,44 @@ def compile_(args: argparse.Namespace) -> None:
     write_json(Path(f"{args.output}.json"), {"options": options})
 
 
+def reference_logits(args: argparse.Namespace) -> None:
+    text = args.text.read_text() if args.text else "mlcx's own"
+    weights = (args.model / "tensor-cache.json").read_bytes()
+    write(args.output.with_suffix(".npy"), weights + args.model_lib.read_bytes())
+    write_json(args.output, {"text": text, "tokens": args.tokens})
+
+
+def measure_quality(args: argparse.Namespace) -> None:
+    bad = listed("bad", args.output)
+    names = ("model_type", "quantization", "device", "text")
+    content = {
+        "kind": "mlcx-quality",
+        "library": args.model_lib.name,
+        "quantization": "q4f16_1",
+        "device": args.device,
+        "window": 256,
+        "reference": dict.fromkeys(names, args.reference.read_text()[:3]),
+        "figures": {
+            "tokens": 512,
+            "mean_kl": 0.5 if bad else 0.01,
+            "max_kl": 1.0,
+            "top1": 0.75 if bad else 0.99,
+            "max_difference": 2.0,
+            "scored": 510,
+            "cross_entropy": 1.0,
+            "reference_cross_entropy": 1.0,
+        },
+    }
+    write_json(args.output, content)
+
+
 VERBS = {
     "gen_config": gen_config,
     "convert_weight": convert_weight,
     "normalize": normalize,
     "compile": compile_,
+    "reference-logits": reference_logits,
+    "measure-quality": measure_quality,
 }
 
 if __name__ == "__main__":
