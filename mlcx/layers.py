@@ -15,7 +15,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "spec": frozenset({"errors", "layers"}),
     "nn": frozenset({"errors"}),
     "models": frozenset({"nn", "recipe", "errors"}),
-    "quant": frozenset({"nn", "recipe", "errors"}),
+    "quant": frozenset({"artifact", "nn", "recipe", "errors"}),
     "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
     "compiler": frozenset({"models", "nn", "quant", "artifact", "errors"}),
     "runtime": frozenset({"artifact", "errors"}),

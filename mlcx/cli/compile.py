@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
@@ -28,11 +29,7 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="folder with mlc-chat-config.json or config.json, or such a file",
     )
-    parser.add_argument(
-        "--quantization",
-        metavar="Q",
-        help="scheme, such as q4f16_1; needed when the config names none",
-    )
+    quantization_argument(parser, required=False)
     parser.add_argument(
         "--model-type",
         default=_AUTO,
@@ -126,10 +123,11 @@ def _check_output(args: argparse.Namespace) -> None:
 
 def _load(args: argparse.Namespace) -> CompileConfig:
     from mlcx.compiler.compile_config import CompileConfig, find, parse_overrides
+    from mlcx.quant.chosen import chosen
 
     return CompileConfig.load(
         find(args.model),
-        quantization=args.quantization,
+        quantization=chosen(args.quantization) if args.quantization else None,
         model_type=None if args.model_type == _AUTO else args.model_type,
         overrides=parse_overrides(args.overrides),
     )

@@ -10,10 +10,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlcx.artifact import read_json
+from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from mlcx.quant.packing import Scheme
 
 __all__ = [
     "convert_weight",
@@ -50,9 +53,7 @@ def _shared_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CONFIG",
         help="a checkpoint's config.json, or the folder that holds it",
     )
-    parser.add_argument(
-        "--quantization", required=True, metavar="Q", help="scheme, such as q4f16_1"
-    )
+    quantization_argument(parser, required=True)
     parser.add_argument(
         "--model-type",
         default=_AUTO,
@@ -102,19 +103,19 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
 def convert_weight(args: argparse.Namespace) -> int:
     """Convert and quantize a checkpoint's weights."""
     from mlcx.quant.apply import parameters
+    from mlcx.quant.chosen import chosen
     from mlcx.quant.compiled import compiled
-    from mlcx.quant.scheme import scheme
     from mlcx.weights.convert import convert
     from mlcx.weights.mapping import Parameter
 
-    chosen = scheme(args.quantization)
+    scheme = chosen(args.quantization)
     model = _load(args)
     if model.content.get("quantization_config"):
         message = "these weights are quantized already; give the original checkpoint"
         raise InputError.in_file(model.path, message)
     wanted = [
         Parameter(each.name, each.shape, each.dtype, compiled(each.packing))
-        for each in parameters(model.architecture, model.config, chosen)
+        for each in parameters(model.architecture, model.config, scheme)
     ]
     started = time.perf_counter()
     with _Progress() as progress:
@@ -177,11 +178,12 @@ def gen_config(args: argparse.Namespace) -> int:
     )
     from mlcx.package.templates import load_template
     from mlcx.package.tokenizer_files import inspect
-    from mlcx.quant.scheme import scheme
+    from mlcx.quant.chosen import chosen
 
     template = load_template(args.conv_template)
-    quantization = scheme(args.quantization).name
+    scheme = chosen(args.quantization)
     model = _load(args)
+    recipe = _recipe(scheme, model)
     fields = _override(model, args)
     source = model.path.parent
     tokenizer = inspect(source, _warn)
@@ -190,15 +192,27 @@ def gen_config(args: argparse.Namespace) -> int:
     files.append((model.path, model.content))
     content = chat_config(
         model.kind,
-        quantization,
+        scheme.name,
         fields,
         template,
         generation_defaults(files),
         tokenizer,
+        recipe,
     )
     write_model_files(content, tokenizer, source, args.output)
     print(_summary(content))
     return 0
+
+
+def _recipe(scheme: Scheme, model: _Model) -> dict[str, object] | None:
+    """Return the content of a mixed scheme, once it is known to fit the model."""
+    from mlcx.quant.apply import layers
+    from mlcx.quant.mixed import MixedScheme
+
+    if not isinstance(scheme, MixedScheme):
+        return None
+    layers(model.architecture, model.config, scheme)
+    return scheme.content()
 
 
 def _summary(content: dict[str, Any]) -> str:

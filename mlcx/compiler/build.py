@@ -23,7 +23,6 @@ from mlcx.compiler.targets import required_features
 from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
-from mlcx.quant.scheme import scheme
 
 __all__ = ["Options", "compile_library"]
 
@@ -74,7 +73,7 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
     """Return the model's functions, and what the passes need to know of it."""
     _refuse_many_devices(config)
     family = architecture(config.model_type)
-    chosen = scheme(config.quantization)
+    chosen = config.scheme
     model = apply.build(family, family.Config.from_hf(config.model_config), chosen)
     module, params = model.export_tvm(model.functions(chosen.model_dtype))
     fields = config.model_config

@@ -12,9 +12,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG, read_json, write_json
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    COMPILE_CONFIG,
+    QUANTIZATION_RECIPE,
+    read_json,
+    write_json,
+)
 from mlcx.errors import InputError, UsageError
 from mlcx.models import architecture
+from mlcx.quant import apply
+from mlcx.quant.mixed import MixedScheme, mixed
+from mlcx.quant.packing import Scheme
 from mlcx.quant.scheme import scheme
 
 __all__ = ["OVERRIDES", "CompileConfig", "find", "parse_overrides"]
@@ -46,30 +55,42 @@ class CompileConfig:
 
     model_type: str
     quantization: str
+    """Name of the scheme; of a mixed one, what its content makes of it."""
     model_config: Mapping[str, Any]
     active_vocab_size: int | None
     """Ids from here on never come out of the softmax; None: all may."""
+    quantization_recipe: Mapping[str, Any] | None = None
+    """What declares the scheme where it is mixed."""
+
+    @property
+    def scheme(self) -> Scheme:
+        """How weights are stored."""
+        return _scheme(self.quantization, self.quantization_recipe)
 
     @classmethod
     def load(
         cls,
         path: Path,
         *,
-        quantization: str | None = None,
+        quantization: Scheme | str | None = None,
         model_type: str | None = None,
         overrides: Mapping[str, object] = MappingProxyType({}),
     ) -> CompileConfig:
         """Read a config file of any of the three kinds and normalize it.
 
+        Args:
+            path: The file.
+            quantization: A scheme or its name; None: what the file says.
+            model_type: The architecture; None: what the file says.
+            overrides: Fields to replace.
+
         Raises:
             InputError: The file or one of its fields is not what it must be.
-            UsageError: No quantization is known, or an override does not apply.
+            UsageError: No quantization is known, a pattern of a mixed one matches no
+                layer, or an override does not apply.
         """
         data = read_json(path)
-        chosen = quantization or data.get("quantization")
-        if not isinstance(chosen, str):
-            raise UsageError(f"{path} names no quantization: give --quantization")
-        scheme(chosen)
+        chosen = _chosen(path, data, quantization)
         kind = model_type or data.get("model_type")
         if not isinstance(kind, str):
             raise InputError.in_file(path, "expected a 'model_type', found none")
@@ -81,7 +102,13 @@ class CompileConfig:
         except InputError as error:
             raise InputError([_at(path, each) for each in error.problems]) from error
         _check_overrides(kind, config.to_dict(), wanted)
-        return cls(kind, chosen, config.to_dict(), active if active else None)
+        recipe = None
+        if isinstance(chosen, MixedScheme):
+            apply.layers(architecture(kind), config, chosen)
+            # Two names for one content are one library.
+            chosen, recipe = chosen.nameless(), chosen.content()
+        fields = config.to_dict()
+        return cls(kind, chosen.name, fields, active if active else None, recipe)
 
     def save(self, path: Path) -> None:
         """Write this to ``path``, atomically."""
@@ -128,6 +155,21 @@ def _parse_override(part: str) -> tuple[str, int | bool]:
     except ValueError as error:
         message = f"override {key!r}: expected a whole number, found {value!r}"
         raise UsageError(message) from error
+
+
+def _chosen(path: Path, data: Mapping[str, Any], given: Scheme | str | None) -> Scheme:
+    """Return the scheme that is ``given``, else the one that ``data`` names."""
+    if isinstance(given, str):
+        return scheme(given)
+    if given is not None:
+        return given
+    if not isinstance(data.get("quantization"), str):
+        raise UsageError(f"{path} names no quantization: give --quantization")
+    return _scheme(data["quantization"], data.get(QUANTIZATION_RECIPE))
+
+
+def _scheme(name: str, recipe: Mapping[str, Any] | None) -> Scheme:
+    return scheme(name) if recipe is None else mixed(name, recipe)
 
 
 def _flatten(data: Mapping[str, Any]) -> dict[str, Any]:

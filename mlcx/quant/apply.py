@@ -12,6 +12,7 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
+from mlcx.quant.mixed import MixedScheme
 from mlcx.quant.packing import Layer, Packing, Role, Scheme
 
 __all__ = ["LAYERS", "ModelParameter", "build", "layers", "parameters"]
@@ -45,24 +46,33 @@ class ModelParameter:
 
 
 def build(architecture: ModuleType, config: Any, scheme: Scheme) -> nn.Module:
-    """Return the model of ``config`` with its layers as ``scheme`` has them."""
-    model = architecture.Model(config, scheme.model_dtype)
-    return _Quantizer(scheme).visit("", model)
+    """Return the model of ``config`` with its layers as ``scheme`` has them.
+
+    Raises:
+        UsageError: A pattern of a mixed scheme matches no layer.
+    """
+    return _quantized(architecture, config, scheme)[0]
 
 
 def layers(architecture: ModuleType, config: Any, scheme: Scheme) -> list[Layer]:
-    """List what ``scheme`` may touch, in the order of the model's definition."""
-    return list(_packings(architecture, config, scheme))
+    """List what ``scheme`` may touch, in the order of the model's definition.
+
+    Raises:
+        UsageError: A pattern of a mixed scheme matches no layer.
+    """
+    return list(_quantized(architecture, config, scheme)[1])
 
 
 def parameters(
     architecture: ModuleType, config: Any, scheme: Scheme
 ) -> list[ModelParameter]:
-    """List what a checkpoint must give, in the order of the model's definition."""
-    packings = {
-        layer.weight: packing
-        for layer, packing in _packings(architecture, config, scheme).items()
-    }
+    """List what a checkpoint must give, in the order of the model's definition.
+
+    Raises:
+        UsageError: A pattern of a mixed scheme matches no layer.
+    """
+    _, found = _quantized(architecture, config, scheme)
+    packings = {layer.weight: packing for layer, packing in found.items()}
     model = architecture.Model(config, scheme.model_dtype)
     return [
         ModelParameter(
@@ -72,12 +82,15 @@ def parameters(
     ]
 
 
-def _packings(
+def _quantized(
     architecture: ModuleType, config: Any, scheme: Scheme
-) -> dict[Layer, Packing | None]:
-    chooser = _Quantizer(scheme)
-    chooser.visit("", architecture.Model(config, scheme.model_dtype))
-    return chooser.packings
+) -> tuple[nn.Module, dict[Layer, Packing | None]]:
+    """Return the quantized model, and all layers with how each is packed."""
+    quantizer = _Quantizer(scheme)
+    model = quantizer.visit("", architecture.Model(config, scheme.model_dtype))
+    if isinstance(scheme, MixedScheme):
+        scheme.check(list(quantizer.packings))
+    return model, quantizer.packings
 
 
 class _Quantizer(nn.Mutator):

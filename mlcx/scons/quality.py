@@ -49,7 +49,9 @@ def _weights(job: LibraryJob, directory: Path) -> Iterator[Request]:
     """Yield what makes a model directory that nothing but verifying needs."""
     scheme = str(job.quantization)
     yield from weights(
-        WeightsJob(job.model_id, job.model, scheme, _TEMPLATE, directory.name),
+        WeightsJob(
+            job.model_id, job.model, scheme, _TEMPLATE, directory.name, job.recipe
+        ),
         directory,
     )
 

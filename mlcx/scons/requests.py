@@ -5,6 +5,7 @@ Knows which files and facts each verb depends on; knows nothing of SCons.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from mlcx.spec.types import (
     Overrides,
     Plan,
     PrebuiltJob,
+    QuantizationRecipe,
     WeightsJob,
 )
 
@@ -95,7 +97,7 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
 def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
     """Yield what makes the model directory ``directory``."""
     about = About(job.model_id, job.quantization)
-    scheme = ("--quantization", job.quantization)
+    scheme = ("--quantization", _quantization(job.quantization, job.recipe))
     names = (CHAT_CONFIG, *files.tokenizer_files(job.model))
     yield Request(
         "gen_config",
@@ -150,7 +152,7 @@ def _normalized(job: LibraryJob, config: Path, folders: Folders) -> Request:
     folder = folders.build / job.model_id / "config" / variant
     options: tuple[str, ...] = ()
     if job.quantization is not None:
-        options += ("--quantization", job.quantization)
+        options += ("--quantization", _quantization(job.quantization, job.recipe))
     if overrides:
         options += ("--overrides", overrides)
     return Request(
@@ -161,6 +163,14 @@ def _normalized(job: LibraryJob, config: Path, folders: Folders) -> Request:
         (inputs.sources("compile", "compiler"),),
         About(job.model_id, job.quantization, overrides=overrides or None),
     )
+
+
+def _quantization(name: str, recipe: QuantizationRecipe | None) -> str:
+    """Return a quantization as a command line takes it: a scheme's name, or JSON."""
+    if recipe is None:
+        return name
+    content = {"name": name, "base": recipe.base, "layers": dict(recipe.layers)}
+    return json.dumps(content, separators=(",", ":"))
 
 
 def _text(overrides: Overrides) -> str:

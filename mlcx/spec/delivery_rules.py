@@ -9,6 +9,7 @@ from typing import Any
 
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
+from mlcx.spec.recipes import of_quantization, recipe_problems
 from mlcx.spec.resolve import local, verify_of
 from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
@@ -22,12 +23,15 @@ _DEFAULTS = "default_compile_options"
 def delivery_problems(checked: Checked) -> Iterator[Problem]:
     """Yield every problem, in no order."""
     yield from _folder(checked)
+    yield from recipe_problems(checked)
+    yield from _quantizations(checked, ("default_quantization",))
     yield from of_verify(checked, (), checked.source.value, "default_verify")
     slides = False
     for steps, task in checked.items("tasks"):
         if checked.has(steps, task, "model_id"):
             yield from of_name(checked, (*steps, "model_id"), task["model_id"])
         yield from _nothing_to_do(checked, steps, task)
+        yield from _quantizations(checked, (*steps, "quantization"))
         model, problems = model_of(checked, steps, task)
         yield from problems
         has_window = model is not None and model.has_window
@@ -50,6 +54,11 @@ def _folder(checked: Checked) -> Iterator[Problem]:
     if Path(os.path.normpath(path)).parts[:1] == ("..",):
         message = f"expected a folder inside the output folder, found {quote(path)}"
         yield checked.source.problem(("binary_libs_dir",), message)
+
+
+def _quantizations(checked: Checked, steps: Steps) -> Iterator[Problem]:
+    for at, name in checked.texts(*steps):
+        yield from of_quantization(checked, at, name)
 
 
 def _nothing_to_do(

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlcx.errors import Problem
 from mlcx.spec.folder import WEIGHTS, ModelFolder, is_file
+from mlcx.spec.recipes import of_quantization, recipe_problems
 from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
@@ -24,6 +25,7 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
     """Yield every problem, in no order."""
     yield from _ids(checked)
     yield from _libraries(checked)
+    yield from recipe_problems(checked)
     for steps, entry in checked.items("model_list"):
         if checked.has(steps, entry, "model_lib") and entry["model_lib"]:
             yield from of_name(checked, (*steps, "model_lib"), entry["model_lib"])
@@ -107,6 +109,9 @@ def _scheme_and_template(
                 message = f"model entry: {quote(key)} is missing, which a checkpoint"
                 message += f" needs: add it, such as {quote(example)}"
                 yield checked.source.problem(steps, message)
+        if checked.has(steps, entry, "quantization"):
+            at = (*steps, "quantization")
+            yield from of_quantization(checked, at, entry["quantization"])
         return
     if checked.has(steps, entry, "quantization"):
         yield from _other_scheme(checked, (*steps, "quantization"), entry, model)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import kind_of
 from mlcx.spec.opt import canonical
-from mlcx.spec.schema import SpecKind
+from mlcx.spec.schema import SpecKind, schemes
 from mlcx.spec.source import Steps
 from mlcx.spec.types import (
     AppEntry,
@@ -25,6 +25,7 @@ from mlcx.spec.types import (
     Overrides,
     Plan,
     PrebuiltJob,
+    QuantizationRecipe,
     SourceKind,
     Verify,
     WeightsJob,
@@ -86,7 +87,7 @@ def package_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[
     verify = _verify(((("model_list", index), entry, "verify"),), folder)
     jobs: list[Job] = [_library(spec, entry, model, folder, verify), _bundle(model)]
     if model.kind == "checkpoint":
-        jobs.append(_weights(entry, model))
+        jobs.append(_weights(spec, entry, model))
     jobs.append(_app_entry(entry, model))
     steps: Steps = ("model_list", index)
     yield from (Draft(job, steps, steps) for job in jobs)
@@ -112,6 +113,7 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
             name = f"{model.model_id}-{scheme}-{device.name}{device.suffix}"
             path = str(PurePosixPath(spec["binary_libs_dir"], model.model_id, name))
             job = _compile(option, model, device, scheme, prefix, path, verify)
+            job = replace(job, recipe=_recipe(spec, scheme))
             yield Draft(job, ("tasks", index), steps)
 
 
@@ -181,7 +183,11 @@ def _library(
     # MLC's runtimes look for the symbols of "a-b" under "a_b_".
     prefix = re.sub(r"[^A-Za-z0-9_]", "_", name) + "_" if device.static else None
     scheme = entry.get("quantization")
-    return _compile(entry, model, device, scheme, prefix, path, verify)
+    job = _compile(entry, model, device, scheme, prefix, path, verify)
+    if model.kind == "checkpoint":
+        return replace(job, recipe=_recipe(spec, entry["quantization"]))
+    # The model directory says itself what a recipe of its own is.
+    return job if scheme in schemes() else replace(job, quantization=None)
 
 
 def _app_entry(entry: Mapping[str, Any], model: _Model) -> AppEntry:
@@ -195,13 +201,24 @@ def _app_entry(entry: Mapping[str, Any], model: _Model) -> AppEntry:
     )
 
 
-def _weights(entry: Mapping[str, Any], model: _Model) -> WeightsJob:
+def _recipe(spec: Mapping[str, Any], quantization: str) -> QuantizationRecipe | None:
+    """Return the recipe that ``quantization`` names; None: it names a scheme."""
+    recipe = spec.get("quantization_recipes", {}).get(quantization)
+    if recipe is None:
+        return None
+    return QuantizationRecipe(recipe["base"], tuple(recipe["layers"].items()))
+
+
+def _weights(
+    spec: Mapping[str, Any], entry: Mapping[str, Any], model: _Model
+) -> WeightsJob:
     return WeightsJob(
         model_id=model.model_id,
         model=model.path,
         quantization=entry["quantization"],
         conv_template=entry["conv_template"],
         directory=model.directory,
+        recipe=_recipe(spec, entry["quantization"]),
     )
 
 

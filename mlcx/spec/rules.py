@@ -50,12 +50,22 @@ class Checked:
 
     def items(self, *steps: str | int) -> Iterator[tuple[Steps, dict[str, Any]]]:
         """Yield the objects in the list at ``steps``, if there is one."""
+        for at, each in self._elements(steps):
+            if isinstance(each, dict):
+                yield at, each
+
+    def texts(self, *steps: str | int) -> Iterator[tuple[Steps, str]]:
+        """Yield the sound texts in the list at ``steps``, if there is one."""
+        for at, each in self._elements(steps):
+            if isinstance(each, str) and self.sound(at):
+                yield at, each
+
+    def _elements(self, steps: Steps) -> Iterator[tuple[Steps, Any]]:
         value: Any = self.source.value
         for step in steps:
             value = value[step] if isinstance(step, int) else value.get(step)
         for index, each in enumerate(value if isinstance(value, list) else ()):
-            if isinstance(each, dict):
-                yield (*steps, index), each
+            yield (*steps, index), each
 
     def has(self, steps: Steps, entry: dict[str, Any], key: str) -> bool:
         """Say whether ``entry``, at ``steps``, has a sound value for ``key``."""

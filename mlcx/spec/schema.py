@@ -37,6 +37,12 @@ def load(kind: SpecKind) -> dict[str, Any]:
     return schema
 
 
+def schemes() -> list[str]:
+    """Return the names of the quantization schemes, which both schemas list."""
+    names: list[str] = load("package")["$defs"]["scheme"]["enum"]
+    return names
+
+
 def kind_of(source: Source) -> SpecKind:
     """Return which kind of spec ``source`` is, by its ``$schema``, else by its keys.
 

@@ -17,6 +17,7 @@ __all__ = [
     "Overrides",
     "Plan",
     "PrebuiltJob",
+    "QuantizationRecipe",
     "SourceKind",
     "Verify",
     "WeightsJob",
@@ -30,6 +31,15 @@ SourceKind = Literal["checkpoint", "mlc"]
 
 
 @dataclass(frozen=True)
+class QuantizationRecipe:
+    """A mixed scheme that the spec declares, without its name."""
+
+    base: str
+    layers: tuple[tuple[str, str], ...]
+    """Patterns of layers' names and their schemes; the last that matches counts."""
+
+
+@dataclass(frozen=True)
 class WeightsJob:
     """Turn a checkpoint into a model directory: its config, tokenizer and weights."""
 
@@ -39,6 +49,8 @@ class WeightsJob:
     conv_template: str
     directory: str
     """The model directory to make, relative to the build folder."""
+    recipe: QuantizationRecipe | None = None
+    """What ``quantization`` names; None: a scheme."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,8 @@ class LibraryJob:
     """The file to make, relative to the output folder."""
     verify: Verify | None = None
     """What it is held to once it is compiled."""
+    recipe: QuantizationRecipe | None = None
+    """What ``quantization`` names; None: a scheme, or what the model directory has."""
 
 
 @dataclass(frozen=True)

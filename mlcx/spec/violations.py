@@ -178,6 +178,7 @@ _WORDINGS: dict[str, Callable[[_Refusal], str]] = {
     "not": _in_own_words,
     "minimum": _of_minimum,
     "maximum": lambda refusal: f"at most {quote(refusal.wanted)}",
+    "minProperties": lambda refusal: "an object that is not empty",
     "minLength": lambda refusal: "a text that is not empty",
     "maxLength": lambda refusal: f"a text of at most {refusal.wanted} characters",
 }

@@ -126,7 +126,7 @@ def test_the_conversation_templates_are_those_that_there_are() -> None:
 def test_the_quantizations_are_those_of_the_table(kind: SpecKind) -> None:
     from mlcx.quant.scheme import SCHEMES
 
-    assert set(load_schema(kind)["$defs"]["quantization"]["enum"]) == set(SCHEMES)
+    assert set(load_schema(kind)["$defs"]["scheme"]["enum"]) == set(SCHEMES)
 
 
 @pytest.mark.parametrize("kind", KINDS)

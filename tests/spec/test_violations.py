@@ -15,7 +15,10 @@ NAME = (
 WINDOW = "expected a number of tokens, at least 1, or -1 for none"
 OPT = 'expected O0, O1, O2 or O3, or flags such as "flashinfer=0;cudagraph=1"'
 ONE_SCHEME = "one of " + ", ".join(f'"{name}"' for name in SCHEMES)
-KEYS = '"$schema", "device", "model_list", "model_lib_path_for_prepare_libs"'
+KEYS = (
+    '"$schema", "device", "model_list", "quantization_recipes", '
+    '"model_lib_path_for_prepare_libs"'
+)
 
 ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
     "misspelt key": (
@@ -50,7 +53,7 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
     "scheme like none": (
         {"quantization": 8},
         "/model_list/0/quantization",
-        f"quantization: expected {ONE_SCHEME}, found 8",
+        "quantization: expected a text in double quotes, found 8",
     ),
     "text for a switch": (
         {"bundle_weight": "yes"},
