@@ -1,8 +1,6 @@
 """What holds for every architecture, tried on its tiny config."""
 
-import json
 import re
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +11,8 @@ from mlcx.models import ARCHITECTURES, architecture
 from mlcx.quant.apply import parameters
 from mlcx.quant.scheme import scheme
 
-TINY = Path(__file__).parents[1] / "tiny"
+from .conftest import tiny
+
 RECURRENT = {"rwkv6"}
 """Those that texts of any length can be fed to."""
 each = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -21,9 +20,7 @@ each = pytest.mark.parametrize("name", ARCHITECTURES)
 
 def config_of(name: str) -> tuple[ModuleType, Any]:
     module = architecture(name)
-    return module, module.Config.from_hf(
-        json.loads((TINY / f"{name}.json").read_text())
-    )
+    return module, module.Config.from_hf(tiny(name))
 
 
 @each

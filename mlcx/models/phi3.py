@@ -1,0 +1,251 @@
+"""Phi 3, 3.5 and 4: Llama under Phi's names, rotated over long texts by learnt factors.
+
+LongRoPE (Ding et al., arXiv:2402.13753) divides each frequency by a factor, of one list
+for texts up to the length of the first training and of another for longer ones. A cache
+keeps keys as they were rotated, so here the context window decides, once for all texts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tvm.relax.frontend import nn
+
+from mlcx.models.config import OPEN, Fields, ModelConfig, derive_context, derive_heads
+from mlcx.nn.attention import SelfAttention
+from mlcx.nn.causal_lm import heads_of
+from mlcx.nn.decoder import DecoderLM
+from mlcx.nn.embedding import Embedding
+from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.layer import in_turn
+from mlcx.nn.mlp import GatedMLP
+from mlcx.recipe import Recipe
+
+__all__ = ["UNUSED", "Config", "Model", "weights"]
+
+UNUSED: tuple[str, ...] = ()
+
+_LONG = ("longrope", "su")
+_FACTORS = ("long_factor", "short_factor")
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """What the model is built from: MLC's fields in their order, then ours."""
+
+    model_type: str
+    hidden_size: int
+    vocab_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    rms_norm_eps: float
+    num_key_value_heads: int
+    max_position_embeddings: int
+    position_embedding_base: float
+    rope_scaling: dict[str, Any] | None
+    original_max_position_embeddings: int
+    context_window_size: int
+    """Beyond ``original_max_position_embeddings`` the long factors are taken."""
+    prefill_chunk_size: int
+    head_dim: int
+    tensor_parallel_shards: int
+    max_batch_size: int
+    tie_word_embeddings: bool
+    partial_rotary_factor: float
+    sliding_window: int
+    """Tokens that a token sees, which MLC LLM makes all; -1: all."""
+
+    @classmethod
+    def from_hf(cls, data: Mapping[str, Any]) -> Config:
+        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
+
+        Raises:
+            InputError: Fields missing, of wrong types, or contradicting each other.
+        """
+        fields = Fields("phi3", data)
+        fields.refuse("attention_bias", because="has no bias here")
+        fields.accept("hidden_act", "silu")
+        context, chunk = derive_context(fields)
+        keys, width = derive_heads(fields)
+        share = fields.rotated_share("partial_rotary_factor", width, 1.0)
+        longest = fields.positive("max_position_embeddings")
+        original = _original(fields, data, longest)
+        slides = fields.has("sliding_window")
+        window = fields.positive("sliding_window") if slides else OPEN
+        return fields.read(
+            cls,
+            model_type="phi3",
+            num_key_value_heads=keys,
+            max_position_embeddings=longest,
+            position_embedding_base=fields.rope_theta(),
+            rope_scaling=_longrope(
+                fields, data, int(width * share) // 2, (longest, original)
+            ),
+            original_max_position_embeddings=original,
+            context_window_size=context,
+            prefill_chunk_size=chunk,
+            head_dim=width,
+            partial_rotary_factor=share,
+            sliding_window=window,
+        )
+
+    @property
+    def layer_window(self) -> int | None:
+        """Tokens that a token sees; None: all that there can be."""
+        window = self.sliding_window
+        return window if OPEN != window < self.context_window_size else None
+
+    def rotation(self) -> dict[str, Any] | None:
+        """Return the scaling of RoPE with the factors for the context window chosen."""
+        if self.rope_scaling is None:
+            return None
+        original = self.original_max_position_embeddings
+        long, short = _FACTORS
+        chosen = long if self.context_window_size > original else short
+        times = self.max_position_embeddings / original
+        longer = 1 + math.log(times) / math.log(original) if times > 1 else 1.0
+        return {
+            "rope_type": "longrope",
+            "factors": self.rope_scaling[chosen],
+            "attention_factor": math.sqrt(longer),
+        }
+
+
+def _original(fields: Fields, data: Mapping[str, Any], longest: int) -> int:
+    """Return how many tokens the first training's texts had."""
+    key = "original_max_position_embeddings"
+    inner = data.get("rope_scaling") or data.get("rope_parameters")
+    if not fields.has(key) and isinstance(inner, dict) and key in inner:
+        return Fields("phi3", inner).positive(key)
+    return fields.positive(key, longest)
+
+
+def _longrope(
+    fields: Fields, data: Mapping[str, Any], pairs: int, lengths: tuple[int, int]
+) -> dict[str, Any] | None:
+    """Return the two lists of factors, as MLC's configs have them."""
+    found = data.get("rope_scaling") or data.get("rope_parameters")
+    if not isinstance(found, dict):
+        return None
+    kind = found.get("rope_type", found.get("type", "default"))
+    if kind == "default":
+        return None
+    fields.require(kind in _LONG, f"rope_scaling is {kind!r}, expected longrope")
+    for key in _FACTORS:
+        fields.require(
+            _are_factors(found.get(key), pairs),
+            f"rope_scaling: {key!r}: expected {pairs} numbers greater than 0",
+        )
+    longest, original = lengths
+    return {
+        "rope_type": "longrope",
+        **{key: found.get(key) for key in _FACTORS},
+        "max_position_embeddings": longest,
+        "original_max_position_embeddings": original,
+    }
+
+
+def _are_factors(found: object, pairs: int) -> bool:
+    return (
+        isinstance(found, list)
+        and len(found) == pairs
+        and all(type(each) in (int, float) and 0 < each < math.inf for each in found)
+    )
+
+
+def weights(config: Config) -> dict[str, Recipe]:
+    """Return the recipes of the parameters that are not tensors of the same name."""
+    ours, theirs = "transformer.h.{i}.", "model.layers.{i}."
+    renamed = {
+        "transformer.embd": "model.embed_tokens",
+        "transformer.norm": "model.norm",
+        f"{ours}ln": f"{theirs}input_layernorm",
+        f"{ours}mixer.qkv_proj": f"{theirs}self_attn.qkv_proj",
+        f"{ours}mixer.out_proj": f"{theirs}self_attn.o_proj",
+        f"{ours}mlp.gate_up_proj": f"{theirs}mlp.gate_up_proj",
+        f"{ours}mlp.down_proj": f"{theirs}mlp.down_proj",
+        f"{ours}post_attention_layernorm": f"{theirs}post_attention_layernorm",
+    }
+    return {
+        f"{name}.weight": Recipe((f"{source}.weight",))
+        for name, source in renamed.items()
+    }
+
+
+class _Attention(SelfAttention):
+    def __init__(self, config: Config) -> None:
+        super().__init__(heads_of(config))
+        self.qkv_proj = nn.Linear(config.hidden_size, self.qkv_width, bias=False)
+        self.out_proj = nn.Linear(self.width, config.hidden_size, bias=False)
+        self.windowed = config.layer_window is not None
+
+    def slides(self, layer: int) -> bool:
+        return self.windowed
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
+        return self.out_proj(self.attend(self.qkv_proj(x), cache, layer))
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: Config) -> None:
+        hidden, epsilon = config.hidden_size, config.rms_norm_eps
+        self.ln = nn.RMSNorm(hidden, -1, epsilon, bias=False)
+        self.mixer = _Attention(config)
+        self.mlp = GatedMLP(hidden, config.intermediate_size)
+        self.post_attention_layernorm = nn.RMSNorm(hidden, -1, epsilon, bias=False)
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
+        x = x + self.mixer(self.ln(x), cache, layer)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class _Body(nn.Module):
+    def __init__(self, config: Config) -> None:
+        layers = [_Layer(config) for _ in range(config.num_hidden_layers)]
+        self.embd = Embedding(config.vocab_size, config.hidden_size)
+        self.h = nn.ModuleList(layers)
+        self.norm = nn.RMSNorm(config.hidden_size, -1, config.rms_norm_eps, bias=False)
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
+        return self.norm(in_turn(self.h, x, cache))
+
+
+class Model(DecoderLM):
+    """The language model, with its cache in ``dtype``."""
+
+    def __init__(self, config: Config, dtype: str) -> None:
+        cache = KVCacheSpec.of(
+            heads_of(config),
+            num_layers=config.num_hidden_layers,
+            rope_theta=config.position_embedding_base,
+            rope_scaling=config.rotation(),
+            rotary_dim=int(config.head_dim * config.partial_rotary_factor),
+            dtype=dtype,
+            layer_window=config.layer_window,
+        )
+        super().__init__(cache, config.hidden_size)
+        self.transformer = _Body(config)
+        self.tied = config.tie_word_embeddings
+        if not self.tied:
+            self.lm_head = nn.Linear(
+                config.hidden_size, config.vocab_size, bias=False, out_dtype="float32"
+            )
+        self.to(dtype)
+
+    def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
+        """Token ids (s,) int32 to embeddings (s, h)."""
+        return self.transformer.embd(input_ids)
+
+    def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
+        """Embeddings (b, s, h) to final hidden states (b, s, h)."""
+        return self.transformer(x, cache)
+
+    def get_logits(self, hidden_states: nn.Tensor) -> nn.Tensor:
+        """Hidden states (..., h) to float32 logits (..., V)."""
+        if self.tied:
+            return self.transformer.embd.logits(hidden_states)
+        return self.lm_head(hidden_states)
