@@ -14,13 +14,16 @@ from mlcx.errors import UsageError
 __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES: dict[str, str] = {
+    "codegen": "mlcx.models.moss",
     "gemma": "mlcx.models.gemma",
     "gemma2": "mlcx.models.gemma2",
     "gpt_neox": "mlcx.models.gpt_neox",
+    "gptj": "mlcx.models.gptj",
     "internlm2": "mlcx.models.internlm2",
     "llama": "mlcx.models.llama",
     "mistral": "mlcx.models.mistral",
     "mixformer-sequential": "mlcx.models.phi_msft",
+    "moss": "mlcx.models.moss",
     "olmo2": "mlcx.models.olmo2",
     "phi": "mlcx.models.phi",
     "phi-msft": "mlcx.models.phi_msft",

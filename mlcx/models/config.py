@@ -18,6 +18,7 @@ __all__ = [
     "Fields",
     "ModelConfig",
     "derive_context",
+    "derive_gpt_sizes",
     "derive_heads",
     "derive_window",
 ]
@@ -210,7 +211,8 @@ class Fields:
         """
         place = f"config of {self._model_type}"
         if self._problems:
-            raise InputError([Problem(place, 0, 0, each) for each in self._problems])
+            once = dict.fromkeys(self._problems)
+            raise InputError([Problem(place, 0, 0, each) for each in once])
 
     def _read(self, key: str, kind: type) -> object:
         if kind is bool:
@@ -240,7 +242,12 @@ def derive_context(fields: Fields, usual: int = _USUAL_CHUNK) -> tuple[int, int]
 
     ``usual`` is the largest chunk that nobody asked for.
     """
-    names = ("context_window_size", "max_position_embeddings", "max_sequence_length")
+    names = (
+        "context_window_size",
+        "max_position_embeddings",
+        "max_sequence_length",
+        "n_positions",
+    )
     named = [name for name in names if fields.has(name)]
     context = fields.positive(named[0] if named else names[1])
     return context, _chunk(fields, context, usual)
@@ -278,3 +285,15 @@ def derive_heads(fields: Fields) -> tuple[int, int]:
         "num_attention_heads must be a multiple of num_key_value_heads",
     )
     return keys, fields.positive("head_dim", fields.positive("hidden_size") // heads)
+
+
+def derive_gpt_sizes(fields: Fields) -> tuple[int, int]:
+    """Return the width of a head and of the feed-forward layers, in GPT-2's names."""
+    hidden, heads = fields.positive("n_embd"), fields.positive("n_head")
+    width = max(1, hidden // heads)
+    fields.require(width * heads == hidden, "n_embd must be a multiple of n_head")
+    fields.require(
+        fields.positive("head_dim", width) == width, "head_dim must be n_embd / n_head"
+    )
+    inner = fields.positive("n_inner") if fields.has("n_inner") else 4 * hidden
+    return width, inner

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-__all__ = ["Activation", "GatedMLP", "gelu_tanh"]
+__all__ = ["ACTIVATIONS", "Activation", "GatedMLP", "gelu_tanh"]
 
 Activation = Callable[[nn.Tensor], nn.Tensor]
 
@@ -15,6 +15,18 @@ Activation = Callable[[nn.Tensor], nn.Tensor]
 def gelu_tanh(x: nn.Tensor) -> nn.Tensor:
     """Return GELU by its approximation with a tanh."""
     return op.gelu(x, approximate="tanh")
+
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    "gelu": op.gelu,
+    "gelu_fast": gelu_tanh,
+    "gelu_new": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
+    "relu": op.relu,
+    "silu": op.silu,
+    "swish": op.silu,
+}
+"""By Hugging Face's names, of which several stand for the same."""
 
 
 class GatedMLP(nn.Module):
