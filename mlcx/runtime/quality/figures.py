@@ -55,6 +55,11 @@ class Figures:
         """The same of the reference."""
         return _exp(self.reference_cross_entropy)
 
+    @property
+    def growth(self) -> float:
+        """How much larger the perplexity is than the reference's: 0 for as large."""
+        return _exp(self.cross_entropy - self.reference_cross_entropy) - 1
+
 
 def _exp(value: float) -> float:
     try:

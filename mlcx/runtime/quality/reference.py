@@ -85,12 +85,27 @@ def read(file: Path) -> Reference:
     fields = Fields(file, artifact.read_json(file))
     if (kind := fields.text("kind", "")) != _KIND:
         fields.reject("kind", f"expected {_KIND}, found {kind or 'none'}")
-    found = fields.values("windows")
-    windows = tuple(tuple(map(int, window)) for window in found)
+    windows = _windows(fields)
+    logits = _open(logits_file(file), sum(map(len, windows)))
+    _require_ids(fields, windows, logits.shape[1])
     origin = fields.object("origin")
     names = Origin.__dataclass_fields__
     made = Origin(**{name: origin.text(name) for name in names})
-    return Reference(made, windows, _open(logits_file(file), sum(map(len, windows))))
+    return Reference(made, windows, logits)
+
+
+def _windows(fields: Fields) -> Windows:
+    found = fields.values("windows")
+    if not found or not all(isinstance(each, list) and each for each in found):
+        fields.reject("windows", "expected lists of ids")
+    return tuple(map(tuple, found))
+
+
+def _require_ids(fields: Fields, windows: Windows, vocabulary: int) -> None:
+    """Refuse ids that a model would look up beyond its embeddings."""
+    for window in windows:
+        if any(type(one) is not int or not 0 <= one < vocabulary for one in window):
+            fields.reject("windows", f"expected ids from 0 to {vocabulary - 1}")
 
 
 def _open(file: Path, tokens: int) -> NDArray[np.float32]:

@@ -113,8 +113,8 @@ def summary(measured: Measurement) -> str:
 def table(measured: Measurement, limits: Thresholds) -> str:
     """Return the figures as lines for a person."""
     figures = measured.figures
-    change = math.expm1(figures.cross_entropy - figures.reference_cross_entropy)
-    against = f"reference {figures.reference_perplexity:.6g}, {change:+.2%}"
+    reference = f"reference {figures.reference_perplexity:.6g}"
+    against = f"{reference}, {figures.growth:+.2%}"
     rows = [
         ("KL divergence, mean", f"{figures.mean_kl:.6g}", "nats per token", _at_most),
         ("KL divergence, largest", f"{figures.max_kl:.6g}", "nats", None),
