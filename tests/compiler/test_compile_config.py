@@ -117,6 +117,37 @@ def test_an_unknown_quantization_is_refused(tmp_path: Path) -> None:
         CompileConfig.load(chat_config(tmp_path), quantization="q4f16_9")
 
 
+RECIPE = {"base": "q4f16_1", "layers": {"*.down_proj": "q0f16", "lm_head": "q8f16_1"}}
+
+
+def test_a_recipe_counts_by_its_content_not_its_name(tmp_path: Path) -> None:
+    first, second = (
+        saved(chat_config(tmp_path, quantization=name, quantization_recipe=RECIPE))
+        for name in ("a", "b")
+    )
+    assert first == second
+    turned = dict(reversed(list(RECIPE["layers"].items())))  # type: ignore[attr-defined]
+    other = {**RECIPE, "layers": turned}
+    path = chat_config(tmp_path, quantization="a", quantization_recipe=other)
+    assert saved(path) != first
+
+
+def test_what_was_saved_is_read_again_the_same(tmp_path: Path) -> None:
+    path = chat_config(tmp_path, quantization="a", quantization_recipe=RECIPE)
+    before = saved(path)
+    config = CompileConfig.load(tmp_path / "compile-config.json")
+    assert config.scheme.name == config.quantization
+    config.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == before
+
+
+def test_an_option_replaces_a_recipe_of_the_config(tmp_path: Path) -> None:
+    path = chat_config(tmp_path, quantization="a", quantization_recipe=RECIPE)
+    config = CompileConfig.load(path, quantization="q4f16_1")
+    assert config.quantization == "q4f16_1"
+    assert config.quantization_recipe is None
+
+
 def test_overrides_are_read_from_text() -> None:
     text = "context_window_size=64; disaggregation=Yes;"
     assert parse_overrides(text) == {"context_window_size": 64, "disaggregation": True}

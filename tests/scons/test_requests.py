@@ -7,7 +7,14 @@ import pytest
 
 from mlcx.scons import requests
 from mlcx.scons.requests import Folders, Request
-from mlcx.spec.types import BundleJob, LibraryJob, Plan, PrebuiltJob, WeightsJob
+from mlcx.spec.types import (
+    BundleJob,
+    LibraryJob,
+    Plan,
+    PrebuiltJob,
+    QuantizationRecipe,
+    WeightsJob,
+)
 
 FOLDERS = Folders(Path("/top/dist"), Path("/top/build"))
 
@@ -52,6 +59,19 @@ def plan_of(model: Path) -> Plan:
     bundle = BundleJob("m", model, "checkpoint", "m/model", "bundle/m")
     spec = Path("/top/spec.json")
     return Plan(spec, "package", (weights,), (library(model),), (bundle,), ())
+
+
+def test_a_recipe_is_handed_to_every_verb_that_reads_it(checkpoint: Path) -> None:
+    recipe = QuantizationRecipe("q4f16_1", (("*.down_proj", "q0f16"),))
+    plan = plan_of(checkpoint)
+    mixed = {"quantization": "m", "recipe": recipe}
+    weights = tuple(replace(job, **mixed) for job in plan.weights)
+    libraries = tuple(replace(job, **mixed) for job in plan.libraries)
+    requests_made = by_verb(replace(plan, weights=weights, libraries=libraries))
+    text = '{"name":"m","base":"q4f16_1","layers":{"*.down_proj":"q0f16"}}'
+    for verb in ("gen_config", "convert_weight", "normalize"):
+        assert requests_made[verb].options[:2] == ("--quantization", text)
+    assert text not in requests_made["compile"].options
 
 
 def by_verb(plan: Plan) -> dict[str, Request]:

@@ -103,6 +103,8 @@ def normalize(args: argparse.Namespace) -> None:
     config = json.loads(args.model.read_text())
     config = dict(config.get("model_config", config))
     config["overrides"] = args.overrides
+    if args.quantization and args.quantization.startswith("{"):
+        config["recipe"] = list(json.loads(args.quantization)["layers"].items())
     write_json(args.output, config)
 
 
