@@ -77,13 +77,13 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
         "--source",
         type=Path,
         metavar="DIR",
-        help="weights: a folder, a safetensors file or an index (default: CONFIG's)",
+        help="weights: a folder, a file or an index (default: CONFIG's folder)",
     )
     parser.add_argument(
         "--source-format",
         default=_AUTO,
-        choices=[_AUTO, "huggingface-safetensor"],
-        help="what the weights are stored as",
+        choices=[_AUTO, "huggingface-safetensor", "huggingface-torch"],
+        help="what to look for in that folder; auto: safetensors, then PyTorch's files",
     )
     parser.add_argument(
         "--device",
@@ -105,6 +105,7 @@ def convert_weight(args: argparse.Namespace) -> int:
     from mlcx.quant.apply import parameters
     from mlcx.quant.chosen import chosen
     from mlcx.quant.compiled import compiled
+    from mlcx.weights.checkpoint import find
     from mlcx.weights.convert import convert
     from mlcx.weights.mapping import Parameter
 
@@ -123,7 +124,7 @@ def convert_weight(args: argparse.Namespace) -> int:
             wanted,
             model.architecture.weights(model.config),
             model.architecture.UNUSED,
-            args.source or model.path.parent,
+            find(args.source or model.path.parent, args.source_format),
             args.output,
             progress,
             exact_float32=args.float32 == "raw",

@@ -11,7 +11,14 @@ from mlcx.scons.parts import parts
 __all__ = ["model_files", "text_files", "tokenizer_files", "weight_files"]
 
 _CONFIG = "config.json"
-_INDEX = "model.safetensors.index.json"
+_WEIGHTS = (
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+)
+"""What a checkpoint's weights are found by: the first one counts."""
+
 _TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
 
 
@@ -32,9 +39,10 @@ def weight_files(checkpoint: Path) -> list[Path]:
     Raises:
         InputError: The index of the weights is not what it must be.
     """
-    index = checkpoint / _INDEX
-    if not index.exists():
-        return [checkpoint / _CONFIG, checkpoint / "model.safetensors"]
+    existing = (name for name in _WEIGHTS if (checkpoint / name).exists())
+    index = checkpoint / next(existing, "model.safetensors")
+    if index.suffix != ".json":
+        return [checkpoint / _CONFIG, index]
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict):
         raise InputError.in_file(index, "expected an object 'weight_map', found none")

@@ -17,8 +17,9 @@ from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scratch import Scratch
 from mlcx.recipe import Recipe
 from mlcx.weights.mapping import Mapped, Parameter, Run
-from mlcx.weights.safetensors import Reader, Tensor
+from mlcx.weights.reader import Reader
 from mlcx.weights.shards import Record, encode
+from mlcx.weights.tensor import Tensor
 
 __all__ = ["Block", "Converter", "blocks", "stored"]
 

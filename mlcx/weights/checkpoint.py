@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints: the tensors of one safetensors file, or of several."""
+"""Hugging Face checkpoints: the tensors of one file, or of several with an index."""
 
 from __future__ import annotations
 
@@ -6,31 +6,41 @@ from pathlib import Path
 
 from mlcx.artifact import read_json
 from mlcx.errors import InputError, Problem
-from mlcx.weights.safetensors import Tensor, read_header
+from mlcx.weights.pytorch import SUFFIXES, read_tensors
+from mlcx.weights.safetensors import read_header
+from mlcx.weights.tensor import Tensor
 
-__all__ = ["INDEX", "SINGLE", "find", "read_checkpoint"]
+__all__ = ["FORMATS", "find", "read_checkpoint"]
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
+FORMATS = {
+    "huggingface-safetensor": ("model.safetensors.index.json", "model.safetensors"),
+    "huggingface-torch": ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+}
+"""What to look for in a folder: the first one found is taken."""
 
 
-def find(source: Path) -> Path:
+def find(source: Path, kind: str = "auto") -> Path:
     """Return the file that ``source`` means: itself, or the one in that directory.
 
+    Args:
+        source: A directory, a file of tensors or an index.
+        kind: One of ``FORMATS``, to look for no other; auto: any.
+
     Raises:
-        InputError: There is no safetensors checkpoint.
+        InputError: There is no checkpoint.
     """
     if source.is_file():
         return source
     if not source.is_dir():
         raise InputError.in_file(source, "expected a checkpoint here, found nothing")
-    for name in (INDEX, SINGLE):
+    chosen = FORMATS.values() if kind == "auto" else [FORMATS[kind]]
+    names = [name for each in chosen for name in each]
+    for name in names:
         if (source / name).is_file():
             return source / name
-    message = f"expected {SINGLE} or {INDEX} in this directory, found neither"
-    if any(source.glob("*.bin")) or any(source.glob("*.pt")):
-        message += "; PyTorch's own files are not read: save as safetensors first"
-    elif any(source.glob("*.safetensors")):
+    message = f"expected one of {', '.join(names)} in this directory, found none"
+    suffixes = {path.suffix for path in source.iterdir()}
+    if not suffixes.isdisjoint({".safetensors", *SUFFIXES}):
         message += "; of a checkpoint in several files the index is missing"
     raise InputError.in_file(source, message)
 
@@ -42,14 +52,14 @@ def read_checkpoint(source: Path) -> tuple[Tensor, ...]:
     within each, and the files in the order in which the index first names them.
 
     Args:
-        source: A directory, a safetensors file or an index.
+        source: A directory, a file of tensors or an index.
 
     Raises:
         InputError: No checkpoint, or a damaged one; every file is checked.
     """
     path = find(source)
     if path.suffix != ".json":
-        return tuple(read_header(path))
+        return tuple(_read(path))
     tensors: list[Tensor] = []
     problems: list[Problem] = []
     for file, names in _read_index(path).items():
@@ -61,6 +71,11 @@ def read_checkpoint(source: Path) -> tuple[Tensor, ...]:
     if problems:
         raise InputError(problems)
     return tuple(tensors)
+
+
+def _read(file: Path) -> list[Tensor]:
+    """Return the tensors of one file in their order."""
+    return read_tensors(file) if file.suffix in SUFFIXES else read_header(file)
 
 
 def _read_index(path: Path) -> dict[str, list[str]]:
@@ -81,7 +96,7 @@ def _read_index(path: Path) -> dict[str, list[str]]:
 def _select(file: Path, names: list[str]) -> list[Tensor] | InputError:
     """Return the tensors of ``file``: those called ``names`` first, in that order."""
     try:
-        found = {tensor.name: tensor for tensor in read_header(file)}
+        found = {tensor.name: tensor for tensor in _read(file)}
     except InputError as error:
         return error
     missing = [name for name in names if name not in found]

@@ -24,7 +24,7 @@ from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
 from mlcx.weights.journal import Journal, identify
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
-from mlcx.weights.safetensors import Reader
+from mlcx.weights.reader import Reader
 from mlcx.weights.shards import Record, Shard, index_text, lay_out
 from mlcx.weights.writer import ShardWriter, check_space, publish, staging
 
@@ -74,7 +74,7 @@ def convert(
         parameters: All of the model's, and how each is packed.
         recipes: As in ``map_weights``.
         unused: As in ``map_weights``.
-        source: A directory, a safetensors file or an index.
+        source: A directory, a file of tensors or an index.
         output: A directory; made when missing. Files other than a conversion's are left
             alone; those of an earlier one go when this one is complete.
         reporter: Told of progress and of what is unusual.

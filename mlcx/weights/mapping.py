@@ -17,7 +17,7 @@ from pathlib import Path
 from mlcx.errors import InputError, Problem
 from mlcx.quant.packing import Given, Packer, Packing
 from mlcx.recipe import Join, Recipe
-from mlcx.weights.safetensors import Tensor, sources_of
+from mlcx.weights.tensor import Tensor, sources_of
 
 __all__ = ["Mapped", "Parameter", "Run", "WeightMap", "map_weights"]
 

@@ -123,3 +123,12 @@ def test_an_index_of_weights_without_a_map_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(InputError, match="weight_map"):
         weight_files(tmp_path)
+
+
+def test_weights_are_those_of_pytorch_where_there_are_no_others(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    assert weight_files(tmp_path) == [config, tmp_path / "model.safetensors"]
+    (tmp_path / "pytorch_model.bin").touch()
+    assert weight_files(tmp_path) == [config, tmp_path / "pytorch_model.bin"]
+    (tmp_path / "model.safetensors").touch()
+    assert weight_files(tmp_path) == [config, tmp_path / "model.safetensors"]

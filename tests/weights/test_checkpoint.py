@@ -8,7 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from mlcx.errors import InputError
-from mlcx.weights.checkpoint import INDEX, SINGLE, find, read_checkpoint
+from mlcx.weights.checkpoint import FORMATS, find, read_checkpoint
+
+INDEX, SINGLE = FORMATS["huggingface-safetensor"]
 
 ONE = np.ones(1, np.float16)
 
@@ -33,6 +35,17 @@ def test_the_index_is_taken_before_a_single_file(sharded: Path) -> None:
     assert find(sharded) == sharded / INDEX
     assert find(sharded / SINGLE) == sharded / SINGLE
     assert len(read_checkpoint(sharded / SINGLE)) == 1
+
+
+def test_other_formats_are_found_when_asked_for_or_alone(sharded: Path) -> None:
+    torch = sharded / "pytorch_model.bin"
+    torch.touch()
+    assert find(sharded) == sharded / INDEX
+    assert find(sharded, "huggingface-torch") == torch
+    (sharded / INDEX).unlink()
+    assert find(sharded) == torch
+    with pytest.raises(InputError, match=r"expected one of model.* found none"):
+        find(sharded, "huggingface-safetensor")
 
 
 def test_every_damaged_file_is_reported_at_once(sharded: Path) -> None:
@@ -72,8 +85,8 @@ def test_a_wrong_index_is_refused(tmp_path: Path, index: str, message: str) -> N
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (None, "found neither"),
-        ("pytorch_model.bin", "save as safetensors first"),
+        (None, "found none$"),
+        ("pytorch_model-00001-of-00002.bin", "the index is missing"),
         ("model-00001-of-00002.safetensors", "the index is missing"),
     ],
 )

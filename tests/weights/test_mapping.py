@@ -8,7 +8,7 @@ import pytest
 from mlcx.errors import InputError
 from mlcx.recipe import Recipe, joined
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
-from mlcx.weights.safetensors import Tensor
+from mlcx.weights.tensor import Tensor
 
 FILE = Path("model.safetensors")
 RECIPES = joined("l.{i}.", "qk", "q", "k")

@@ -8,7 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from mlcx.errors import InputError
-from mlcx.weights.safetensors import Reader, Tensor, read_header
+from mlcx.weights.reader import Reader
+from mlcx.weights.safetensors import read_header
+from mlcx.weights.tensor import Tensor
 
 WEIGHT = {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]}
 OTHER = {"dtype": "F32", "shape": [2], "data_offsets": [12, 20]}
