@@ -17,6 +17,7 @@ ARCHITECTURES: dict[str, str] = {
     "codegen": "mlcx.models.moss",
     "gemma": "mlcx.models.gemma",
     "gemma2": "mlcx.models.gemma2",
+    "gpt2": "mlcx.models.gpt2",
     "gpt_neox": "mlcx.models.gpt_neox",
     "gptj": "mlcx.models.gptj",
     "internlm2": "mlcx.models.internlm2",
