@@ -21,8 +21,14 @@ __all__ = ["RUNNABLE", "obstacle", "of_model", "of_verify"]
 RUNNABLE = frozenset({"cpu"})
 """Devices that mlcx can run a library on."""
 
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
-"""A model has one of these, or a file of tiktoken's, when it can read a text."""
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "merges.txt",
+    "*.tiktoken",
+    "rwkv_vocab_v*",
+)
+"""A model has one of these when it can read a text."""
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Other names of an architecture to the usual ones."""
 
@@ -69,9 +75,7 @@ def _lacks(verify: dict[str, Any], model: Path, kind: SourceKind) -> str:
 
 
 def _has_tokenizer(model: Path) -> bool:
-    return any(is_file(model / name) for name in _TOKENIZERS) or any(
-        model.glob("*.tiktoken")
-    )
+    return any(True for name in _TOKENIZERS for _ in model.glob(name))
 
 
 def obstacle(device: Device, option: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What docs/specs.md shows of specs is so."""
+"""What the pages show of specs is so."""
 
 import json
 import re
@@ -9,12 +9,17 @@ import pytest
 
 from mlcx.spec import load, schema
 
-PAGE = Path(__file__).parents[2] / "docs" / "specs.md"
-BLOCKS = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "specs.md"
+BLOCKS = [
+    block
+    for name in ("specs.md", "quality.md")
+    for block in re.findall(r"```json\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_the_specs_of_the_page_are_valid(
+def test_the_specs_of_the_pages_are_valid(
     write: Callable[..., str], here: Path, block: str
 ) -> None:
     (here / "checkpoint").rename(here / "sample-model")
@@ -28,7 +33,7 @@ def test_the_page_names_every_key(kind: schema.SpecKind) -> None:
     assert not {key for key in keys if f"`{key}`" not in PAGE.read_text()}
 
 
-def test_the_page_has_both_kinds() -> None:
+def test_the_pages_have_both_kinds() -> None:
     roots = [json.loads(block).keys() for block in BLOCKS]
     assert any("model_list" in keys for keys in roots)
     assert any("tasks" in keys for keys in roots)

@@ -22,7 +22,8 @@ from mlcx.runtime.quality.windows import LENGTH, Windows, draw, encode
 
 __all__ = ["Place", "measure_quality", "write_reference"]
 
-_TOKENIZER = "tokenizer.json"
+_TOKENIZERS = (artifact.TOKENIZER, artifact.TOKENIZER_MODEL, "merges.txt")
+"""A model directory has one of these when it can read a text."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def _tokens(
     directory: Path, settings: ChatConfig, text: Path | None, count: int, length: int
 ) -> tuple[Windows, str]:
     """Return the tokens to compare on, and where they are from."""
-    if text is None and not (directory / _TOKENIZER).is_file():
+    readable = any((directory / name).is_file() for name in _TOKENIZERS)
+    if text is None and not readable:
         drawn = draw(settings.active_vocab_size, count, length)
         return drawn, "ids drawn at random"
     coder = tokenizer.read(directory)
