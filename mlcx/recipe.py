@@ -53,6 +53,8 @@ class Recipe:
     rows is then of the tensors' columns."""
     value: Callable[[Array], Array] | None = None
     """Element by element, in the checkpoint's dtype, or float32 for bfloat16."""
+    exact: bool = False
+    """Whether float32 is stored as it is, since bfloat16 would be too coarse."""
     join: Join = Join()
     """Unless it is by rows, what is said of rows above does not apply."""
 

@@ -123,7 +123,7 @@ class Converter:
         """Return what the block contributes to how its parameter is packed."""
         scratch, packer = self._own.scratch, block.mapped.packer
         assert isinstance(packer, FittedPacker)
-        values = _valued(self._read(block, scratch), block.mapped.recipe, scratch)
+        values = self._valued(self._read(block, scratch), block)
         return packer.measure(cast(values, dtype_named(block.parameter.dtype), scratch))
 
     def convert(self, block: Block, packer: Packer | None) -> tuple[Array, ...]:
@@ -138,9 +138,10 @@ class Converter:
         """
         scratch = self._own.scratch
         source = self._read(block, scratch)
-        values = _valued(source, block.mapped.recipe, scratch)
+        values = self._valued(source, block)
         dtype = block.parameter.dtype
-        direct = values.itemsize == 2 and packer is None and not self._exact
+        exact = self._exact or block.mapped.recipe.exact
+        direct = values.itemsize == 2 and packer is None and not exact
         if dtype == "float32" and direct:
             # By way of float32 it would be the same: every float16 is one, and in
             # bfloat16's range.
@@ -149,20 +150,28 @@ class Converter:
         if packer is not None:
             packed = packer.pack(weight, scratch)
             finite = packer.is_finite(packed)
-            rows, *others = map(self._encode, packed.values())
+            rows, *others = (_encoded(each, exact) for each in packed.values())
             if isinstance(packer, FittedPacker) and not block.is_first:
                 others = [each[:0] for each in others]
             parts: tuple[Array, ...] = (rows, *others)
         else:
             finite = all_finite(weight)
-            part = self._encode(weight)
+            part = _encoded(weight, exact)
             parts = (part.copy() if part is weight else part,)
         if not finite:
             raise _not_finite(block, source)
         return parts
 
-    def _encode(self, part: Array) -> Array:
-        return part if self._exact else encode(part)
+    def _valued(self, source: Array, block: Block) -> Array:
+        """Return ``source`` with the recipe's function applied."""
+        value = block.mapped.recipe.value
+        if value is None:
+            return source
+        if self._exact or source.dtype == dtype_named("bfloat16"):
+            # Of a sum with 1, a narrower dtype would keep only the first few bits.
+            source = cast(source, dtype_named("float32"), self._own.scratch)
+        with np.errstate(all="ignore"):
+            return value(source)
 
     def _read(self, block: Block, scratch: Scratch) -> Array:
         """Return the block as the checkpoint has it, rows being the parameter's."""
@@ -188,6 +197,10 @@ class Converter:
         return source
 
 
+def _encoded(part: Array, exact: bool) -> Array:
+    return part if exact else encode(part)
+
+
 def _the_same(block: Block, sources: Sequence[Array]) -> Array:
     """Return the first of ``sources``, which must be equal."""
     for run, source in zip(block.runs, sources, strict=True):
@@ -196,17 +209,6 @@ def _the_same(block: Block, sources: Sequence[Array]) -> Array:
             message += f"both become {block.parameter.name}, found other values"
             raise InputError.in_file(run.tensor.file, message)
     return sources[0]
-
-
-def _valued(source: Array, recipe: Recipe, scratch: Scratch) -> Array:
-    """Return ``source`` with the recipe's function applied."""
-    if recipe.value is None:
-        return source
-    if source.dtype == dtype_named("bfloat16"):
-        # Of a sum with 1, bfloat16 would keep only the first few bits.
-        source = cast(source, dtype_named("float32"), scratch)
-    with np.errstate(all="ignore"):
-        return recipe.value(source)
 
 
 def _not_finite(block: Block, source: Array) -> InputError:

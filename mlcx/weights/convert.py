@@ -79,7 +79,8 @@ def convert(
             alone; those of an earlier one go when this one is complete.
         reporter: Told of progress and of what is unusual.
         threads: How many convert at a time; None: one for each core.
-        exact_float32: Store float32 as it is; else as bfloat16, as MLC does.
+        exact_float32: Store float32 as it is; else as bfloat16, as MLC does, except
+            where a recipe is ``exact``.
         key: Stands for config and code. What an interrupted conversion with the same
             key and arguments has finished is not done again; None: all is.
 
@@ -93,7 +94,10 @@ def convert(
     weights = map_weights(parameters, recipes, unused, tensors, find(source))
     if weights.ignored:
         reporter.warn(_ignored(weights))
-    records = [stored(each.parameter, exact_float32) for each in weights.mapped]
+    records = [
+        stored(each.parameter, exact_float32 or each.recipe.exact)
+        for each in weights.mapped
+    ]
     shards = lay_out(itertools.chain(*records))
     identity = identify(key, weights.mapped, shards) if key else None
     with staging(output) as folder:

@@ -75,6 +75,15 @@ def test_a_function_of_values_is_rounded_once(
     assert np.frombuffer(found, np.float16).tolist() == expected.tolist()
 
 
+def test_a_recipe_may_keep_float32_as_it_is(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal(9).astype(np.float16)
+    recipe = Recipe(("x",), value=lambda v: np.exp(v.astype(np.float32)), exact=True)
+    found = converted(tmp_path, recipe, "q0f32", x.shape, x=x)["p.weight"]
+    assert found == np.exp(x.astype(np.float32)).tobytes()
+
+
 def test_layers_are_stacked_in_the_order_of_the_recipe(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
