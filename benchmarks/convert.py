@@ -20,12 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
-import numpy as np
+from checkpoints import DTYPES, write_checkpoint
 
 from mlcx.models import architecture
 from mlcx.quant.apply import parameters
@@ -34,63 +32,16 @@ from mlcx.quant.scheme import scheme
 from mlcx.weights.convert import convert
 from mlcx.weights.mapping import Parameter
 
-DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
+SHAPE = {
+    "hidden_size": 2048,
+    "intermediate_size": 5632,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "vocab_size": 32000,
+}
+"""TinyLlama 1.1B, less its 22 layers."""
+
 PIECE = 1 << 20
-
-
-def config(layers: int) -> dict[str, Any]:
-    """Return the checkpoint's config: TinyLlama's shape with so many layers."""
-    return {
-        "model_type": "llama",
-        "hidden_size": 2048,
-        "intermediate_size": 5632,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 4,
-        "num_hidden_layers": layers,
-        "vocab_size": 32000,
-        "max_position_embeddings": 2048,
-        "rms_norm_eps": 1e-5,
-    }
-
-
-def shapes(layers: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the name and shape of every tensor, sorted."""
-    yield "lm_head.weight", (32000, 2048)
-    yield "model.embed_tokens.weight", (32000, 2048)
-    for layer in sorted(map(str, range(layers))):
-        prefix = f"model.layers.{layer}."
-        yield f"{prefix}input_layernorm.weight", (2048,)
-        yield f"{prefix}mlp.down_proj.weight", (2048, 5632)
-        yield f"{prefix}mlp.gate_proj.weight", (5632, 2048)
-        yield f"{prefix}mlp.up_proj.weight", (5632, 2048)
-        yield f"{prefix}post_attention_layernorm.weight", (2048,)
-        for part, rows in (("k", 256), ("o", 2048), ("q", 2048), ("v", 256)):
-            yield f"{prefix}self_attn.{part}_proj.weight", (rows, 2048)
-    yield "model.norm.weight", (2048,)
-
-
-def make_checkpoint(folder: Path, layers: int, dtype: str) -> Path:
-    """Write the checkpoint and return its file."""
-    (folder / "config.json").write_text(json.dumps(config(layers)))
-    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-    header: dict[str, Any] = {}
-    size = 0
-    for name, shape in shapes(layers):
-        end = size + int(np.prod(shape)) * kind.itemsize
-        header[name] = {"dtype": DTYPES[dtype], "shape": shape}
-        header[name]["data_offsets"] = [size, end]
-        size = end
-    text = json.dumps(header).encode()
-    random = np.random.default_rng(0).standard_normal(1 << 22, np.float32)
-    pool = (random * np.float32(0.02)).astype(kind).tobytes()
-    path = folder / "model.safetensors"
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for start in range(0, size, len(pool)):
-            file.write(pool[: size - start])
-        file.flush()
-        os.fsync(file.fileno())
-    return path
 
 
 def evict(path: Path) -> None:
@@ -178,7 +129,8 @@ def run_turn(what: str, source: Path, output: Path, detail: str) -> None:
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Let both take turns and return the best of each."""
-    source = make_checkpoint(folder, args.layers, args.dtype)
+    shape = {**SHAPE, "num_hidden_layers": args.layers}
+    source = write_checkpoint(folder, shape, args.dtype)
     output = folder / "out"
     best: dict[str, dict[str, float]] = {}
     sizes: list[int] = []
