@@ -15,7 +15,6 @@ from mlcx.errors import InputError
 from mlcx.quant.packing import FittedPacker, Packer
 from mlcx.quant.plain import Array, all_finite, cast, dtype_named
 from mlcx.quant.scratch import Scratch
-from mlcx.recipe import Recipe
 from mlcx.weights.mapping import Mapped, Parameter, Run
 from mlcx.weights.reader import Reader
 from mlcx.weights.shards import Record, encode
