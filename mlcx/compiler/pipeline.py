@@ -29,6 +29,7 @@ from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.cpu_matrix import matrix_rule
 from mlcx.compiler.passes.cpu_recurrence import recurrence_rule
 from mlcx.compiler.passes.cpu_rms_norm import rms_norm_rule
+from mlcx.compiler.passes.cpu_rotary import rotary_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
 from mlcx.compiler.passes.lower_rnn_state import LowerRNNState
@@ -90,7 +91,9 @@ def _dispatch(context: Context) -> tuple[Pass, ...]:
             matmul_rule(context.target), matrix_rule(context.target)
         ),
         **activation_rules(context.target),
-        "relax.call_dps_packed": recurrence_rule(context.target),
+        "relax.call_dps_packed": either(
+            recurrence_rule(context.target), rotary_rule(context.target)
+        ),
         "relax.nn.group_norm": group_norm_rule(context.target),
         "relax.nn.layer_norm": layer_norm_rule(context.target),
         "relax.nn.rms_norm": rms_norm_rule(context.target),

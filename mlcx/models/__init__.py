@@ -17,6 +17,8 @@ ARCHITECTURES: dict[str, str] = {
     "codegen": "mlcx.models.moss",
     "gemma": "mlcx.models.gemma",
     "gemma2": "mlcx.models.gemma2",
+    "gemma3": "mlcx.models.gemma3_text",
+    "gemma3_text": "mlcx.models.gemma3_text",
     "gpt2": "mlcx.models.gpt2",
     "gpt_neox": "mlcx.models.gpt_neox",
     "gptj": "mlcx.models.gptj",

@@ -56,19 +56,22 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("gemma", data)
-        return fields.read(cls, **decided(fields))
+        fields.rope_scaling({})
+        # The first checkpoints name the exact GELU, but are trained with the other.
+        return fields.read(cls, **decided(fields, "gelu", "gelu_pytorch_tanh"))
 
 
-def decided(fields: Fields) -> dict[str, object]:
-    """Return those fields of a `Config` that their types do not tell how to read."""
+def decided(fields: Fields, *activations: str) -> dict[str, Any]:
+    """Return what configs of all Gemmas have, where its type does not say how to read.
+
+    ``activations`` are the names that GELU's approximation may have.
+    """
     fields.refuse("attention_bias", because="has no bias here")
-    fields.rope_scaling({})
     context, chunk = derive_context(fields)
     derive_heads(fields)
-    # The first checkpoints name the exact GELU, but are trained with the other.
     named = "hidden_activation" if fields.has("hidden_activation") else "hidden_act"
     return {
-        "hidden_activation": fields.choice(named, "gelu", "gelu_pytorch_tanh"),
+        "hidden_activation": fields.choice(named, *activations),
         "position_embedding_base": fields.rope_theta(),
         "context_window_size": context,
         "prefill_chunk_size": chunk,

@@ -24,9 +24,13 @@ from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.layer import SandwichLayer
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Attention", "Config", "Model", "weights"]
+__all__ = ["NORMS", "UNUSED", "Attention", "Config", "Model", "weights"]
 
 UNUSED: tuple[str, ...] = ()
+
+_PLACES = ("input", "post_attention", "pre_feedforward", "post_feedforward")
+NORMS = (*(f"model.layers.{{i}}.{place}_layernorm" for place in _PLACES), "model.norm")
+"""Whose weights checkpoints keep less 1."""
 
 _PATTERN = 2
 """Of every two layers, the first slides."""
@@ -51,6 +55,7 @@ class Config(GemmaConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("gemma2", data)
+        fields.rope_scaling({})
         fields.refuse("use_bidirectional_attention", because="sees no later tokens")
         layers = fields.positive("num_hidden_layers")
         pattern = derive_pattern(fields, data, layers, _PATTERN)
@@ -61,7 +66,7 @@ class Config(GemmaConfig):
         )
         return fields.read(
             cls,
-            **decided(fields),
+            **decided(fields, "gelu_pytorch_tanh"),
             attn_logit_softcapping=_softcap(
                 fields, data, "attn_logit_softcapping", 50.0
             ),
@@ -84,12 +89,7 @@ def _softcap(
 
 def weights(config: Config) -> dict[str, Recipe]:
     """Return the recipes of the parameters that are not tensors of the same name."""
-    layer = "model.layers.{i}."
-    norms = [
-        f"{layer}{place}_layernorm"
-        for place in ("input", "post_attention", "pre_feedforward", "post_feedforward")
-    ]
-    return qkv("qkv_proj") | GATE_UP | plus_one(*norms, "model.norm")
+    return qkv("qkv_proj") | GATE_UP | plus_one(*NORMS)
 
 
 class Attention(attention.Attention):

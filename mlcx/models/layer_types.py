@@ -7,9 +7,10 @@ from typing import Any
 
 from mlcx.models.config import OPEN, Fields
 
-__all__ = ["derive_layer_window", "derive_pattern"]
+__all__ = ["FULL", "SLIDING", "derive_layer_window", "derive_pattern"]
 
-_FULL, _SLIDING = "full_attention", "sliding_attention"
+FULL, SLIDING = "full_attention", "sliding_attention"
+"""The names of the types."""
 
 
 def derive_layer_window(
@@ -36,14 +37,14 @@ def derive_pattern(
     if types is None:
         return pattern
     found = types if isinstance(types, list) else []
-    if _FULL in found:
-        pattern = found.index(_FULL) + 1
+    if FULL in found:
+        pattern = found.index(FULL) + 1
     elif found:
         pattern = layers + 1
-    kinds = [_FULL if (n + 1) % pattern == 0 else _SLIDING for n in range(len(found))]
+    kinds = [FULL if (n + 1) % pattern == 0 else SLIDING for n in range(len(found))]
     fields.require(
         found == kinds and len(found) == layers,
-        f"'layer_types': expected {layers}, in equal groups of {_SLIDING} layers that "
-        f"end with one of {_FULL}, found {types!r}",
+        f"'layer_types': expected {layers}, in equal groups of {SLIDING} layers that "
+        f"end with one of {FULL}, found {types!r}",
     )
     return pattern

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tvm import relax
+from tvm import ir, relax
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn.core import wrap_nested
 
@@ -20,10 +20,13 @@ def placeholder(
     arguments: Sequence[nn.Tensor],
     out: relax.TensorType | list[relax.TensorType],
     name: str,
+    options: str | None = None,
 ) -> nn.Tensor:
     """Return what ``function`` makes of ``arguments``: an ``out``, or a tuple of them.
 
-    ``name`` is the result's.
+    ``name`` is the result's. ``options``, for the pass alone, follow the arguments.
     """
-    expressions = [each._expr for each in arguments]
+    expressions: list[relax.Expr] = [each._expr for each in arguments]
+    if options is not None:
+        expressions.append(ir.StringImm(options))
     return wrap_nested(relax.call_dps_packed(function, expressions, out), name)
