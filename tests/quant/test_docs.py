@@ -20,7 +20,7 @@ from mlcx.quant.scheme import SCHEMES
 PAGE = (Path(__file__).parents[2] / "docs" / "quantize.md").read_text()
 ROWS = {
     cells[0].strip("`"): cells[1:]
-    for line in re.findall(r"^\| (`.*) \|$", PAGE, re.MULTILINE)
+    for line in re.findall(r"^\| (`.*) \|$", PAGE.split("\n\n- ")[0], re.MULTILINE)
     if (cells := [cell.strip() for cell in line.split("|")])
 }
 SHAPE = (4096, 20480)
