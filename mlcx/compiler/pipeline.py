@@ -27,6 +27,7 @@ from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16
 from mlcx.compiler.passes.cpu_layer_norm import group_norm_rule, layer_norm_rule
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.cpu_matrix import matrix_rule
+from mlcx.compiler.passes.cpu_moe import moe_rule
 from mlcx.compiler.passes.cpu_recurrence import recurrence_rule
 from mlcx.compiler.passes.cpu_rms_norm import rms_norm_rule
 from mlcx.compiler.passes.cpu_rotary import rotary_rule
@@ -92,7 +93,9 @@ def _dispatch(context: Context) -> tuple[Pass, ...]:
         ),
         **activation_rules(context.target),
         "relax.call_dps_packed": either(
-            recurrence_rule(context.target), rotary_rule(context.target)
+            recurrence_rule(context.target),
+            moe_rule(context.target),
+            rotary_rule(context.target),
         ),
         "relax.nn.group_norm": group_norm_rule(context.target),
         "relax.nn.layer_norm": layer_norm_rule(context.target),

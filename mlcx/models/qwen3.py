@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
@@ -15,7 +15,7 @@ from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Attention", "Config", "Model", "weights"]
+__all__ = ["UNUSED", "Attention", "Config", "Model", "decided", "weights"]
 
 UNUSED: tuple[str, ...] = ()
 
@@ -56,21 +56,28 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("qwen3", data)
-        fields.refuse("use_sliding_window", because="attends to all tokens here")
-        fields.refuse("weight_block_size", because="is not read in fp8 here")
-        fields.rope_scaling({})
-        context, chunk = derive_context(fields, _USUAL_CHUNK)
-        keys, _ = derive_heads(fields)
-        return fields.read(
-            cls,
-            hidden_act=fields.choice("hidden_act", "silu"),
-            num_key_value_heads=keys,
-            rope_theta=fields.rope_theta(),
-            context_window_size=context,
-            prefill_chunk_size=chunk,
-            dtype="float32",
-            weight_block_size=None,
-        )
+        return fields.read(cls, **decided(fields))
+
+
+_AnyConfig = TypeVar("_AnyConfig", bound=Config)
+
+
+def decided(fields: Fields) -> dict[str, Any]:
+    """Return the fields of ``Config`` that are not read by their types alone."""
+    fields.refuse("use_sliding_window", because="attends to all tokens here")
+    fields.refuse("weight_block_size", because="is not read in fp8 here")
+    fields.rope_scaling({})
+    context, chunk = derive_context(fields, _USUAL_CHUNK)
+    keys, _ = derive_heads(fields)
+    return {
+        "hidden_act": fields.choice("hidden_act", "silu"),
+        "num_key_value_heads": keys,
+        "rope_theta": fields.rope_theta(),
+        "context_window_size": context,
+        "prefill_chunk_size": chunk,
+        "dtype": "float32",
+        "weight_block_size": None,
+    }
 
 
 def weights(config: Config) -> dict[str, Recipe]:
@@ -93,10 +100,10 @@ class Attention(NormedAttention):
         return self.o_proj(self.attend(self.c_attn(x), cache, layer))
 
 
-class Model(CausalLM[Config]):
+class Model(CausalLM[_AnyConfig]):
     """The language model, with its cache in ``dtype``."""
 
-    def __init__(self, config: Config, dtype: str) -> None:
+    def __init__(self, config: _AnyConfig, dtype: str) -> None:
         cache = KVCacheSpec.of(
             heads_of(config),
             num_layers=config.num_hidden_layers,
@@ -106,6 +113,6 @@ class Model(CausalLM[Config]):
         norm = rms_norm(config.hidden_size, config.rms_norm_eps)
         super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
 
-    def attention(self, config: Config) -> Attention:
+    def attention(self, config: _AnyConfig) -> Attention:
         """Return the attention of a new layer."""
         return Attention(config)

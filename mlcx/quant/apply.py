@@ -12,6 +12,7 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
+from mlcx.nn.moe import Experts
 from mlcx.quant.mixed import MixedScheme
 from mlcx.quant.packing import Layer, Packing, Role, Scheme
 
@@ -20,6 +21,7 @@ __all__ = ["LAYERS", "ModelParameter", "build", "layers", "parameters"]
 LAYERS: dict[tuple[str, Role], tuple[str, str]] = {
     ("group", "linear"): ("mlcx.quant.layers", "GroupLinear"),
     ("group", "embedding"): ("mlcx.quant.layers", "GroupEmbedding"),
+    ("group", "experts"): ("mlcx.quant.experts", "GroupExperts"),
 }
 """A packing's kind and a layer's role to the module and class that take its place.
 
@@ -30,6 +32,7 @@ replaces and the packing.
 _ROLES: tuple[tuple[type[nn.Module], Role], ...] = (
     (nn.Linear, "linear"),
     (nn.Embedding, "embedding"),
+    (Experts, "experts"),
 )
 """Classes of layers whose ``weight`` may be packed."""
 

@@ -112,9 +112,9 @@ def dtype_of(expr: relax.Expr) -> str:
 
 
 def sizes_of(expr: relax.Expr) -> list[int | str]:
-    """Return the shape of a tensor, symbolic sizes by their names."""
+    """Return the shape of a tensor, symbolic sizes as text."""
     return [
-        str(size.name) if isinstance(size, ir.Var) else int(size)
+        int(size) if isinstance(size, tirx.IntImm) else str(size)
         for size in expr.ty.shape
     ]
 
