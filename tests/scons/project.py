@@ -12,11 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-SCONSTRUCT = """
-DefaultEnvironment(tools=[])
-env = Environment(tools=["mlc"], MLCX={command})
-env.MLCCommandLine("mlc-package-config.json")
-"""
+SCONSTRUCT = (REPOSITORY / "SConstruct").read_text().replace("specs/mlc-p", "mlc-p")
+"""The script of this repository, for a package config that lies beside it."""
 
 
 class Project:
@@ -40,7 +37,9 @@ class Project:
 
     def use_command(self, *command: str) -> None:
         """Make steps run ``command`` in place of mlcx."""
-        text = SCONSTRUCT.format(command=command)
+        tools = 'tools=["mlc"]'
+        assert tools in SCONSTRUCT
+        text = SCONSTRUCT.replace(tools, f"{tools}, MLCX={command}")
         (self.root / "SConstruct").write_text(text)
 
     def add_checkpoint(self, name: str) -> Path:
