@@ -15,6 +15,7 @@ __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES: dict[str, str] = {
     "codegen": "mlcx.models.moss",
+    "cohere": "mlcx.models.cohere",
     "gemma": "mlcx.models.gemma",
     "gemma2": "mlcx.models.gemma2",
     "gemma3": "mlcx.models.gemma3_text",

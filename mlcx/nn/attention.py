@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
 from mlcx.nn.kv_cache import Heads, PagedKVCache
 
 __all__ = ["Attention", "NormedAttention", "SelfAttention"]
+
+_Map = Callable[[nn.Tensor], nn.Tensor]
 
 
 class SelfAttention(nn.Module):
@@ -36,6 +40,12 @@ class SelfAttention(nn.Module):
         qkv = op.reshape(qkv, (b, s, self.qkv_width // width, width))
         out = cache.attend(layer, qkv, queries, self.scale, slides=self.slides(layer))
         return op.reshape(out, (b, s, self.width))
+
+    def normalized(self, qkv: nn.Tensor, queries: _Map, keys: _Map) -> nn.Tensor:
+        """Return ``qkv`` (b, s, qkv_width) with its queries and keys mapped."""
+        keys_end = (self.width + self.qkv_width) // 2
+        q, k, v = op.split(qkv, [self.width, keys_end], axis=-1)
+        return op.concat([queries(q), keys(k), v], -1)
 
 
 class Attention(SelfAttention):
@@ -69,14 +79,18 @@ class NormedAttention(SelfAttention):
 
     def attend(self, qkv: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
         """Map ``qkv`` (b, s, qkv_width) to (b, s, width), appending to ``layer``."""
-        keys_end = (self.width + self.qkv_width) // 2
-        q, k, v = op.split(qkv, [self.width, keys_end], axis=-1)
         queries, keys = self.widths
-        q, k = _over(self.q_norm, q, queries), _over(self.k_norm, k, keys)
-        return super().attend(op.concat([q, k, v], -1), cache, layer)
+        qkv = self.normalized(
+            qkv, _over(self.q_norm, queries), _over(self.k_norm, keys)
+        )
+        return super().attend(qkv, cache, layer)
 
 
-def _over(norm: nn.Module, x: nn.Tensor, width: int) -> nn.Tensor:
-    """Apply ``norm`` to each ``width`` elements of the rows of ``x`` (b, s, n)."""
-    b, s, n = x.shape
-    return op.reshape(norm(op.reshape(x, (b, s, n // width, width))), (b, s, n))
+def _over(norm: nn.Module, width: int) -> _Map:
+    """Return what applies ``norm`` to each ``width`` elements of rows (b, s, n)."""
+
+    def each(x: nn.Tensor) -> nn.Tensor:
+        b, s, n = x.shape
+        return op.reshape(norm(op.reshape(x, (b, s, n // width, width))), (b, s, n))
+
+    return each

@@ -23,14 +23,21 @@ __all__ = ["group_norm", "layer_norm"]
 
 
 def layer_norm(
-    target: Target, leading: Sequence[Expr | int], hidden: int, dtype: str, eps: float
+    target: Target,
+    leading: Sequence[Expr | int],
+    hidden: int,
+    dtype: str,
+    eps: float,
+    *,
+    biased: bool = True,
 ) -> tirx.PrimFunc:
-    """Return f(x (*leading, hidden), weight (hidden,), bias (hidden,), out like x)."""
+    """Return f(x (*leading, hidden), weight (hidden,), [bias (hidden,),] out)."""
 
     def emit() -> None:
         axes = renewed(leading)
         x = array("x", (*axes, hidden), dtype)
-        weight, bias = (array(name, (hidden,), dtype) for name in ("weight", "bias"))
+        weight = array("weight", (hidden,), dtype)
+        bias = array("bias", (hidden,), dtype) if biased else None
         out = array("out", (*axes, hidden), dtype)
         each_row(
             axes, hidden, lambda row: _normalize(target, row, x, weight, bias, out, eps)
@@ -46,8 +53,10 @@ def group_norm(
     width: int,
     dtype: str,
     eps: float,
+    *,
+    biased: bool = True,
 ) -> tirx.PrimFunc:
-    """Return f(x (*leading, groups, width), weight (groups, width), bias, out).
+    """Return f(x (*leading, groups, width), weight (groups, width), [bias,] out).
 
     Each group of a row is normalized for itself, then scaled and moved as its own.
     """
@@ -56,7 +65,8 @@ def group_norm(
         axes = [*renewed(leading), groups]
         x = array("x", (*axes, width), dtype)
         shape = (groups, width)
-        weight, bias = (array(name, shape, dtype) for name in ("weight", "bias"))
+        weight = array("weight", shape, dtype)
+        bias = array("bias", shape, dtype) if biased else None
         out = array("out", (*axes, width), dtype)
         each_row(
             axes, width, lambda row: _normalize(target, row, x, weight, bias, out, eps)
@@ -70,7 +80,7 @@ def _normalize(
     row: Place,
     x: tirx.Buffer,
     weight: tirx.Buffer,
-    bias: tirx.Buffer,
+    bias: tirx.Buffer | None,
     out: tirx.Buffer,
     eps: float,
 ) -> None:
@@ -94,5 +104,6 @@ def _normalize(
         learnt = tuple(place[-own:])
         normal = (value(place[-1]) - mean) * scale
         normal = normal * weight[learnt].astype("float32")
-        normal = normal + bias[learnt].astype("float32")
+        if bias is not None:
+            normal = normal + bias[learnt].astype("float32")
         T.buffer_store(out, normal.astype(out.dtype), place)

@@ -34,6 +34,23 @@ def test_rows_are_normalized_one_by_one(case, rng):
     np.testing.assert_allclose(out, expected, rtol=close, atol=close)
 
 
+def test_a_norm_may_only_scale(rng):
+    row, groups = (1, 24), (1, 4, 6)
+    for shape, kernel in (
+        (row, layer_norm(HOST, (1,), 24, "float32", EPS, biased=False)),
+        (groups, group_norm(HOST, (1,), 4, 6, "float32", EPS, biased=False)),
+    ):
+        x, out = (
+            rng.standard_normal(shape).astype("float32"),
+            np.empty(shape, "float32"),
+        )
+        weight = rng.standard_normal(shape[1:]).astype("float32")
+        build_for(HOST, kernel)(x, weight, out)
+        normal = x - x.mean(-1, keepdims=True)
+        normal /= np.sqrt(x.var(-1, keepdims=True) + EPS)
+        np.testing.assert_allclose(out, normal * weight, rtol=4e-6, atol=4e-6)
+
+
 def test_a_mean_far_from_zero_costs_no_precision(rng):
     run = build_for(HOST, layer_norm(HOST, (1,), 64, "float32", 1e-5))
     x = (4096 + rng.integers(-8, 8, (1, 64))).astype("float32")
