@@ -12,7 +12,7 @@ from mlcx.errors import InputError
 from mlcx.spec.source import Source, quote
 from mlcx.spec.violations import Violation
 
-__all__ = ["SCHEMAS", "SpecKind", "folder", "kind_of", "load", "violations"]
+__all__ = ["SCHEMAS", "SpecKind", "folder", "kind_of", "load", "schemes", "violations"]
 
 SpecKind = Literal["package", "delivery"]
 

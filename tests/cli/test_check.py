@@ -85,6 +85,7 @@ def test_plan_is_json_for_a_program(
             "quantization": "q4f16_1",
             "conv_template": "chatml",
             "directory": "tiny/model",
+            "recipe": None,
         }
     ]
     assert plan["libraries"][0]["overrides"] == {"max_batch_size": 2}

@@ -9,6 +9,7 @@ import pytest
 from mlcx.quant.scheme import SCHEMES
 from mlcx.spec import check, load
 from mlcx.spec.recipes import model_dtype
+from mlcx.spec.schema import schemes
 from mlcx.spec.types import QuantizationRecipe
 
 RECIPE = {
@@ -18,7 +19,7 @@ RECIPE = {
 MEANT = QuantizationRecipe(
     "q4f16_1", (("*.down_proj", "q0f16"), ("layers.0.*", "q8f16_1"))
 )
-NAMES = ", ".join(f'"{name}"' for name in SCHEMES)
+NAMES = ", ".join(f'"{name}"' for name in schemes())
 AT = "/quantization_recipes/m"
 
 Spec = Callable[..., dict[str, Any]]
