@@ -1,49 +1,43 @@
 """Weights as MLC LLM converts them, and logits as transformers computes them.
 
-Where that data lies beside the checkout. Llama's are compared next to the conversion
-and the runtime.
+Where that data lies beside the checkout: nine models, each in up to eleven
+quantizations.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from mlcx.__main__ import main
-from mlcx.quant.scheme import SCHEMES
+
+from .conftest import Record, traced
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 
-
-class Case(NamedTuple):
-    """What is peculiar to a checkpoint."""
-
-    options: tuple[str, ...] = ()
-    """Of ``gen_config``."""
-    add_to_norms: int = 0
-    """To their weights when converted, which float16 would round."""
-    renamed: tuple[str, str] = ("", "")
-    """How names of weights start in the checkpoint, and when converted."""
-
-
 MODELS = {
-    "gemma": Case(add_to_norms=1),
-    "gpt_neox": Case(),
+    "gemma": (),
+    "gpt_neox": (),
+    "llama_gqa": (),
+    "llama_tied_rope3": (),
     # The reference is a window without sink.
-    "mistral": Case(options=("--attention-sink-size", "0")),
-    "phi": Case(),
-    "qwen2": Case(),
-    "rwkv6": Case(renamed=("rwkv.", "model.")),
+    "mistral": ("--attention-sink-size", "0"),
+    "phi": (),
+    "qwen2": (),
+    "rwkv6": (),
 }
+"""What has logits, and the options of ``gen_config`` that they are of."""
 
 Arrays = dict[str, NDArray[Any]]
 Trace = Callable[..., Arrays]
@@ -52,25 +46,58 @@ pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no golden data here
 models = pytest.mark.parametrize("model", MODELS)
 
 
-def converted_by_mlc() -> Iterator[tuple[str, str]]:
-    for model in MODELS:
-        for quantization in SCHEMES:
-            if (GOLDEN / model / f"{quantization}.manifest.json").exists():
-                yield model, quantization
+def converted_by_mlc(*models: str) -> list[tuple[str, str]]:
+    """Return what there is of each model."""
+    return [
+        (model, file.name.removesuffix(".manifest.json"))
+        for model in models
+        for file in sorted((GOLDEN / model).glob("*.manifest.json"))
+    ]
 
 
-@pytest.mark.parametrize(("model", "quantization"), list(converted_by_mlc()))
-def test_every_converted_file_is_equal(
-    model: str, quantization: str, tmp_path: Path
-) -> None:
-    source = str(GOLDEN / model / "hf")
-    command = ["convert_weight", source, "--quantization", quantization]
-    assert main([*command, "-o", str(tmp_path)]) == 0
+def check_files(source: Path, model: str, quantization: str, output: Path) -> None:
+    command = ["convert_weight", str(source), "--quantization", quantization]
+    assert main([*command, "-o", str(output)]) == 0
     manifest = GOLDEN / model / f"{quantization}.manifest.json"
     expected = json.loads(manifest.read_text())["files"]
-    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    found = {path.name: path.read_bytes() for path in output.iterdir()}
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
     assert sums == {name: each["sha256"] for name, each in expected.items()}
+    text = (GOLDEN / model / f"{quantization}.tensor-cache.json").read_bytes()
+    assert found["tensor-cache.json"] == text
+
+
+@pytest.mark.parametrize(("model", "quantization"), converted_by_mlc(*MODELS))
+def test_every_converted_file_is_equal(
+    model: str,
+    quantization: str,
+    tmp_path: Path,
+    record: Record,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    check_files(GOLDEN / model / "hf", model, quantization, tmp_path)
+    out, err = capsys.readouterr()
+    assert " bits per parameter, " in out
+    assert err == ""
+    record(model, quantization, "bytes", 1)
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of 235 MB, which is made rather than stored."""
+    folder = tmp_path_factory.mktemp("big")
+    config = GOLDEN / "llama_big" / "config.json"
+    command = [sys.executable, os.fspath(GOLDEN / "make_big.py"), config, folder]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.mark.parametrize(("model", "quantization"), converted_by_mlc("llama_big"))
+def test_every_file_of_a_model_of_several_shards_is_equal(
+    model: str, quantization: str, big: Path, tmp_path: Path, record: Record
+) -> None:
+    check_files(big, model, quantization, tmp_path)
+    record(model, quantization, "bytes", 1)
 
 
 @pytest.fixture(scope="module")
@@ -80,56 +107,21 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     @cache
     def built(model: str, quantization: str) -> Path:
         folder = tmp_path_factory.mktemp(model)
-        common = [str(GOLDEN / model / "hf"), "-o", str(folder), "--quantization"]
-        stored = "q0f16" if quantization == "q0f32" else quantization
-        assert main(["convert_weight", *common, stored]) == 0
-        if quantization == "q0f32":
-            checkpoint = load_file(GOLDEN / model / "hf" / "model.safetensors")
-            old, new = MODELS[model].renamed
-            named = {k.replace(old, new, 1): v for k, v in checkpoint.items()}
-            widen(folder, named, MODELS[model].add_to_norms)
+        common = [str(GOLDEN / model / "hf"), "--quantization", quantization]
+        common += ["-o", str(folder / "model")]
+        assert main(["convert_weight", *common, "--float32", "raw"]) == 0
         chat = ["--prefill-chunk-size", "32", "--max-batch-size", "4"]
-        chat += ["--conv-template", "LM", *MODELS[model].options]
-        assert main(["gen_config", *common, quantization, *chat]) == 0
-        command = ["compile", str(folder), "--device", "cpu"]
+        chat += ["--conv-template", "LM", *MODELS[model]]
+        assert main(["gen_config", *common, *chat]) == 0
+        command = ["compile", str(folder / "model"), "--device", "cpu"]
         assert main([*command, "-o", str(folder / "model.so")]) == 0
         return folder
 
     def run(model: str, quantization: str, tokens: Any, *options: str) -> Arrays:
         folder = built(model, quantization)
-        command = ["logits", str(folder), "--model-lib", str(folder / "model.so")]
-        command += ["--tokens", ",".join(map(str, tokens)), "--greedy", "16"]
-        assert main([*command, *options, "-o", str(folder / "logits.npz")]) == 0
-        with np.load(folder / "logits.npz") as found:
-            return dict(found)
+        return traced(folder, tokens, "logits.npz", "--greedy", "16", *options)
 
     return run
-
-
-def widen(directory: Path, checkpoint: Arrays, add_to_norms: int) -> None:
-    """Rewrite the weights of a float16 model as float32, without loss.
-
-    MLC's format keeps float32 weights as bfloat16, too coarse to compare logits by.
-    Those that are float32 in a float16 model too, and norms that something is added
-    to, come from the checkpoint.
-    """
-    index = directory / "tensor-cache.json"
-    data, records = bytearray(), []
-    for shard in json.loads(index.read_text())["records"]:
-        stored = (directory / shard["dataPath"]).read_bytes()
-        for record in shard["records"]:
-            offset, size = record["byteOffset"], record["nbytes"]
-            values = np.frombuffer(stored[offset : offset + size], np.float16)
-            if record["dtype"] == "float32":
-                values = checkpoint[record["name"]]
-            elif add_to_norms and "norm" in record["name"]:
-                values = checkpoint[record["name"]].astype(np.float32) + add_to_norms
-            wide = {"dtype": "float32", "format": "raw", "nbytes": 2 * size}
-            records.append({**record, **wide, "byteOffset": len(data)})
-            data += values.astype(np.float32).tobytes()
-    (directory / "wide.bin").write_bytes(data)
-    shard = {"dataPath": "wide.bin", "format": "raw-shard", "nbytes": len(data)}
-    index.write_text(json.dumps({"records": [{**shard, "records": records}]}))
 
 
 def reference(model: str) -> Arrays:
@@ -140,15 +132,24 @@ def reference(model: str) -> Arrays:
 @models
 @pytest.mark.parametrize(
     ("prefill", "function"),
-    [(12, "prefill"), (7, "prefill"), (1, "prefill"), (8, "batch_prefill")],
+    [
+        (12, "prefill"),
+        (7, "prefill"),
+        (1, "prefill"),
+        (8, "batch_prefill"),
+        (8, "batch_verify"),
+    ],
 )
 def test_logits_are_those_of_transformers(
-    model: str, prefill: int, function: str, trace: Trace
+    model: str, prefill: int, function: str, trace: Trace, record: Record
 ) -> None:
     expected = reference(model)
     options = ("--prefill", str(prefill), "--function", function)
     found = trace(model, "q0f32", expected["input_ids"], *options)
-    np.testing.assert_allclose(found["logits"], expected["logits"], rtol=0, atol=1e-3)
+    difference = abs(found["logits"] - expected["logits"]).max()
+    record(model, "q0f32", "logits", difference)
+    assert difference < 1e-3
+    assert found["logits"].dtype == np.float32
     assert found["greedy"].tolist() == expected["greedy_tokens"].tolist()
 
 
@@ -169,15 +170,29 @@ def test_a_long_prompt_has_the_logits_of_transformers(
     assert found["greedy"].tolist() == expected["long_greedy_tokens"].tolist()
 
 
-@models
-@pytest.mark.parametrize(
-    ("quantization", "prefix"), [("q0f16", ""), ("q4f16_1", "q4f16_1_")]
-)
+def in_half_precision() -> Iterator[Any]:
+    """Return what there are references of; only a few of them are not slow."""
+    for model in MODELS:
+        for quantization in ("q0f16", "q3f16_1", "q4f16_0", "q4f16_1"):
+            quick = quantization == "q4f16_1" or model == "llama_gqa"
+            marks = () if quick else (pytest.mark.slow,)
+            yield pytest.param(model, quantization, marks=marks)
+
+
+@pytest.mark.parametrize(("model", "quantization"), list(in_half_precision()))
 def test_half_precision_follows_the_reference_of_its_weights(
-    model: str, quantization: str, prefix: str, trace: Trace
+    model: str, quantization: str, trace: Trace, record: Record
 ) -> None:
     expected = reference(model)
     found = trace(model, quantization, expected["input_ids"])
-    last = expected[f"{prefix}logits_last"]
-    np.testing.assert_allclose(found["logits"][-1], last, rtol=0, atol=0.1)
-    assert found["greedy"].tolist() == expected[f"{prefix}greedy_tokens"].tolist()
+    # Transposed, a weight of float16 has the same codes and scales.
+    codes = quantization.replace("q4f16_0", "q4f16_1")
+    prefix = "" if codes == "q0f16" else f"{codes}_"
+    difference = abs(found["logits"][-1] - expected[f"{prefix}logits_last"]).max()
+    record(model, quantization, "logits", difference)
+    assert difference < 0.1
+    # Where the reference hardly prefers a token, the text may go on otherwise.
+    margins = expected[f"{prefix}greedy_margins"]
+    sure = int(np.append(margins < 4 * difference, True).argmax())
+    greedy = expected[f"{prefix}greedy_tokens"]
+    assert found["greedy"][:sure].tolist() == greedy[:sure].tolist()
