@@ -105,15 +105,17 @@ def convert_weight(args: argparse.Namespace) -> int:
     from mlcx.quant.apply import parameters
     from mlcx.quant.chosen import chosen
     from mlcx.quant.compiled import compiled
+    from mlcx.quant.given import reading
     from mlcx.weights.checkpoint import find
     from mlcx.weights.convert import convert
     from mlcx.weights.mapping import Parameter
 
     scheme = chosen(args.quantization)
     model = _load(args)
-    if model.content.get("quantization_config"):
-        message = "these weights are quantized already; give the original checkpoint"
-        raise InputError.in_file(model.path, message)
+    try:
+        scheme = reading(scheme, model.content.get("quantization_config"))
+    except UsageError as error:
+        raise InputError.in_file(model.path, str(error)) from error
     wanted = [
         Parameter(each.name, each.shape, each.dtype, compiled(each.packing))
         for each in parameters(model.architecture, model.config, scheme)
@@ -206,11 +208,13 @@ def gen_config(args: argparse.Namespace) -> int:
 
 
 def _recipe(scheme: Scheme, model: _Model) -> dict[str, object] | None:
-    """Return the content of a mixed scheme, once it is known to fit the model."""
+    """Return the content of a mixed scheme; make sure that any fits the model."""
     from mlcx.quant.apply import layers
+    from mlcx.quant.fit import fit
     from mlcx.quant.mixed import MixedScheme
 
     if not isinstance(scheme, MixedScheme):
+        fit(scheme, model.architecture, model.config)
         return None
     layers(model.architecture, model.config, scheme)
     return scheme.content()

@@ -198,6 +198,25 @@ class Fields:
         self._problems += [f"rope_scaling: {each}" for each in inner._problems]
         return {"rope_type": kind, **values}
 
+    def weight_block_size(self) -> tuple[int, int] | None:
+        """Return rows and columns of a block of weights in 8-bit floats, if they are.
+
+        That is MLC's field, or a part of what a checkpoint says of its quantization.
+        """
+        found = self._data.get("weight_block_size")
+        quantization = self._data.get("quantization_config")
+        if found is None and isinstance(quantization, dict):
+            found = quantization.get("weight_block_size")
+        if found is None:
+            return None
+        if isinstance(found, list | tuple) and len(found) == 2:
+            rows, columns = found
+            if all(type(size) is int and 0 < size <= _MOST for size in found):
+                return rows, columns
+        message = f"expected two whole numbers from 1 to {_MOST}, found {found!r}"
+        self._problems.append(f"'weight_block_size': {message}")
+        return None
+
     def require(self, holds: bool, otherwise: str) -> None:
         """Report ``otherwise`` unless ``holds``."""
         if not holds:

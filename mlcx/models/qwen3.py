@@ -45,8 +45,8 @@ class Config(ModelConfig):
     dtype: str
     """MLC's; what counts is the dtype of the quantization."""
     max_batch_size: int
-    weight_block_size: None
-    """MLC's, of checkpoints in fp8, which are not read here."""
+    weight_block_size: tuple[int, int] | None
+    """Rows and columns that share a scale, in checkpoints in 8-bit floats."""
 
     @classmethod
     def from_hf(cls, data: Mapping[str, Any]) -> Config:
@@ -65,7 +65,6 @@ _AnyConfig = TypeVar("_AnyConfig", bound=Config)
 def decided(fields: Fields) -> dict[str, Any]:
     """Return the fields of ``Config`` that are not read by their types alone."""
     fields.refuse("use_sliding_window", because="attends to all tokens here")
-    fields.refuse("weight_block_size", because="is not read in fp8 here")
     fields.rope_scaling({})
     context, chunk = derive_context(fields, _USUAL_CHUNK)
     keys, _ = derive_heads(fields)
@@ -76,7 +75,7 @@ def decided(fields: Fields) -> dict[str, Any]:
         "context_window_size": context,
         "prefill_chunk_size": chunk,
         "dtype": "float32",
-        "weight_block_size": None,
+        "weight_block_size": fields.weight_block_size(),
     }
 
 

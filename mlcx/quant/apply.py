@@ -13,6 +13,7 @@ from typing import Any
 from tvm.relax.frontend import nn
 
 from mlcx.nn.moe import Experts
+from mlcx.quant.fit import fit
 from mlcx.quant.mixed import MixedScheme
 from mlcx.quant.packing import Layer, Packing, Role, Scheme
 
@@ -21,6 +22,10 @@ __all__ = ["LAYERS", "ModelParameter", "build", "layers", "parameters"]
 LAYERS: dict[tuple[str, Role], tuple[str, str]] = {
     ("group", "linear"): ("mlcx.quant.layers", "GroupLinear"),
     ("group", "embedding"): ("mlcx.quant.layers", "GroupEmbedding"),
+    ("awq", "linear"): ("mlcx.quant.awq_layers", "AwqLinear"),
+    ("block_scale", "linear"): ("mlcx.quant.fp8_layers", "BlockScaleLinear"),
+    ("fp8", "linear"): ("mlcx.quant.fp8_layers", "Fp8Linear"),
+    ("ft", "linear"): ("mlcx.quant.ft_layers", "FtLinear"),
     ("group", "experts"): ("mlcx.quant.experts", "GroupExperts"),
 }
 """A packing's kind and a layer's role to the module and class that take its place.
@@ -52,7 +57,8 @@ def build(architecture: ModuleType, config: Any, scheme: Scheme) -> nn.Module:
     """Return the model of ``config`` with its layers as ``scheme`` has them.
 
     Raises:
-        UsageError: A pattern of a mixed scheme matches no layer.
+        UsageError: The scheme is not for this architecture or config, or a pattern of
+            a mixed one matches no layer.
     """
     return _quantized(architecture, config, scheme)[0]
 
@@ -61,7 +67,8 @@ def layers(architecture: ModuleType, config: Any, scheme: Scheme) -> list[Layer]
     """List what ``scheme`` may touch, in the order of the model's definition.
 
     Raises:
-        UsageError: A pattern of a mixed scheme matches no layer.
+        UsageError: The scheme is not for this architecture or config, or a pattern of
+            a mixed one matches no layer.
     """
     return list(_quantized(architecture, config, scheme)[1])
 
@@ -72,7 +79,8 @@ def parameters(
     """List what a checkpoint must give, in the order of the model's definition.
 
     Raises:
-        UsageError: A pattern of a mixed scheme matches no layer.
+        UsageError: The scheme is not for this architecture or config, or a pattern of
+            a mixed one matches no layer.
     """
     _, found = _quantized(architecture, config, scheme)
     packings = {layer.weight: packing for layer, packing in found.items()}
@@ -89,6 +97,7 @@ def _quantized(
     architecture: ModuleType, config: Any, scheme: Scheme
 ) -> tuple[nn.Module, dict[Layer, Packing | None]]:
     """Return the quantized model, and all layers with how each is packed."""
+    scheme = fit(scheme, architecture, config)
     quantizer = _Quantizer(scheme)
     model = quantizer.visit("", architecture.Model(config, scheme.model_dtype))
     if isinstance(scheme, MixedScheme):

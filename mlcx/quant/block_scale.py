@@ -13,16 +13,17 @@ of ``rows`` high.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from mlcx.quant.packing import Given, Parts
+from mlcx.errors import UsageError
+from mlcx.quant.packing import Given, Layer, Parts
 from mlcx.quant.plain import Array, cast, dtype_named
 from mlcx.recipe import Join
 
-__all__ = ["BlockScalePacking"]
+__all__ = ["BlockScalePacking", "BlockScaleScheme"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,36 @@ class BlockScalePacking(Given):
         high = np.repeat(scales, self.rows, axis=-2)[..., : weight.shape[-2], :]
         wide = np.repeat(high, self.columns, axis=-1)[..., :columns]
         return cast(weight * wide, dtype_named(self.model_dtype))
+
+
+@dataclass(frozen=True)
+class BlockScaleScheme:
+    """Linear layers but heads and routers, in blocks of the size that configs say."""
+
+    name: str
+    static_activation: bool = False
+    linear: BlockScalePacking | None = None
+    """None: the size of a block is not known yet."""
+    model_dtype: Literal["bfloat16"] = "bfloat16"
+
+    def configured(self, config: Any) -> BlockScaleScheme:
+        """Return this for the blocks that ``config`` has.
+
+        Raises:
+            UsageError: It has none: the checkpoint is not in 8-bit floats.
+        """
+        if config.weight_block_size is None:
+            raise UsageError(
+                f"{self.name} is for checkpoints in 8-bit floats, whose config has a "
+                "'quantization_config' with a 'weight_block_size'; this one has none: "
+                "choose another quantization"
+            )
+        rows, columns = config.weight_block_size
+        packing = BlockScalePacking(rows, columns, self.static_activation)
+        return replace(self, linear=packing)
+
+    def packing(self, layer: Layer) -> BlockScalePacking | None:
+        """Return how the weight of ``layer`` is stored; None: as it is."""
+        assert self.linear is not None, "not configured"
+        taken = layer.role == "linear" and not layer.is_head and not layer.is_router
+        return self.linear if taken else None

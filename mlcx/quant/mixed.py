@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from mlcx.errors import UsageError
+from mlcx.quant.given import takes_quantized
 from mlcx.quant.packing import Layer, Packing, Scheme
 from mlcx.quant.scheme import SCHEMES, scheme
 
@@ -118,9 +119,13 @@ def _of_parts(base: object, layers: Mapping[str, object]) -> Iterator[str]:
     unknown = [each for each in named if str(each) not in SCHEMES]
     for each in dict.fromkeys(map(str, unknown)):
         yield str(UsageError.unknown("scheme", each, SCHEMES))
+    if not unknown and takes_quantized(SCHEMES[str(base)]):
+        yield f"{base} is for checkpoints that are quantized already"
     for pattern, part in layers.items():
         if not _PATTERN.fullmatch(pattern):
             yield f"{pattern!r} is no pattern of layers' names, such as '*.down_proj'"
+        elif not unknown and takes_quantized(SCHEMES[str(part)]):
+            yield f"{pattern!r}: {part} is for checkpoints that are quantized already"
         elif not unknown and _dtype(part) != _dtype(base):
             yield (
                 f"{pattern!r}: expected a scheme with the model dtype of {base}, "

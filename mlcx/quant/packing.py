@@ -30,6 +30,7 @@ from mlcx.quant.scratch import Scratch
 from mlcx.recipe import Join
 
 __all__ = [
+    "ConfiguredScheme",
     "FittedPacker",
     "Given",
     "Layer",
@@ -167,3 +168,15 @@ class Scheme(Protocol):
 
     def packing(self, layer: Layer) -> Packing | None:
         """Return how the weight of ``layer`` is stored; None: as it is."""
+
+
+@runtime_checkable
+class ConfiguredScheme(Scheme, Protocol):
+    """A scheme with something that only the model's config tells."""
+
+    def configured(self, config: Any) -> Scheme:
+        """Return the scheme for models of ``config``.
+
+        Raises:
+            UsageError: There are none.
+        """

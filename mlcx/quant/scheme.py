@@ -7,7 +7,12 @@ new scheme of a known kind is a row; ``packing`` says how to add a kind.
 from __future__ import annotations
 
 from mlcx.errors import UsageError
+from mlcx.quant.awq import AwqPacking
+from mlcx.quant.block_scale import BlockScaleScheme
+from mlcx.quant.fp8 import Fp8Packing, ScaledFp8Packing
+from mlcx.quant.ft import FtPacking, FtScheme
 from mlcx.quant.group import GroupPacking, GroupScheme
+from mlcx.quant.linear import LinearScheme
 from mlcx.quant.packing import Scheme
 from mlcx.quant.plain import PlainScheme
 
@@ -30,6 +35,15 @@ _ROWS: tuple[Scheme, ...] = (
     GroupScheme("q4bf16_0", GroupPacking(4, 32, "bfloat16", "KN")),
     GroupScheme("q4bf16_1", GroupPacking(4, 32, "bfloat16")),
     GroupScheme("q4f32_1", GroupPacking(4, 32, "float32")),
+    LinearScheme("q4f16_autoawq", AwqPacking()),
+    FtScheme("q4f16_ft", FtPacking(), GroupPacking(4, 32, "float16")),
+    LinearScheme("e5m2_e5m2_f16", Fp8Packing("float8_e5m2")),
+    LinearScheme("e4m3_e4m3_f16", ScaledFp8Packing()),
+    LinearScheme("e4m3_e4m3_f16_max_calibrate", ScaledFp8Packing(calibrated=False)),
+    BlockScaleScheme("fp8_e4m3fn_bf16_block_scale"),
+    BlockScaleScheme(
+        "fp8_e4m3fn_bf16_block_scale_static_activation", static_activation=True
+    ),
     # These are no names of MLC's, whose runtimes load them all the same.
     GroupScheme("q8f16_1", GroupPacking(8, 32, "float16")),
     GroupScheme("q8bf16_1", GroupPacking(8, 32, "bfloat16")),

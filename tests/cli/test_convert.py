@@ -160,4 +160,4 @@ def test_a_checkpoint_that_is_quantized_already_is_refused(
     config = CONFIG | {"quantization_config": {"quant_method": "awq"}}
     (model / "config.json").write_text(json.dumps(config))
     assert convert() == 2
-    assert "quantized already; give the original" in capsys.readouterr().err
+    assert "quantized already, by 'awq'; give the original" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Qwen 3: its config; its logits are compared with transformers elsewhere."""
 
+import json
+
 import pytest
 
 from mlcx.errors import InputError
@@ -35,9 +37,16 @@ def test_a_chunk_has_2048_tokens_unless_more_are_asked_for() -> None:
         ({"use_sliding_window": True}, "qwen3 attends to all tokens here"),
         ({"rope_scaling": {"type": "yarn"}}, "'yarn', expected none"),
         ({"head_dim": None}, "'head_dim': expected a whole number"),
-        ({"weight_block_size": [128, 128]}, "qwen3 is not read in fp8 here"),
+        ({"weight_block_size": [128]}, r"expected two whole numbers from 1 .*\[128\]"),
     ],
 )
 def test_what_the_network_would_not_do_is_refused(changes: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Config.from_hf(CONFIG | changes)
+
+
+def test_blocks_of_8_bit_floats_are_as_the_checkpoint_says() -> None:
+    quantized = CONFIG | {"quantization_config": {"weight_block_size": [128, 64]}}
+    config = Config.from_hf(quantized)
+    assert config.weight_block_size == (128, 64)
+    assert Config.from_hf(json.loads(json.dumps(config.to_dict()))) == config

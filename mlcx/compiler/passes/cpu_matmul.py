@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import Any, TypeAlias
 
 from tvm import relax, tirx
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.matmul import matmul
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightFormat
+from mlcx.compiler.kernels.cpu.weights import (
+    Float8,
+    GroupQuantized,
+    Plain,
+    WeightFormat,
+    WordsOfColumns,
+)
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.quant.awq import SHIFTS
+from mlcx.quant.awq_layers import AWQ_GROUP_SIZE
+from mlcx.quant.fp8_layers import BLOCK_COLUMNS, BLOCK_ROWS
 from mlcx.quant.layers import BITS, GROUP_SIZE, LAYOUT
 
 __all__ = ["matmul_rule", "stored"]
+
+_Attributes: TypeAlias = Mapping[str, Any]
+_Stored: TypeAlias = Sequence[relax.Expr]
 
 
 def matmul_rule(target: Target) -> Rule:
@@ -47,12 +61,37 @@ def matmul_rule(target: Target) -> Rule:
 
 
 def stored(weight: relax.Expr, scope: Scope) -> tuple[WeightFormat, list[relax.Expr]]:
-    """Return how the weight lies in memory, and the tensors that hold it."""
+    """Return how the weight lies in memory, and the tensors that hold it.
+
+    What kernels do not read is dequantized before, all of it.
+    """
     arguments = scope.operands(weight, "relax.call_tir")
-    if arguments is None:
+    function = None if arguments is None else scope.module[arguments[0]]
+    attrs = {} if function is None else dict(function.attrs or {})
+    read = next((make for mark, make in _FORMATS.items() if mark in attrs), None)
+    if arguments is None or read is None:
         return Plain(dtype_of(weight)), [weight]
-    attrs = scope.module[arguments[0]].attrs
-    assert attrs is not None, "not a dequantizing function"
-    bits, size, layout = (attrs[name] for name in (BITS, GROUP_SIZE, LAYOUT))
-    fmt = GroupQuantized(int(bits), int(size), dtype_of(weight), layout == "KN")
-    return fmt, list(arguments[1].fields)
+    tensors = list(arguments[1].fields)
+    return read(attrs, tensors), tensors
+
+
+def _group(attrs: _Attributes, tensors: _Stored) -> WeightFormat:
+    bits, size = int(attrs[BITS]), int(attrs[GROUP_SIZE])
+    return GroupQuantized(bits, size, dtype_of(tensors[1]), attrs[LAYOUT] == "KN")
+
+
+def _float8(attrs: _Attributes, tensors: _Stored) -> WeightFormat:
+    rows, columns = int(attrs[BLOCK_ROWS]), int(attrs[BLOCK_COLUMNS])
+    return Float8(dtype_of(tensors[0]), len(tensors) > 1, rows, columns)
+
+
+def _awq(attrs: _Attributes, tensors: _Stored) -> WeightFormat:
+    return WordsOfColumns(SHIFTS, int(attrs[AWQ_GROUP_SIZE]), dtype_of(tensors[2]))
+
+
+_FORMATS: dict[str, Callable[[_Attributes, _Stored], WeightFormat]] = {
+    BITS: _group,
+    BLOCK_ROWS: _float8,
+    AWQ_GROUP_SIZE: _awq,
+}
+"""An attribute of a dequantizing function to what reads the format of its others."""

@@ -63,7 +63,7 @@ def matmul(
         weights = _weights(fmt, n, k)
         out = T.arg("out", T.buffer((*dims, n), out_dtype))
         operands = Operands(
-            lanes=_lanes(target, fmt, k),
+            lanes=_lanes(target, fmt),
             format=fmt,
             rows=rows,
             n=n,
@@ -77,9 +77,9 @@ def matmul(
     return builder.get()
 
 
-def _lanes(target: Target, fmt: WeightFormat, k: int) -> int:
+def _lanes(target: Target, fmt: WeightFormat) -> int:
     lanes = float32_lanes(target)
-    return fmt.lanes(lanes, k) if isinstance(fmt, Float8) else lanes
+    return fmt.lanes(lanes) if isinstance(fmt, Float8) else lanes
 
 
 def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:

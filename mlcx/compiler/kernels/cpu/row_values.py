@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tvm.ir import Expr
+from tvm.tirx import BufferLoad
 from tvm.tirx.script import builder as T
 
 from mlcx.compiler.kernels.cpu.float8 import UNITS, widen_float8
@@ -24,8 +25,9 @@ def row_values(operands: Operands, n: Expr | int, k: Expr | int, lanes: int) -> 
     bits = T.decl_buffer(weight.shape, "int8", data=weight.data)
     value = widen_float8(load(bits, n, k, lanes=lanes), fmt.dtype, lanes)
     unit = UNITS[fmt.dtype]
-    if fmt.rows:
-        _, scale = operands.weights
-        factor = bind(scale[n // fmt.rows, k // fmt.columns] * number(unit, 1))
+    if fmt.scaled:
+        scale = operands.weights[1]
+        index = [n // fmt.rows, k // fmt.columns] if fmt.rows else [0]
+        factor = bind(BufferLoad(scale, index) * number(unit, 1))
         return value * splat(factor, lanes)
     return value if unit == 1 else value * number(unit, lanes)

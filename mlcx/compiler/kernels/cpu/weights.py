@@ -9,7 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Float8", "GroupQuantized", "Plain", "WeightFormat", "WordsOfColumns"]
+__all__ = [
+    "Arrays",
+    "Float8",
+    "GroupQuantized",
+    "Plain",
+    "WeightFormat",
+    "WordsOfColumns",
+]
 
 Arrays: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
 """Names of what a weight is stored as, in order, to shapes and dtypes."""
@@ -83,27 +90,29 @@ class Plain:
 
 @dataclass(frozen=True)
 class Float8:
-    """``weight`` (N, K) of 8-bit floats, row-major, and ``scale`` float32 of blocks.
+    """``weight`` (N, K) of 8-bit floats, row-major, and what it is to be multiplied by.
 
-    ``W[n, k] = weight[n, k] * scale[n // rows, k // columns]``. Without blocks there is
-    no scale.
+    With blocks, that is ``scale[n // rows, k // columns]``, else ``scale[0]`` if
+    ``scaled``; both are float32.
     """
 
     dtype: str
+    scaled: bool = False
     rows: int = 0
+    """Of a block; 0: there are none."""
     columns: int = 0
 
     def arrays(self, n: int, k: int) -> Arrays:
         """Return what a weight (n, k) is stored as."""
         weight: Arrays = {"weight": ((n, k), self.dtype)}
-        if not self.rows:
-            return weight
-        blocks = (-(-n // self.rows), -(-k // self.columns))
-        return weight | {"scale": (blocks, "float32")}
+        if self.rows:
+            blocks = (-(-n // self.rows), -(-k // self.columns))
+            return weight | {"scale": (blocks, "float32")}
+        return weight | {"scale": ((1,), "float32")} if self.scaled else weight
 
-    def lanes(self, lanes: int, k: int) -> int:
+    def lanes(self, lanes: int) -> int:
         """Return how long vectors along K may be that are within a block each."""
-        return lanes if self.columns in (0, k) else math.gcd(lanes, self.columns)
+        return math.gcd(lanes, self.columns) if self.rows else lanes
 
 
 @dataclass(frozen=True)

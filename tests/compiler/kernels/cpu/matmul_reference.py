@@ -42,11 +42,11 @@ FORMATS = {
 
 FLOAT8 = {
     "e5m2": (Float8("float8_e5m2"), "float16"),
-    "e4m3 whole": (Float8("float8_e4m3fn", 1 << 20, 1 << 20), "float16"),
-    "e4m3 blocks": (Float8("float8_e4m3fn", 128, 64), "bfloat16"),
-    "e4m3 odd blocks": (Float8("float8_e4m3fn", 50, 12), "bfloat16"),
+    "e4m3": (Float8("float8_e4m3fn", scaled=True), "float16"),
+    "e4m3 blocks": (Float8("float8_e4m3fn", True, 128, 64), "bfloat16"),
+    "e4m3 odd blocks": (Float8("float8_e4m3fn", True, 50, 12), "bfloat16"),
 }
-"""Formats of 8-bit floats; a block larger than the weight is all of it."""
+"""Formats of 8-bit floats."""
 
 COLUMNS = {
     "awq": (WordsOfColumns(AWQ_SHIFTS, 128, "float16"), "float16"),
@@ -114,18 +114,19 @@ def random_weight(
 
 def _random_float8(fmt: Float8, n: int, k: int, rng: np.random.Generator) -> Weight:
     """Return a weight of all numbers whose products float16 holds, by any scale."""
-    most = 0x7E if fmt.rows else 0x48
+    most = 0x7E if fmt.scaled else 0x48
     bits = rng.integers(0, most + 1, (n, k), dtype=np.uint8)
     bits |= rng.integers(0, 2, (n, k), dtype=np.uint8) << 7
     weight = bits.view(dtype_named(fmt.dtype))
     matrix = weight.astype("float64")
-    if not fmt.rows:
-        return Weight([weight], matrix)
-    blocks = (-(-n // fmt.rows), -(-k // fmt.columns))
-    scale = (0.01 + 0.1 * rng.random(blocks)).astype("float32")
-    high = scale.repeat(min(fmt.rows, n), axis=0)[:n]
-    wide = high.repeat(min(fmt.columns, k), axis=1)[:, :k]
-    return Weight([weight, scale], matrix * wide)
+    scales = [
+        (0.01 + 0.1 * rng.random(shape)).astype(dtype)
+        for shape, dtype in list(fmt.arrays(n, k).values())[1:]
+    ]
+    for scale in scales:
+        high = scale.repeat(fmt.rows, axis=0)[:n] if fmt.rows else scale
+        matrix *= high.repeat(fmt.columns, axis=1)[:, :k] if fmt.rows else high
+    return Weight([weight, *scales], matrix)
 
 
 def _random_columns(
