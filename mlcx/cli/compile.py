@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcx.cli.model import given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
@@ -18,24 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
 
-_AUTO = "auto"
 _OPT = "O0 to O3, or FLAG=VALUE;…: which of a GPU's libraries to use; the cpu has none"
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model",
-        type=Path,
-        metavar="MODEL",
-        help="folder with mlc-chat-config.json or config.json, or such a file",
-    )
+    meaning = "folder with mlc-chat-config.json or config.json, or such a file"
+    model_arguments(parser, "model", meaning)
     quantization_argument(parser, required=False)
-    parser.add_argument(
-        "--model-type",
-        default=_AUTO,
-        metavar="T",
-        help="architecture; auto: what the config says",
-    )
     parser.add_argument(
         "--overrides",
         default="",
@@ -125,9 +115,10 @@ def _load(args: argparse.Namespace) -> CompileConfig:
     from mlcx.compiler.compile_config import CompileConfig, find, parse_overrides
     from mlcx.quant.chosen import chosen
 
+    model = given(args.model, args.model_type)
     return CompileConfig.load(
-        find(args.model),
+        find(model.path),
         quantization=chosen(args.quantization) if args.quantization else None,
-        model_type=None if args.model_type == _AUTO else args.model_type,
+        model_type=model.model_type,
         overrides=parse_overrides(args.overrides),
     )

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlcx.artifact import read_json
+from mlcx.cli.model import given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
 
@@ -44,22 +45,14 @@ class _Model(NamedTuple):
     kind: str
     architecture: ModuleType
     config: Any
+    preset: str | None
+    """Whose file it is, if it is a preset's and of no checkpoint."""
 
 
 def _shared_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "config",
-        type=Path,
-        metavar="CONFIG",
-        help="a checkpoint's config.json, or the folder that holds it",
-    )
+    meaning = "a checkpoint's config.json, or the folder that holds it"
+    model_arguments(parser, "config", meaning)
     quantization_argument(parser, required=True)
-    parser.add_argument(
-        "--model-type",
-        default=_AUTO,
-        metavar="T",
-        help="architecture; auto: what the config says",
-    )
     parser.add_argument(
         "-o",
         "--output",
@@ -105,17 +98,15 @@ def convert_weight(args: argparse.Namespace) -> int:
     from mlcx.quant.apply import parameters
     from mlcx.quant.chosen import chosen
     from mlcx.quant.compiled import compiled
-    from mlcx.quant.given import reading
     from mlcx.weights.checkpoint import find
     from mlcx.weights.convert import convert
     from mlcx.weights.mapping import Parameter
 
     scheme = chosen(args.quantization)
     model = _load(args)
-    try:
-        scheme = reading(scheme, model.content.get("quantization_config"))
-    except UsageError as error:
-        raise InputError.in_file(model.path, str(error)) from error
+    if model.content.get("quantization_config"):
+        message = "these weights are quantized already; give the original checkpoint"
+        raise InputError.in_file(model.path, message)
     wanted = [
         Parameter(each.name, each.shape, each.dtype, compiled(each.packing))
         for each in parameters(model.architecture, model.config, scheme)
@@ -126,7 +117,7 @@ def convert_weight(args: argparse.Namespace) -> int:
             wanted,
             model.architecture.weights(model.config),
             model.architecture.UNUSED,
-            find(args.source or model.path.parent, args.source_format),
+            find(_source(model, args.source), args.source_format),
             args.output,
             progress,
             exact_float32=args.float32 == "raw",
@@ -248,17 +239,31 @@ def _load(args: argparse.Namespace) -> _Model:
     """
     from mlcx.models import architecture
 
-    path = args.config / "config.json" if args.config.is_dir() else args.config
+    model = given(args.config, args.model_type)
+    path = model.path / "config.json" if model.path.is_dir() else model.path
     if not path.is_file():
         message = "expected a checkpoint: config.json, or the folder that holds it"
-        raise InputError.in_file(args.config, message)
+        raise InputError.in_file(model.path, message)
     content = read_json(path)
-    kind = content.get("model_type") if args.model_type == _AUTO else args.model_type
+    kind = model.model_type or content.get("model_type")
     if not isinstance(kind, str):
         message = "expected a 'model_type', found none; give --model-type"
         raise InputError.in_file(path, message)
     module = architecture(kind)
-    return _Model(path, content, kind, module, _read_config(module, content, path))
+    config = _read_config(module, content, path)
+    return _Model(path, content, kind, module, config, model.preset)
+
+
+def _source(model: _Model, source: Path | None) -> Path:
+    """Return where the weights of ``model`` are.
+
+    Raises:
+        UsageError: It is a preset, and nobody has said.
+    """
+    if source is None and model.preset is not None:
+        message = f"the preset {model.preset} has no weights: give --source"
+        raise UsageError(f"{message}, the folder of a checkpoint")
+    return source or model.path.parent
 
 
 def _read_config(module: ModuleType, fields: dict[str, Any], path: Path) -> Any:
