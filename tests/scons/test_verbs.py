@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -67,6 +68,10 @@ def test_package_builds_in_a_folder_without_a_script(bare: Project) -> None:
     assert (bare.root / "out/lib/one_lib.so").read_text() == "a library"
     again = mlcx(bare, "package", "-o", "out")
     assert again.stdout.splitlines()[-1] == "mlcx: 3 up to date, see out/report.json"
+    time.sleep(1.0)  # SCons sees whole seconds
+    (bare.root / "lib.so").write_text("a better library")
+    assert mlcx(bare, "package", "-o", "out").returncode == 0
+    assert (bare.root / "out/lib/one_lib.so").read_text() == "a better library"
 
 
 def test_package_exits_with_1_when_a_step_fails(bare: Project) -> None:
