@@ -98,15 +98,17 @@ def convert_weight(args: argparse.Namespace) -> int:
     from mlcx.quant.apply import parameters
     from mlcx.quant.chosen import chosen
     from mlcx.quant.compiled import compiled
+    from mlcx.quant.given import reading
     from mlcx.weights.checkpoint import find
     from mlcx.weights.convert import convert
     from mlcx.weights.mapping import Parameter
 
     scheme = chosen(args.quantization)
     model = _load(args)
-    if model.content.get("quantization_config"):
-        message = "these weights are quantized already; give the original checkpoint"
-        raise InputError.in_file(model.path, message)
+    try:
+        scheme = reading(scheme, model.content.get("quantization_config"))
+    except UsageError as error:
+        raise InputError.in_file(model.path, str(error)) from error
     wanted = [
         Parameter(each.name, each.shape, each.dtype, compiled(each.packing))
         for each in parameters(model.architecture, model.config, scheme)
