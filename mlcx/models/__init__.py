@@ -37,6 +37,7 @@ ARCHITECTURES: dict[str, str] = {
     "qwen2_moe": "mlcx.models.qwen2_moe",
     "qwen3": "mlcx.models.qwen3",
     "qwen3_moe": "mlcx.models.qwen3_moe",
+    "rwkv5": "mlcx.models.rwkv5",
     "rwkv6": "mlcx.models.rwkv6",
     "stablelm": "mlcx.models.stablelm",
     "starcoder2": "mlcx.models.starcoder2",

@@ -19,15 +19,18 @@ from mlcx.nn.placeholder import placeholder
 
 __all__ = [
     "SHIFT",
+    "WKV5",
     "WKV6",
-    "Wkv6",
+    "Wkv",
     "every_row",
     "last_row",
     "token_shift",
+    "wkv5",
     "wkv6",
 ]
 
 SHIFT = "mlcx.token_shift"
+WKV5 = "mlcx.wkv5"
 WKV6 = "mlcx.wkv6"
 
 
@@ -58,25 +61,25 @@ def token_shift(x: nn.Tensor, before: nn.Tensor, ends: nn.Tensor) -> nn.Tensor:
     return placeholder(SHIFT, [x, before, ends], out, "token_shift")
 
 
-class Wkv6(NamedTuple):
-    """What `wkv6` takes of each token, (s, heads * n), and of each head."""
+class Wkv(NamedTuple):
+    """What linear attention takes of each token, (s, heads * n), and of each head."""
 
     receptance: nn.Tensor
     key: nn.Tensor
     value: nn.Tensor
     decay: nn.Tensor
-    """float32; a channel of the state is kept by exp(-exp(decay))."""
+    """float32: of each token for `wkv6`, of each head for `wkv5`, (heads, n)."""
     bonus: nn.Tensor
     """(heads, n) float32, for the token itself."""
 
 
-def wkv6(x: Wkv6, before: nn.Tensor, ends: nn.Tensor) -> tuple[nn.Tensor, nn.Tensor]:
-    """Attend linearly with RWKV 6's decay that depends on the data.
+def wkv5(x: Wkv, before: nn.Tensor, ends: nn.Tensor) -> tuple[nn.Tensor, nn.Tensor]:
+    """Attend linearly; a channel of the state is kept by its decay, from 0 to 1.
 
     With a head's state S (n, n), keys by values, for each token (Peng et al., "Eagle
     and Finch", arXiv:2404.05892, section 4)::
 
-        out = r @ (S + (u * k) v'),    S = exp(-exp(w)) * S + k v'
+        out = r @ (S + (u * k) v'),    S = w * S + k v'
 
     Args:
         x: r, k, v, w and u.
@@ -86,9 +89,20 @@ def wkv6(x: Wkv6, before: nn.Tensor, ends: nn.Tensor) -> tuple[nn.Tensor, nn.Ten
     Returns:
         out (s, heads * n) and the states after it, both float32.
     """
+    return _wkv(WKV5, "wkv5", x, before, ends)
+
+
+def wkv6(x: Wkv, before: nn.Tensor, ends: nn.Tensor) -> tuple[nn.Tensor, nn.Tensor]:
+    """Attend as `wkv5`; a token with decay w keeps a channel by exp(-exp(w))."""
+    return _wkv(WKV6, "wkv6", x, before, ends)
+
+
+def _wkv(
+    function: str, name: str, x: Wkv, before: nn.Tensor, ends: nn.Tensor
+) -> tuple[nn.Tensor, nn.Tensor]:
     both = [
         relax.TensorType(x.key.shape, "float32"),
         relax.TensorType(before.shape, "float32"),
     ]
-    out, after = placeholder(WKV6, [*x, before, ends], both, "wkv6")
+    out, after = placeholder(function, [*x, before, ends], both, name)
     return out, after

@@ -29,12 +29,20 @@ class Sizes(Protocol):
         """Width between the layers."""
 
     @property
+    def intermediate_size(self) -> int:
+        """Width inside the feed-forward blocks."""
+
+    @property
     def num_heads(self) -> int:
         """Heads of the attention."""
 
     @property
     def head_size(self) -> int:
         """Width of a head."""
+
+    @property
+    def head_size_divisor(self) -> int:
+        """Of the epsilon of the heads' norm, the square root over that of 1e-5."""
 
     @property
     def num_hidden_layers(self) -> int:

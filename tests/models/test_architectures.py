@@ -13,7 +13,7 @@ from mlcx.quant.scheme import scheme
 
 from .conftest import tiny
 
-RECURRENT = {"rwkv6"}
+RECURRENT = {"rwkv5", "rwkv6"}
 """Those that texts of any length can be fed to."""
 each = pytest.mark.parametrize("name", ARCHITECTURES)
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from tvm import relax
+from collections.abc import Callable
+
+from tvm import relax, tirx
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.recurrence import token_shift, wkv6
+from mlcx.compiler.kernels.cpu.recurrence import token_shift, wkv5, wkv6
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
-from mlcx.nn.recurrence import SHIFT, WKV6
+from mlcx.nn.recurrence import SHIFT, WKV5, WKV6
 
 __all__ = ["recurrence_rule"]
 
 
 def recurrence_rule(target: Target) -> Rule:
     """Return the rule for calls of the placeholders in ``nn/recurrence.py``."""
-    rules = {SHIFT: _token_shift(target), WKV6: _wkv6(target)}
+    rules = {
+        SHIFT: _token_shift(target),
+        WKV5: _wkv(target, "wkv5", wkv5),
+        WKV6: _wkv(target, "wkv6", wkv6),
+    }
 
     def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
         function = call.args[0]
@@ -40,12 +46,14 @@ def _token_shift(target: Target) -> Rule:
     return rule
 
 
-def _wkv6(target: Target) -> Rule:
+def _wkv(target: Target, name: str, kernel_of: Callable[..., tirx.PrimFunc]) -> Rule:
     def rule(call: relax.Call, scope: Scope) -> relax.Expr:
         receptance, *_, before, _ = call.args[1].fields
         _, heads, size, _ = (each for each in before.ty.shape)
         options = (int(heads), int(size), dtype_of(receptance))
-        kernel = scope.kernel((WKV6, *options), "wkv6", lambda: wkv6(target, *options))
+        kernel = scope.kernel(
+            (name, *options), name, lambda: kernel_of(target, *options)
+        )
         return relax.call_tir(kernel, call.args[1], list(call.ty.fields))
 
     return rule

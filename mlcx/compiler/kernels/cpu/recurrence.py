@@ -13,7 +13,7 @@ from mlcx.compiler.kernels.cpu.exp import exp
 from mlcx.compiler.kernels.cpu.script import array, define, parallel_from, view
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 
-__all__ = ["token_shift", "wkv6"]
+__all__ = ["token_shift", "wkv5", "wkv6"]
 
 _PARALLEL_HEADS = 8
 """From as many heads on, of all sequences, they are worked on by all threads."""
@@ -46,18 +46,29 @@ def token_shift(target: Target, width: int, dtype: str) -> tirx.PrimFunc:
     return define("token_shift", emit)
 
 
-def wkv6(target: Target, heads: int, n: int, dtype: str) -> tirx.PrimFunc:
+def wkv5(target: Target, heads: int, n: int, dtype: str) -> tirx.PrimFunc:
     """Return f(r, k, v, w, u, before, ends, out, after) of one layer.
 
-    r, k and v are (s, heads * n), w and out the same in float32, u (heads, n) float32,
+    r, k and v are (s, heads * n), out the same in float32, w and u (heads, n) float32,
     before and after (b, heads, n, n) float32, ends (b,) int32.
     """
+    return _wkv("wkv5", target, heads, n, dtype, by_token=False)
+
+
+def wkv6(target: Target, heads: int, n: int, dtype: str) -> tirx.PrimFunc:
+    """Return `wkv5` with w (s, heads * n), a channel being kept by exp(-exp(w))."""
+    return _wkv("wkv6", target, heads, n, dtype, by_token=True)
+
+
+def _wkv(
+    name: str, target: Target, heads: int, n: int, dtype: str, *, by_token: bool
+) -> tirx.PrimFunc:
     lanes = math.gcd(n, float32_lanes(target))
 
     def emit() -> None:
         s, b = T.int64(), T.int64()
-        r, k, v = (array(name, (s, heads * n), dtype) for name in "rkv")
-        w = array("w", (s, heads * n), "float32")
+        r, k, v = (array(each, (s, heads * n), dtype) for each in "rkv")
+        w = array("w", (s, heads * n) if by_token else (heads, n), "float32")
         u = array("u", (heads, n), "float32")
         before = array("before", (b, heads, n, n), "float32")
         ends = view("ends", (b,), "int32")
@@ -80,7 +91,8 @@ def wkv6(target: Target, heads: int, n: int, dtype: str) -> tirx.PrimFunc:
             value = T.alloc_buffer((n,), "float32")
             with T.serial(n // lanes) as j, T.vectorized(lanes) as l:
                 at = j * lanes + l
-                T.buffer_store(keep, exp(-exp(w[t, h * n + at])), [at])
+                kept = exp(-exp(w[t, h * n + at])) if by_token else w[h, at]
+                T.buffer_store(keep, kept, [at])
                 T.buffer_store(value, v[t, h * n + at].astype("float32"), [at])
                 T.buffer_store(total, T.float32(0), [at])
             with T.serial(n) as a:
@@ -101,7 +113,7 @@ def wkv6(target: Target, heads: int, n: int, dtype: str) -> tirx.PrimFunc:
 
         parallel_from(_PARALLEL_HEADS, b * heads, head)
 
-    return define("wkv6", emit)
+    return define(name, emit)
 
 
 def _first(ends: tirx.Buffer, i: Expr) -> Expr:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlcx.compiler.kernels.cpu.recurrence import token_shift, wkv6
+from mlcx.compiler.kernels.cpu.recurrence import token_shift, wkv5, wkv6
 
 from .target_kernel import HOST, NARROW, build_for
 
@@ -32,26 +32,32 @@ def test_each_row_gets_the_one_before_it_in_its_sequence(lengths, width, dtype, 
     np.testing.assert_array_equal(out, expected)
 
 
-def attention(r, k, v, w, u, state):
+def attention(r, k, v, kept, u, state):
     """One sequence and head, (tokens, n) each: outputs and the state after them."""
     rows = []
     for t in range(len(r)):
         new = np.outer(k[t], v[t])
         rows.append(r[t] @ (u[:, None] * new + state))
-        state = np.exp(-np.exp(w[t]))[:, None] * state + new
+        state = kept[t][:, None] * state + new
     return np.array(rows), state
 
 
 @vectors
 @lengths
+@pytest.mark.parametrize("kernel", [wkv5, wkv6])
 @pytest.mark.parametrize(
     ("heads", "n", "dtype"), [(3, 32, "float32"), (1, 10, "float16")]
 )
-def test_states_go_on_token_by_token(target, lengths, heads, n, dtype, rng):
-    run = build_for(target, wkv6(target, heads, n, dtype))
+def test_states_go_on_token_by_token(target, lengths, heads, n, dtype, kernel, rng):
+    run = build_for(target, kernel(target, heads, n, dtype))
     s, b = sum(lengths), len(lengths)
     r, k, v = rng.standard_normal((3, s, heads * n)).astype(dtype)
-    w = rng.standard_normal((s, heads * n)).astype("float32")
+    if kernel is wkv5:
+        w = rng.random((heads, n), "float32")
+        kept = np.tile(w.reshape(-1), (s, 1))
+    else:
+        w = rng.standard_normal((s, heads * n)).astype("float32")
+        kept = np.exp(-np.exp(w.astype("float64")))
     u = rng.standard_normal((heads, n)).astype("float32")
     before = rng.standard_normal((b, heads, n, n)).astype("float32")
     out, after = np.empty((s, heads * n), "float32"), np.empty_like(before)
@@ -60,7 +66,7 @@ def test_states_go_on_token_by_token(target, lengths, heads, n, dtype, rng):
         rows = slice(end - lengths[i], end)
         for h in range(heads):
             part = rows, slice(h * n, (h + 1) * n)
-            wide = (each[part].astype("float64") for each in (r, k, v, w))
+            wide = (each[part].astype("float64") for each in (r, k, v, kept))
             expected, state = attention(*wide, u[h], before[i, h])
             np.testing.assert_allclose(out[part], expected, rtol=1e-5, atol=1e-4)
             np.testing.assert_allclose(after[i, h], state, rtol=1e-5, atol=1e-5)
