@@ -25,6 +25,7 @@ def convert_ahead(
     for each in mapped:
         packer = _packer(each, converter, pool)
         for block in blocks(each):
+            converter.announce(block)
             waiting.append(pool.submit(converter.convert, block, packer))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()

@@ -118,6 +118,12 @@ class Converter:
         self._exact = exact_float32
         self._own = _ThreadsOwn()
 
+    def announce(self, block: Block) -> None:
+        """Say that ``block`` will be converted soon."""
+        if not block.mapped.recipe.transposed:
+            for run in block.runs:
+                self._reader.announce(run.tensor, run.first, run.size)
+
     def measure(self, block: Block) -> float:
         """Return what the block contributes to how its parameter is packed."""
         scratch, packer = self._own.scratch, block.mapped.packer

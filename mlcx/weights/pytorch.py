@@ -62,6 +62,9 @@ class PytorchData:
         self._file = file
         self._data = {name: _bytes(value) for name, value in _load(file).items()}
 
+    def announce(self, tensor: Tensor, offset: int, nbytes: int) -> None:
+        """Leave reading ahead to the system, as mapped memory does."""
+
     def read(self, tensor: Tensor, offset: int, into: memoryview) -> None:
         """Fill ``into`` with the bytes of ``tensor`` from number ``offset`` on."""
         part = self._data[tensor.name][offset : offset + len(into)]

@@ -7,6 +7,8 @@ crash, and no pages stay behind; only PyTorch's own files are mapped, by PyTorch
 from __future__ import annotations
 
 import io
+import os
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +27,9 @@ __all__ = ["Reader"]
 
 class _Data(Protocol):
     """The data of one file, for any thread."""
+
+    def announce(self, tensor: Tensor, offset: int, nbytes: int) -> None:
+        """Say that ``nbytes`` from number ``offset`` on will be read soon."""
 
     def read(self, tensor: Tensor, offset: int, into: memoryview) -> None:
         """Fill ``into`` with the bytes of ``tensor`` from number ``offset`` on."""
@@ -52,6 +57,14 @@ class Reader:
         except InputError:
             self.close()
             raise
+
+    def announce(self, tensor: Tensor, first: int, size: int) -> None:
+        """Say that ``size`` elements from number ``first`` on will be read soon.
+
+        The disk then works while others are converted.
+        """
+        itemsize = tensor.element.itemsize
+        self._files[tensor.file].announce(tensor, first * itemsize, size * itemsize)
 
     def read(self, tensor: Tensor, first: int, into: Array) -> None:
         """Fill ``into`` with the elements of ``tensor`` from number ``first`` on.
@@ -99,6 +112,11 @@ class _Stream:
             self._stream = io.FileIO(file)
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def announce(self, tensor: Tensor, offset: int, nbytes: int) -> None:
+        if sys.platform == "linux":
+            place, advice = tensor.start + offset, os.POSIX_FADV_WILLNEED
+            os.posix_fadvise(self._stream.fileno(), place, nbytes, advice)
 
     def read(self, tensor: Tensor, offset: int, into: memoryview) -> None:
         try:
