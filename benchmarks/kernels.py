@@ -26,6 +26,8 @@ from mlcx.quant.plain import dtype_named
 if TYPE_CHECKING:
     from tvm.runtime import Tensor
 
+    from mlcx.compiler.kernels.cpu.weights import WeightFormat
+
 TINYLLAMA = "2560x2048,2048x2048,11264x2048,2048x5632,32000x2048"
 ROUNDS, SECONDS = 7, 0.15
 PIECE = 128 << 20
@@ -37,6 +39,12 @@ GROUPS = {
     "q3_kn": (3, 40),
 }
 """Group-quantized formats: bits and size of a group; with float16 scales."""
+FLOAT8 = {
+    "e4m3": ("float8_e4m3fn", True),
+    "e4m3_blocks": ("float8_e4m3fn", True, 128, 128),
+    "e5m2": ("float8_e5m2",),
+}
+"""Formats of 8-bit floats: type, whether scaled, rows and columns of a block."""
 PLAIN = {"f16": "float16", "bf16": "bfloat16", "f32": "float32"}
 
 
@@ -61,15 +69,34 @@ class Memory:
 def random_weight(name: str, n: int, k: int) -> list[np.ndarray]:
     """Return the arrays of one weight: zeros would be read as fast, and look odd."""
     rng = np.random.default_rng(0)
-    if name in PLAIN:
-        return [rng.standard_normal((n, k), dtype="float32").astype(dtype_of(name))]
-    groups = -(-k // GROUPS[name][1])
-    each = GROUPS[name][1] // (32 // GROUPS[name][0])
-    words, scales = (n, each * groups), (n, groups)
-    if name.endswith("_kn"):
-        words, scales = words[::-1], scales[::-1]
-    random = rng.random(scales, dtype="float32").astype("float16")
-    return [rng.integers(0, 2**32, words, dtype="uint32"), random]
+    return [
+        random_array(rng, shape, dtype_named(dtype))
+        for shape, dtype in format_of(name).arrays(n, k).values()
+    ]
+
+
+def random_array(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> np.ndarray:
+    """Return words of any codes, or numbers."""
+    if dtype == np.uint32:
+        return rng.integers(0, 2**32, shape, dtype="uint32")
+    return rng.random(shape, dtype="float32").astype(dtype)
+
+
+def format_of(name: str) -> WeightFormat:
+    """Return how the kernel's weights lie in memory."""
+    from mlcx.compiler.kernels.cpu import weights  # noqa: PLC0415 - as above
+    from mlcx.quant.awq import SHIFTS  # noqa: PLC0415
+
+    if name in GROUPS:
+        size = GROUPS[name]
+        return weights.GroupQuantized(*size, "float16", name.endswith("_kn"))
+    if name in FLOAT8:
+        return weights.Float8(*FLOAT8[name])
+    if name == "awq":
+        return weights.WordsOfColumns(SHIFTS, 128, "float16")
+    return weights.Plain(PLAIN[name])
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
@@ -82,19 +109,12 @@ def build(name: str, n: int, k: int) -> Callable[..., object]:
     import tvm  # noqa: PLC0415 - after the number of threads was set
 
     from mlcx.compiler.kernels.cpu.matmul import matmul  # noqa: PLC0415
-    from mlcx.compiler.kernels.cpu.weights import (  # noqa: PLC0415
-        GroupQuantized,
-        Plain,
-    )
     from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16  # noqa: PLC0415
     from mlcx.compiler.targets import target_of  # noqa: PLC0415
 
     dtype = str(dtype_of(name))
-    fmt = Plain(dtype)
-    if name in GROUPS:
-        fmt = GroupQuantized(*GROUPS[name], dtype, name.endswith("_kn"))
     target = target_of("cpu")
-    kernel = matmul(target, fmt, ("rows",), n, k, dtype, dtype)
+    kernel = matmul(target, format_of(name), ("rows",), n, k, dtype, dtype)
     named = {"matmul": kernel.with_attr("global_symbol", "matmul")}
     module = LowerBfloat16()(tvm.IRModule(named))
     function: Callable[..., object] = tvm.compile(module, target=target)["matmul"]
@@ -189,7 +209,9 @@ def print_table(result: dict[str, Any]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--format", choices=(*GROUPS, *PLAIN), default="q4")
+    parser.add_argument(
+        "--format", choices=(*GROUPS, *FLOAT8, "awq", *PLAIN), default="q4"
+    )
     parser.add_argument("--shapes", default=TINYLLAMA, help="NxK,NxK,…")
     parser.add_argument("--rows", default="1,2,4,8,16,128", help="rows of activations")
     parser.add_argument("--threads", type=int, default=os.cpu_count())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def test_prefill_and_decode_follow_numpy_with_the_same_weights(
     tiny_config: dict[str, Any],
     tiny_weights: dict[str, Any],
     tmp_path: Path,
+    record: Callable[..., None],
 ) -> None:
     files = build(checkpoint, scheme.name)
     command = ["logits", str(files.directory), "--model-lib", str(files.library)]
@@ -54,9 +55,9 @@ def test_prefill_and_decode_follow_numpy_with_the_same_weights(
         name: meant(name, weight, scheme, fused_with(name, tiny_weights))
         for name, weight in tiny_weights.items()
     }
-    expected = logits(tiny_config, stored, TOKENS)
-    tolerance = TOLERANCES[scheme.model_dtype]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+    difference = abs(found - logits(tiny_config, stored, TOKENS)).max()
+    record("llama, random", scheme.name, "logits", difference)
+    assert difference < TOLERANCES[scheme.model_dtype]
 
 
 def meant(

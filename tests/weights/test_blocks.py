@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mlcx.quant.fp8 import ScaledFp8Packing
 from mlcx.quant.packing import Layer
 from mlcx.quant.scheme import scheme
 from mlcx.recipe import Recipe
@@ -91,3 +92,17 @@ def test_layers_are_stacked_in_the_order_of_the_recipe(
     recipe = Recipe(("b", "a"))
     found = converted(tmp_path, recipe, "q0f16", (2, 3, 8), a=a, b=b)["p.weight"]
     assert found == np.stack([b, a]).tobytes()
+
+
+def test_blocks_share_a_scale_that_all_of_them_decide(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    a, b = rng.standard_normal((2, 40, 30000)).astype(np.float16)
+    b[-1, -1] = 9
+    recipe, shape = Recipe(("a", "b")), (80, 30000)
+    found = converted(tmp_path, recipe, "e4m3_e4m3_f16", shape, a=a, b=b)
+    whole = ScaledFp8Packing().pack(np.concatenate([a, b]))
+    assert found["p.q_weight"] == whole["q_weight"].tobytes()
+    scale = whole["q_scale"].astype(ml_dtypes.bfloat16)
+    assert found["p.q_scale"] == scale.tobytes()
+    assert len(found["p.q_calibration_scale"]) == 2

@@ -1,12 +1,13 @@
 """Finding the tensors that make a model's parameters."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlcx.errors import InputError
-from mlcx.recipe import Recipe, joined
+from mlcx.recipe import Join, Recipe, joined
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
 from mlcx.weights.tensor import Tensor
 
@@ -160,3 +161,43 @@ def test_a_stack_is_made_of_the_joined_rows_of_its_layers() -> None:
         InputError, match=r"moe: expected \[3, 2, 5\], found e0 \[3, 4\]"
     ):
         map_weights([parameter("moe", 3, 2, 5)], recipes, (), experts, FILE)
+
+
+@pytest.mark.parametrize(
+    ("join", "shapes", "made"),
+    [
+        (Join("columns"), [(4, 3), (4, 2)], (4, 5)),
+        (Join("columns", taller=8), [(4, 16), (4, 8)], (32, 3)),
+        (Join("rows", multiple=2), [(4, 3), (3, 3)], (7, 3)),
+        (Join("same"), [(6,), (6,)], (6,)),
+    ],
+)
+def test_tensors_are_joined_as_the_recipe_says(
+    join: Join, shapes: list[tuple[int, ...]], made: tuple[int, ...]
+) -> None:
+    recipes = {"p": Recipe(("a", "b"), join=join)}
+    tensors = [tensor(n, *shape) for n, shape in zip("ab", shapes, strict=True)]
+    found = map_weights([parameter("p", *made)], recipes, (), tensors, FILE)
+    assert [each.name for each in found.mapped[0].sources] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("join", "shapes", "message"),
+    [
+        (
+            Join("columns"),
+            [(4, 3), (5, 2)],
+            "expected [4, 5], found a [4, 3] + b [5, 2]",
+        ),
+        (Join("columns", taller=8), [(4, 16), (4, 8)], "found a [4, 16] + b [4, 8]"),
+        (Join("same"), [(4, 5), (5,)], "found a [4, 5] + b [5]"),
+        (Join(multiple=2), [(3, 5), (1, 5)], "all but the last to be a multiple of 2"),
+    ],
+)
+def test_tensors_that_cannot_be_joined_so_are_named(
+    join: Join, shapes: list[tuple[int, ...]], message: str
+) -> None:
+    recipes = {"p": Recipe(("a", "b"), join=join)}
+    tensors = [tensor(n, *shape) for n, shape in zip("ab", shapes, strict=True)]
+    with pytest.raises(InputError, match=re.escape(message)):
+        map_weights([parameter("p", 4, 5)], recipes, (), tensors, FILE)
