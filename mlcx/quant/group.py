@@ -55,7 +55,6 @@ class GroupPacking:
     layout: Literal["NK", "KN"] = "NK"
     """Of a weight (N, K); KN: words and scales are stored transposed."""
     kind: Literal["group"] = "group"
-    is_given: Literal[False] = False
     storage_dtype: Literal["uint32"] = "uint32"
 
     @property
