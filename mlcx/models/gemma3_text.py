@@ -210,10 +210,14 @@ class Attention(SelfAttention):
     def forward(self, x: nn.Tensor, cache: PagedKVCache, layer: int) -> nn.Tensor:
         """Map ``x`` (b, s, hidden) to (b, s, hidden), appending to ``layer``."""
         b, s, _ = x.shape
-        width = self.heads.head_dim
+        queries, keys = self.heads.num_q_heads, self.heads.num_kv_heads
         q, k, v = (
-            op.reshape(each(x), (b * s, each.out_features // width, width))
-            for each in (self.q_proj, self.k_proj, self.v_proj)
+            op.reshape(projection(x), (b * s, count, self.heads.head_dim))
+            for projection, count in (
+                (self.q_proj, queries),
+                (self.k_proj, keys),
+                (self.v_proj, keys),
+            )
         )
         rotary = self.local_rotary if self.local(layer) else self.rotary
         at = cache.get_query_positions(b * s)
