@@ -13,15 +13,16 @@ ALLOWED: dict[str, frozenset[str]] = {
     "recipe": frozenset(),
     "artifact": frozenset({"errors"}),
     "presets": frozenset({"errors"}),
-    "spec": frozenset({"errors", "layers"}),
+    "toolchain": frozenset({"errors"}),
+    "spec": frozenset({"errors", "layers", "toolchain"}),
     "nn": frozenset({"errors"}),
     "models": frozenset({"nn", "recipe", "errors"}),
     "quant": frozenset({"artifact", "nn", "recipe", "errors"}),
     "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
-    "compiler": frozenset({"models", "nn", "quant", "artifact", "errors"}),
+    "compiler": frozenset({"models", "nn", "quant", "toolchain", "artifact", "errors"}),
     "runtime": frozenset({"artifact", "errors"}),
     "package": frozenset({"spec", "artifact", "errors"}),
-    "scons": frozenset({"spec", "artifact", "layers", "errors"}),
+    "scons": frozenset({"spec", "toolchain", "artifact", "layers", "errors"}),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""
 
@@ -38,6 +39,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.recipe",
     "mlcx.scons",
     "mlcx.spec",
+    "mlcx.toolchain",
     "mlcx.weights",
 )
 """Modules whose import must load neither tvm nor torch."""

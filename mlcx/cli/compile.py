@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from mlcx.cli.model import given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import UsageError
-from mlcx.spec.devices import DEVICES
+from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
 from mlcx.spec.resolve import DEFAULTS
+from mlcx.toolchain.triple import parse
 
 if TYPE_CHECKING:
+    from tvm.target import Target
+
     from mlcx.compiler.compile_config import CompileConfig
 
 __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
@@ -51,14 +54,16 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compile``."""
     _model_arguments(parser)
     add = parser.add_argument
-    devices = ", ".join(DEVICES)
-    add("--device", default="cpu", metavar="D", help=f"device preset: {devices}")
+    presets = ", ".join(DEVICES)
+    meaning = f"preset, or a target as TVM takes it, by tag or as JSON: {presets}"
+    add("--device", default="cpu", metavar="D", help=meaning)
     add("--opt", default=DEFAULTS["opt"], help=_OPT)
     add(
         "--host",
         default=DEFAULTS["host"],
         metavar="TRIPLE",
-        help="LLVM triple of the machine that runs the library; auto: this one's",
+        help="LLVM triple of the machine that runs the library; auto: the "
+        "device's own, else this one's",
     )
     add(
         "--mcpu",
@@ -88,24 +93,32 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     from mlcx.compiler.targets import target_of
 
     begun = time.perf_counter()
-    target = target_of(args.device, args.host, args.mcpu)
-    opt = canonical(args.opt, DEVICES[args.device])
-    _check_output(args)
+    name = args.device.removesuffix(":generic")
+    host = DEVICES[name].host_for(args.host) if name in DEVICES else args.host
+    target = target_of(name, host, args.mcpu)
+    device = DEVICES.get(name) or _described(name, target)
+    opt = canonical(args.opt, device)
+    _check_output(args, device)
     config = _load(args)
-    options = Options(args.device, target, opt, args.debug_dump)
+    options = Options(name, target, opt, args.debug_dump)
     compile_library(config, options, args.output)
     size, seconds = args.output.stat().st_size, time.perf_counter() - begun
     print(f"{args.output}: {size} bytes, {seconds:.1f} s")
     return 0
 
 
-def _check_output(args: argparse.Namespace) -> None:
-    device = DEVICES[args.device]
-    if args.output.suffix != device.suffix:
-        found = args.output.name
-        raise UsageError(
-            f"--output: {device.name} makes {device.suffix}, found {found}"
-        )
+def _described(text: str, target: Target) -> Device:
+    """Return the device of which there is no preset, only a ``target``."""
+    host = str(target.host.attrs["mtriple"])
+    kind = str(target.kind.name)
+    return Device(text, parse(host).suffixes[0], kind=kind)
+
+
+def _check_output(args: argparse.Namespace, device: Device) -> None:
+    suffixes = device.suffixes(args.host)
+    if args.output.suffix not in suffixes:
+        made, found = " or ".join(suffixes), args.output.name
+        raise UsageError(f"--output: {device.name} makes {made}, found {found}")
     if args.system_lib_prefix and not device.static:
         message = f"--system-lib-prefix: {device.name} makes no system library"
         raise UsageError(message)

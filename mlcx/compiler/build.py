@@ -18,8 +18,8 @@ from mlcx.artifact import library_info, write_json, write_text
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
-from mlcx.compiler.pipeline import Context, phases
-from mlcx.compiler.targets import required_features
+from mlcx.compiler.pipeline import Context, check_kind, phases
+from mlcx.compiler.targets import check_code_generator, required_features
 from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
@@ -55,9 +55,11 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
     """Write the library of ``config`` to ``output`` and its description beside it.
 
     Raises:
-        BuildError: Linking failed.
+        BuildError: Linking failed, or TVM does not generate such code.
         UsageError: The model asks for what this device does not do.
     """
+    check_code_generator(options.target)
+    check_kind(options.target)
     module, context = _trace(config, options.target)
     passes = tvm.transform.PassContext(
         opt_level=3, config=_PASS_CONFIG, disabled_pass=_DISABLED

@@ -31,6 +31,8 @@ def linker() -> str:
 
 def export(executable: relax.VMExecutable, output: Path) -> None:
     """Write ``executable`` as a shared library to ``output``, atomically."""
+    if output.suffix != ".so":
+        raise BuildError(f"{output}: only .so can be linked yet")
     program = linker()
 
     def link(target: str, objects: Sequence[str], **_: Any) -> None:

@@ -34,8 +34,12 @@ from mlcx.compiler.passes.cpu_rotary import rotary_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
 from mlcx.compiler.passes.lower_rnn_state import LowerRNNState
+from mlcx.errors import UsageError
 
-__all__ = ["Context", "Phase", "phases"]
+__all__ = ["KINDS", "Context", "Phase", "check_kind", "phases"]
+
+KINDS = frozenset({"llvm"})
+"""Kinds of targets that there are kernels for."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,18 @@ class Phase:
 
     name: str
     passes: tuple[Pass, ...]
+
+
+def check_kind(target: Target) -> None:
+    """Refuse a target of a kind that there are no kernels for.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if target.kind.name not in KINDS:
+        known = " and ".join(sorted(KINDS))
+        message = f"there are kernels for {known}, none yet for {target.kind.name}"
+        raise UsageError(f"target {target.kind.name}: {message}")
 
 
 def phases(context: Context) -> tuple[Phase, ...]:

@@ -9,7 +9,7 @@ from mlcx.errors import Problem
 from mlcx.spec.folder import WEIGHTS, ModelFolder, is_file
 from mlcx.spec.recipes import of_quantization, recipe_problems
 from mlcx.spec.resolve import local
-from mlcx.spec.rules import Checked, model_of, of_name, of_overrides
+from mlcx.spec.rules import Checked, model_of, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 from mlcx.spec.violations import did_you_mean
@@ -32,6 +32,7 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
         model, problems = model_of(checked, steps, entry)
         yield from problems
         has_window = model is not None and model.has_window
+        yield from of_host(checked, steps, entry)
         yield from of_overrides(checked, steps, entry, has_window)
         yield from of_verify(checked, steps, entry)
         if model is not None:

@@ -106,11 +106,12 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
     schemes = [*spec["default_quantization"], *task.get("quantization", [])]
     for steps, option in _compile_options(spec, index):
         device = DEVICES[option["device"]]
+        suffix = device.suffixes(option.get("host", DEFAULTS["host"]))[0]
         prefix = option.get("system_lib_prefix")
         owners = ((steps, option, "verify"), (("tasks", index), task, "verify"))
         verify = _verify((*owners, ((), spec, "default_verify")), folder)
         for scheme in schemes:
-            name = f"{model.model_id}-{scheme}-{device.name}{device.suffix}"
+            name = f"{model.model_id}-{scheme}-{device.file_name}{suffix}"
             path = str(PurePosixPath(spec["binary_libs_dir"], model.model_id, name))
             job = _compile(option, model, device, scheme, prefix, path, verify)
             job = replace(job, recipe=_recipe(spec, scheme))
@@ -176,7 +177,8 @@ def _library(
 ) -> LibraryJob | PrebuiltJob:
     device = DEVICES[spec["device"]]
     name = _library_name(entry)
-    path = f"lib/{name}{device.suffix}"
+    suffix = device.suffixes(entry.get("host", DEFAULTS["host"]))[0]
+    path = f"lib/{name}{suffix}"
     ready = spec.get("model_lib_path_for_prepare_libs", {}).get(entry.get("model_lib"))
     if ready is not None:
         return PrebuiltJob(name, local(folder, ready), path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlcx.errors import InputError, Problem
+from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
 from mlcx.spec.overrides import contradictions
@@ -20,7 +20,7 @@ from mlcx.spec.resolve import local
 from mlcx.spec.source import Source, Steps, pointer, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["Checked", "model_of", "of_name", "of_overrides"]
+__all__ = ["Checked", "model_of", "of_host", "of_name", "of_overrides"]
 
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul"}
@@ -82,6 +82,18 @@ def of_name(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:
     if name.partition(".")[0].lower() in _WINDOWS_DEVICES:
         message = f"{quote(name)} is no file name on Windows: choose another"
         yield checked.source.problem(steps, message)
+
+
+def of_host(checked: Checked, steps: Steps, entry: dict[str, Any]) -> Iterator[Problem]:
+    """Refuse a host of ``entry`` on which its device cannot be."""
+    owner = entry if "device" in entry else checked.source.value
+    device = checked.device(steps if owner is entry else (), owner)
+    if device is None or not checked.has(steps, entry, "host"):
+        return
+    try:
+        device.host_for(entry["host"])
+    except UsageError as error:
+        yield checked.source.problem((*steps, "host"), str(error))
 
 
 def of_overrides(

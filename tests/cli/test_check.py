@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.__main__ import main
+from mlcx.spec.devices import DEVICES
 
 ENTRY = {
     "model": "model",
@@ -16,7 +17,9 @@ ENTRY = {
     "overrides": {"max_batch_size": 2},
 }
 GOOD = {"device": "cpu", "model_list": [ENTRY]}
-BAD = {"device": "gpu", "model_list": [{**ENTRY, "model_id": ".."}]}
+NAMES = ", ".join(f'"{name}"' for name in DEVICES)
+REFUSED = f'device: expected one of {NAMES}, found "toaster"'
+BAD = {"device": "toaster", "model_list": [{**ENTRY, "model_id": ".."}]}
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +44,7 @@ def test_validate_reports_every_problem_of_every_file_on_stderr(
     out, err = capsys.readouterr()
     assert out == "good.json: valid (3 jobs)\n"
     first, second, third = err.splitlines()
-    assert first == 'bad.json:2:12: device: expected "cpu", found "gpu"'
+    assert first == f"bad.json:2:12: {REFUSED}"
     assert second.startswith("bad.json:6:16: model_id: expected a portable file name")
     assert third == "missing.json: there is no such file"
 
@@ -57,7 +60,7 @@ def test_validate_tells_a_program_the_same(capsys: pytest.CaptureFixture[str]) -
         "file": "bad.json",
         "line": 2,
         "column": 12,
-        "message": 'device: expected "cpu", found "gpu"',
+        "message": REFUSED,
         "pointer": "/device",
     }
 
@@ -98,4 +101,4 @@ def test_plan_of_a_wrong_spec_says_what_is_wrong(
     assert main(["plan", "bad.json"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith('bad.json:2:12: device: expected "cpu", found "gpu"\n')
+    assert err.startswith(f"bad.json:2:12: {REFUSED}\n")

@@ -33,7 +33,7 @@ def test_a_text_has_one_canonical_form(text: str, values: str) -> None:
 
 @pytest.mark.parametrize("text", ["O0", "O3", "cudagraph=1"])
 def test_flags_that_a_device_does_not_look_at_do_not_count(text: str) -> None:
-    none, one = Device("a", ".so", False), Device("b", ".so", False, {"cudagraph"})
+    none, one = Device("a", ".so"), Device("b", ".so", flags={"cudagraph"})
     assert canonical(text, none) == "O0"
     assert canonical(canonical(text, none), none) == "O0"
     assert canonical(text, one) == f"cudagraph={int(text != 'O0')}"

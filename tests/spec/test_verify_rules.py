@@ -17,6 +17,9 @@ from mlcx.spec.types import Verify
 from mlcx.spec.verify_rules import RUNNABLE, obstacle
 
 Make = Callable[..., dict[str, Any]]
+ELSEWHERE = (
+    "x86_64-linux-gnu" if platform.machine() == "aarch64" else "aarch64-linux-gnu"
+)
 GOOD = {"max_kl": 0.05}
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -75,9 +78,9 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "before quantization to compare with: name a checkpoint, or remove this",
     ),
     "a host that is not here": (
-        {"verify": GOOD, "host": "riscv64-linux-gnu"},
+        {"verify": GOOD, "host": ELSEWHERE},
         "/model_list/0/verify",
-        'verify: cannot verify the host "riscv64-linux-gnu" on this machine, a '
+        f'verify: cannot verify the host "{ELSEWHERE}" on this machine, a '
         f"{platform.machine()} {sys.platform}: remove this",
     ),
 }
@@ -162,7 +165,7 @@ def test_the_nearest_verify_of_a_delivery_counts(
 def test_a_delivery_for_a_device_that_cannot_run_here_is_refused_before_any_work(
     write: Callable[..., str], delivery: Make
 ) -> None:
-    options = [{"device": "cpu"}, {"device": "cpu", "host": "riscv64-linux-gnu"}]
+    options = [{"device": "cpu"}, {"device": "cpu", "host": ELSEWHERE}]
     spec = delivery(default_compile_options=options, default_verify=GOOD)
     (problem,) = check([write(spec)])
     assert problem.pointer == "/default_compile_options/1"

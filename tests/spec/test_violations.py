@@ -7,6 +7,7 @@ import pytest
 
 from mlcx.quant.scheme import SCHEMES
 from mlcx.spec import check
+from mlcx.spec.devices import DEVICES
 
 NAME = (
     "expected a portable file name: letters, digits, '_', '-' and '.', starting with "
@@ -174,8 +175,13 @@ def test_a_wrong_override_is_explained(
     assert problem.message.endswith(f": {message}")
 
 
+DEVICE_NAMES = ", ".join(f'"{name}"' for name in DEVICES)
+
 ROOT: dict[str, tuple[dict[str, Any], str]] = {
-    "no such device": ({"device": "gpu"}, 'device: expected "cpu", found "gpu"'),
+    "no such device": (
+        {"device": "toaster"},
+        f'device: expected one of {DEVICE_NAMES}, found "toaster"',
+    ),
     "an unknown key": (
         {"models": []},
         f'package config: unknown key "models": expected one of {KEYS}',
