@@ -7,6 +7,8 @@ s tokens of one forward, b sequences, h hidden size, V vocabulary size.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from tvm import te, tirx
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op, spec
@@ -19,7 +21,7 @@ __all__ = ["DecoderLM"]
 _Forward = tuple[nn.Tensor, PagedKVCache]
 
 
-class DecoderLM(nn.Module):
+class DecoderLM(nn.Module, ABC):
     """Everything but the network, which a subclass gives by the first three methods.
 
     Args:
@@ -31,17 +33,17 @@ class DecoderLM(nn.Module):
         self.state_spec = cache
         self.hidden_size = hidden_size
 
+    @abstractmethod
     def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
         """Token ids (s,) int32 to embeddings (s, h)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, x: nn.Tensor, cache: PagedKVCache) -> nn.Tensor:
         """Embeddings (b, s, h) to final hidden states (b, s, h)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def get_logits(self, hidden_states: nn.Tensor) -> nn.Tensor:
         """Hidden states (..., h) to float32 logits (..., V)."""
-        raise NotImplementedError
 
     def batch_select_last_hidden_states(
         self, hidden_states: nn.Tensor, logit_positions: nn.Tensor

@@ -6,6 +6,8 @@ s tokens of one forward, b sequences, h hidden size, V vocabulary size.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from tvm import tirx
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op, spec
@@ -19,7 +21,7 @@ __all__ = ["Forward", "RecurrentLM"]
 Forward = tuple[nn.Tensor, RNNState]
 
 
-class RecurrentLM(nn.Module):
+class RecurrentLM(nn.Module, ABC):
     """Everything but the network, which a subclass gives by the first three methods.
 
     Args:
@@ -31,20 +33,20 @@ class RecurrentLM(nn.Module):
         self.state_spec = state
         self.hidden_size = hidden_size
 
+    @abstractmethod
     def embed(self, input_ids: nn.Tensor) -> nn.Tensor:
         """Token ids (s,) int32 to embeddings (s, h)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, x: nn.Tensor, ends: nn.Tensor, state: RNNState) -> Forward:
         """Embeddings (s, h) to final hidden states (s, h), and the state after them.
 
         ``ends`` (b,) has the row of each sequence's last token.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def get_logits(self, hidden_states: nn.Tensor) -> nn.Tensor:
         """Hidden states (..., h) to float32 logits (..., V)."""
-        raise NotImplementedError
 
     def prefill(self, input_embed: nn.Tensor, state: RNNState) -> Forward:
         """(1, s, h) to the logits (1, 1, V) of the last position."""
