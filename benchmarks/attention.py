@@ -29,7 +29,8 @@ from mlcx.compiler.kernels.cpu.gated import gated
 from mlcx.compiler.kernels.cpu.kv_pages import transpose_append
 from mlcx.compiler.kernels.cpu.merge_state import merge_state
 from mlcx.compiler.kernels.cpu.rms_norm import add_rms_norm
-from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, split_rotary
+from mlcx.compiler.kernels.cpu.rope import split_rotary
+from mlcx.compiler.kernels.rotation import Rotation, frequencies
 from mlcx.compiler.targets import target_of
 
 Q, KV, D, PAGE, DTYPE = 32, 4, 64, 16, "float16"

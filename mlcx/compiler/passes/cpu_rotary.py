@@ -5,7 +5,8 @@ from __future__ import annotations
 from tvm import relax
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, join_rotary
+from mlcx.compiler.kernels.cpu.rope import join_rotary
+from mlcx.compiler.kernels.rotation import Rotation, frequencies
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
 from mlcx.nn.rotary import JOIN_ROTARY, Rotary
 

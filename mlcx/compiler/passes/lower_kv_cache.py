@@ -26,7 +26,8 @@ from mlcx.compiler.kernels.cpu.kv_pages import (
     transpose_append,
 )
 from mlcx.compiler.kernels.cpu.merge_state import merge_state
-from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies, split_rotary
+from mlcx.compiler.kernels.cpu.rope import split_rotary
+from mlcx.compiler.kernels.rotation import Rotation, frequencies
 from mlcx.errors import BuildError
 from mlcx.nn.kv_cache import CREATE_KV_CACHE, KVCacheSpec
 

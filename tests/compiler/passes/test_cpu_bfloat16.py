@@ -9,8 +9,8 @@ import tvm
 from tvm import tirx
 from tvm.script import tirx as T
 
-from mlcx.compiler.kernels.cpu.script import array, define
 from mlcx.compiler.kernels.cpu.vectors import bind, cast, load, store
+from mlcx.compiler.kernels.script import array, define
 from mlcx.compiler.passes.cpu_bfloat16 import LowerBfloat16
 
 LANES = 16

@@ -35,7 +35,7 @@ from mlcx.compiler.kernels.cpu.attention_keys import (
     window_mask,
 )
 from mlcx.compiler.kernels.cpu.attention_plan import Columns, Heads, Plan, Rows
-from mlcx.compiler.kernels.cpu.script import array, define, scalar, view
+from mlcx.compiler.kernels.script import array, define, scalar, view
 
 __all__ = ["paged_decode", "paged_prefill", "ragged_prefill"]
 

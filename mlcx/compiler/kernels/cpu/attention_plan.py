@@ -15,8 +15,8 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.rope import Rotation
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
+from mlcx.compiler.kernels.rotation import Rotation
 
 __all__ = ["EVER", "Columns", "Heads", "Plan", "Rows"]
 

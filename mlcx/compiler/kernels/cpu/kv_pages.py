@@ -13,7 +13,7 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
 
-from mlcx.compiler.kernels.cpu.script import (
+from mlcx.compiler.kernels.script import (
     array,
     define,
     scalar,

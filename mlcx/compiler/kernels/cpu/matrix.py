@@ -13,8 +13,8 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.script import array, define, parallel_from
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
+from mlcx.compiler.kernels.script import array, define, parallel_from
 
 __all__ = ["matrix_product"]
 

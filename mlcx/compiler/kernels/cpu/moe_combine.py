@@ -10,8 +10,8 @@ from tvm.script import tirx as T
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.rows import Place, each_row
-from mlcx.compiler.kernels.cpu.script import array, define
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
+from mlcx.compiler.kernels.script import array, define
 
 __all__ = ["combination"]
 

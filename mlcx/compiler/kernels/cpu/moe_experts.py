@@ -18,10 +18,10 @@ from tvm.tirx import Buffer, PrimFunc, truncdiv
 from mlcx.compiler.kernels.cpu.dot import Dot, dot_for
 from mlcx.compiler.kernels.cpu.gemm import gemm
 from mlcx.compiler.kernels.cpu.operands import Operands
-from mlcx.compiler.kernels.cpu.script import array, define
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.vectors import flat
 from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightFormat
+from mlcx.compiler.kernels.script import array, define
 
 __all__ = ["Pairs", "experts_matmul"]
 

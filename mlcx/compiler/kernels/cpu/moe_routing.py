@@ -10,7 +10,7 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.cpu.exp import exp
-from mlcx.compiler.kernels.cpu.script import array, define, parallel_from
+from mlcx.compiler.kernels.script import array, define, parallel_from
 
 __all__ = ["routing"]
 

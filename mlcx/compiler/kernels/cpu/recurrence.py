@@ -10,8 +10,8 @@ from tvm.script import tirx as T
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.exp import exp
-from mlcx.compiler.kernels.cpu.script import array, define, parallel_from, view
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
+from mlcx.compiler.kernels.script import array, define, parallel_from, view
 
 __all__ = ["token_shift", "wkv5", "wkv6"]
 

@@ -11,7 +11,7 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
 
-from mlcx.compiler.kernels.cpu.script import array, define, view
+from mlcx.compiler.kernels.script import array, define, view
 
 __all__ = ["get_state", "set_state"]
 

@@ -10,8 +10,8 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.script import parallel_from
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
+from mlcx.compiler.kernels.script import parallel_from
 
 __all__ = ["Place", "each_row", "renewed", "row_sum"]
 

@@ -9,7 +9,7 @@ from mlcx.compiler.kernels.cpu.attention import (
     ragged_prefill,
 )
 from mlcx.compiler.kernels.cpu.attention_plan import Heads
-from mlcx.compiler.kernels.cpu.rope import Rotation, frequencies
+from mlcx.compiler.kernels.rotation import Rotation, frequencies
 
 from ...attention_reference import attention, causal, rotated
 from .target_kernel import HOST, NARROW, build_for

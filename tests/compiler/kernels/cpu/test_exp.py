@@ -3,7 +3,7 @@ import pytest
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.cpu.exp import exp, exp2
-from mlcx.compiler.kernels.cpu.script import array, define
+from mlcx.compiler.kernels.script import array, define
 
 from .target_kernel import HOST, NARROW, build_for
 

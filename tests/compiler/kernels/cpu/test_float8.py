@@ -6,8 +6,8 @@ import pytest
 from tvm.tirx.script import builder as T
 
 from mlcx.compiler.kernels.cpu.float8 import UNITS, widen_float8
-from mlcx.compiler.kernels.cpu.script import array, define
 from mlcx.compiler.kernels.cpu.vectors import load, store
+from mlcx.compiler.kernels.script import array, define
 
 from .matmul_reference import FLOAT8, TARGETS, assert_product, every_target
 from .target_kernel import build_for
