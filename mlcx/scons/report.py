@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mlcx.artifact import read_json, write_text
 from mlcx.scons.parts import parts
@@ -29,9 +29,9 @@ __all__ = [
     "summary",
 ]
 
-Status = Literal["built", "up to date", "failed", "not built"]
+Status = Literal["built", "up to date", "failed", "interrupted", "not built"]
 
-_STATUSES: tuple[Status, ...] = ("built", "up to date", "failed", "not built")
+_STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Result:
     """Of the target; an index holds the hashes of its parts."""
     log: str | None = None
     error: str | None = None
-    """Last lines of the log of a step that failed."""
+    """Of a step that failed: why, or the last lines of its log."""
 
     def unchanged(self) -> Result:
         """Return what this says of a target that is still as it was built."""

@@ -16,7 +16,7 @@ from mlcx.scons.executor import Executor, tail
 from mlcx.scons.parts import fault, leftovers
 from mlcx.scons.policy import VARIABLE, Policy
 from mlcx.scons.progress import Reporter
-from mlcx.scons.report import About, Journal, Result, measure
+from mlcx.scons.report import About, Journal, Result, Status, measure
 
 __all__ = ["Services", "Step"]
 
@@ -64,7 +64,7 @@ class Step:
         """Run the command ``words``, as SCons' ``SPAWN``; return its exit status."""
         refusal = self._refusal()
         if refusal:
-            self._fail(0.0, refusal, None)
+            self._end("failed", 0.0, refusal, None)
             self.services.reporter.error(refusal)
             return 1
         command = [str(word) for word in words]
@@ -74,8 +74,10 @@ class Step:
         if error is None:
             self._succeed(seconds)
             return 0
-        self._fail(seconds, error, self.log)
-        if not self.services.executor.stopped:
+        if self.services.executor.stopped:
+            self._end("interrupted", seconds, None, self.log)
+        else:
+            self._end("failed", seconds, error, self.log)
             self.services.reporter.error(self._message(status, error, command))
         return status or 1
 
@@ -109,8 +111,10 @@ class Step:
         result = Result(self.target, "built", seconds, size, digest, self.log)
         self.services.journal.add(result)
 
-    def _fail(self, seconds: float, error: str, log: str | None) -> None:
-        result = Result(self.target, "failed", seconds, log=log, error=error)
+    def _end(
+        self, status: Status, seconds: float, error: str | None, log: str | None
+    ) -> None:
+        result = Result(self.target, status, seconds, log=log, error=error)
         self.services.journal.add(result)
 
     def _message(self, status: int, error: str, command: list[str]) -> str:
