@@ -40,8 +40,9 @@ def test_a_normalized_config_has_what_every_library_is_compiled_from(name: str) 
 @pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - RECURRENT))
 def test_a_config_without_its_length_is_refused(name: str) -> None:
     module, config = config_of(name)
-    fields = config.to_dict() | {"context_window_size": None}
-    fields |= {"sliding_window_size": None, "n_positions": None}
+    fields = config.to_dict() | {"max_position_embeddings": None}
+    for key in ("context_window_size", "sliding_window_size", "n_positions"):
+        fields[key] = None
     with pytest.raises(InputError, match="'max_position_embeddings': expected"):
         module.Config.from_hf(fields)
 
