@@ -117,17 +117,24 @@ def run(
     weights: Weights,
     tokens: Sequence[int],
 ) -> tuple[Array, list[list[Array]]]:
-    """Return the logits of every position, and each layer's state after the last."""
+    """Return the logits of every position, and each layer's state after the last.
+
+    What is halved now and then is halved here too: norms add an epsilon to it.
+    """
+    every = config["rescale_every"]
     body = layer(weights, "rwkv.")
     x = body["embeddings.weight"][list(tokens)].astype(np.float64)
     x = norm(x, body, "blocks.0.pre_ln")
     states = []
     for block in range(config["num_hidden_layers"]):
         w = layer(body, f"blocks.{block}.")
+        share = 0.5 ** (block // every) if every else 1
         inner = norm(x, w, "ln1")
         out, heads = attend(version, inner, layer(w, "attention."), config)
-        x = x + out
+        x = x + share * out
         outer = norm(x, w, "ln2")
-        x = x + feed_forward(version, outer, layer(w, "feed_forward."))
+        x = x + share * feed_forward(version, outer, layer(w, "feed_forward."))
+        if every and (block + 1) % every == 0:
+            x = x / 2
         states.append([inner[-1], heads, outer[-1]])
     return linear(norm(x, body, "ln_out"), weights, "head"), states
