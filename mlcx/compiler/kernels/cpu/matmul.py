@@ -31,9 +31,9 @@ from mlcx.compiler.kernels.cpu.weights import (
     WordsOfColumns,
 )
 
-__all__ = ["matmul"]
+__all__ = ["FEW_ROWS", "matmul"]
 
-_FEW_ROWS = 12
+FEW_ROWS = 12
 """Up to this many rows, the GEMM is beaten: measured, with AVX-512."""
 
 
@@ -97,7 +97,7 @@ def _choose(operands: Operands) -> None:
         one, by_pairs, by_fours = _few(operands)
         _either(rows == 1, one, lambda: _either(rows <= 2, by_pairs, by_fours))
 
-    _either(rows <= _FEW_ROWS, few, partial(gemm, operands))
+    _either(rows <= FEW_ROWS, few, partial(gemm, operands))
 
 
 def _few(operands: Operands) -> list[Callable[[], None]]:

@@ -17,6 +17,7 @@ from tvm.tirx import Buffer, PrimFunc, truncdiv
 
 from mlcx.compiler.kernels.cpu.dot import Dot, dot_for
 from mlcx.compiler.kernels.cpu.gemm import gemm
+from mlcx.compiler.kernels.cpu.matmul import FEW_ROWS
 from mlcx.compiler.kernels.cpu.operands import Operands
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.vectors import flat
@@ -24,8 +25,6 @@ from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightForma
 from mlcx.compiler.kernels.script import array, define
 
 __all__ = ["Pairs", "experts_matmul"]
-
-_FEW_ROWS = 12
 
 _STREAMS = 4
 _PRODUCTS = 8
@@ -74,7 +73,7 @@ def experts_matmul(
         few, count = product.few()
         with T.If(count > 0), T.Then():
             product.multiply_few(few, count)
-        if pairs.tokens is None or pairs.tokens > _FEW_ROWS:
+        if pairs.tokens is None or pairs.tokens > FEW_ROWS:
             product.multiply_many()
 
     return define("moe_experts", emit)
@@ -98,13 +97,13 @@ class _Product:
     starts: Buffer
 
     def few(self) -> tuple[Buffer, Expr]:
-        """Return the experts with a row, but no more than ``_FEW_ROWS``; how many."""
+        """Return the experts with a row, but no more than ``FEW_ROWS``; how many."""
         few = T.alloc_buffer((self.pairs.experts,), "int32")
         count = T.alloc_buffer((1,), "int64")
         T.buffer_store(count, T.int64(0), [0])
         with T.serial(self.pairs.experts) as e:
             rows = T.bind(self._rows(e))
-            with T.If(T.And(rows > 0, rows <= _FEW_ROWS)), T.Then():
+            with T.If(T.And(rows > 0, rows <= FEW_ROWS)), T.Then():
                 T.buffer_store(few, e.astype("int32"), [count[0]])
                 T.buffer_store(count, count[0] + 1, [0])
         return few, T.bind(count[0])
@@ -133,7 +132,7 @@ class _Product:
         """Write the rows of the other experts."""
         with T.serial(self.pairs.experts) as expert:
             rows = T.bind(self._rows(expert))
-            with T.If(rows > _FEW_ROWS), T.Then():
+            with T.If(rows > FEW_ROWS), T.Then():
                 gemm(self._of(expert, rows))
 
     def _rows(self, expert: Expr) -> Expr:
