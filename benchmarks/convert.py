@@ -7,7 +7,7 @@ turns: one converts it; one reads it once in pieces of 1 MiB and writes as many 
 the result has, and computes nothing. Both find the checkpoint on the disk and not in
 memory, as one larger than memory is. With ``--cached`` it is in memory, where plain I/O
 costs less than the md5 of the result, which the format asks for. The best of several
-turns counts. Prints JSON, then a table.
+turns counts, and the ratio of each pair of turns is given. Prints JSON, then a table.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     output = folder / "out"
     best: dict[str, dict[str, float]] = {}
     sizes: list[int] = []
+    pairs: list[dict[str, float]] = []
     for number in range(args.runs + 1):
+        pairs.append({})
         for what in ("mlcx", "plain"):
             if args.cached:
                 read(source)
@@ -144,6 +146,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             result = turn(what, source, output, detail)
             sizes = sizes or [path.stat().st_size for path in output.glob("*.bin")]
             shutil.rmtree(output)
+            pairs[-1][what] = result["seconds"]
             known = best.get(what)
             # The first round finds memory that the system has not handed out before.
             if number and (known is None or result["seconds"] < known["seconds"]):
@@ -156,6 +159,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "written_bytes": sum(sizes),
         "plain": best["plain"],
         "mlcx": best["mlcx"],
+        "ratios": sorted(pair["plain"] / pair["mlcx"] for pair in pairs[1:]),
         "speed_of_plain_io": best["plain"]["seconds"] / best["mlcx"]["seconds"],
     }
 
@@ -184,6 +188,7 @@ def main() -> None:
         numbers = f"{row['seconds']:9.2f}{row['cpu_seconds']:8.2f}{speed:11.0f}"
         print(f"{what:8}{numbers}{row['memory_mib']:10.0f}")
     print(f"\nmlcx converts at {result['speed_of_plain_io']:.2f} of plain I/O's speed")
+    print("pair by pair:", *(f"{ratio:.2f}" for ratio in result["ratios"]))
 
 
 if __name__ == "__main__":
