@@ -7,6 +7,7 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
+from mlcx.architectures import ARCHITECTURES
 from mlcx.errors import UsageError
 from mlcx.presets import preset_file, preset_model_type, preset_names
 
@@ -50,8 +51,6 @@ def given(model: str | None, model_type: str) -> Given:
     Raises:
         UsageError: No model is given, or one that is only close to a preset.
     """
-    from mlcx.models import ARCHITECTURES
-
     named, presets = model_type, preset_names()
     if named in presets and named not in ARCHITECTURES:
         named = preset_model_type(named)

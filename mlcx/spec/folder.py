@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcx.errors import InputError, Problem
+from mlcx.spec.model_config import config_problems
 from mlcx.spec.types import SourceKind
 
 __all__ = ["WEIGHTS", "ModelFolder", "is_file", "is_folder", "kind_of", "look_into"]
@@ -61,14 +62,18 @@ def look_into(folder: Path, kind: SourceKind) -> ModelFolder:
     """Read the config of the model in ``folder``.
 
     Raises:
-        InputError: The config is not a JSON object, or names no quantization.
+        InputError: The config is not a JSON object, names no architecture that there is
+            or no quantization, or lacks a size; holds every problem.
     """
     path = folder / _CONFIGS[kind]
     config = _read(path)
+    problems = [Problem(str(path), 0, 0, each) for each in config_problems(config)]
     quantization = config.get("quantization") if kind == "mlc" else None
     if kind == "mlc" and not isinstance(quantization, str):
         message = 'expected "quantization" to name the scheme of the weights'
-        raise InputError.in_file(path, message)
+        problems.append(Problem(str(path), 0, 0, message))
+    if problems:
+        raise InputError(problems)
     return ModelFolder(kind, quantization, _has_window(config))
 
 

@@ -16,6 +16,13 @@ ENTRY = {
     "bundle_weight": True,
     "overrides": {"max_batch_size": 2},
 }
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "vocab_size": 32,
+}
 GOOD = {"device": "cpu", "model_list": [ENTRY]}
 NAMES = ", ".join(f'"{name}"' for name in DEVICES)
 REFUSED = f'device: expected one of {NAMES}, found "toaster"'
@@ -26,7 +33,7 @@ BAD = {"device": "toaster", "model_list": [{**ENTRY, "model_id": ".."}]}
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))
     (tmp_path / "model" / "model.safetensors").write_text("")
     (tmp_path / "good.json").write_text(json.dumps(GOOD, indent=1))
     (tmp_path / "bad.json").write_text(json.dumps(BAD, indent=1))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mlcx.architectures import ARCHITECTURES
 from mlcx.errors import InputError, UsageError
-from mlcx.models import ARCHITECTURES, architecture
+from mlcx.models import architecture
 from mlcx.quant.apply import parameters
 from mlcx.quant.scheme import scheme
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
-from mlcx.models import ARCHITECTURES
+from mlcx.architectures import ARCHITECTURES
 from mlcx.quant.scheme import SCHEMES
 
 from .conftest import Record, traced

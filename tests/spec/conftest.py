@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-CHECKPOINT = {"model_type": "llama"}
-MLC = {"model_type": "llama", "quantization": "q4f16_1"}
+CHECKPOINT = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "vocab_size": 32,
+}
+MLC = {"quantization": "q4f16_1", **CHECKPOINT}
 
 
 def _model(folder: Path, files: dict[str, dict[str, Any]]) -> None:
@@ -21,9 +27,10 @@ def _model(folder: Path, files: dict[str, dict[str, Any]]) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with one model of each sort."""
     monkeypatch.chdir(tmp_path)
+    windowed = {**CHECKPOINT, "sliding_window": 64}
     weights: dict[str, dict[str, Any]] = {"model.safetensors": {}}
     _model(tmp_path / "checkpoint", {"config.json": CHECKPOINT, **weights})
-    _model(tmp_path / "windowed", {"config.json": {"sliding_window": 64}, **weights})
+    _model(tmp_path / "windowed", {"config.json": windowed, **weights})
     _model(tmp_path / "unweighted", {"config.json": CHECKPOINT})
     _model(tmp_path / "mlc", {"mlc-chat-config.json": MLC, "tensor-cache.json": {}})
     _model(tmp_path / "weightless", {"mlc-chat-config.json": MLC})

@@ -29,6 +29,18 @@ def test_what_cannot_be_looked_at_is_nothing(here: Path, name: str) -> None:
     assert not is_folder(here / name)
 
 
+def test_all_that_is_wrong_with_a_config_is_said_at_once(here: Path) -> None:
+    path = here / "mlc" / "mlc-chat-config.json"
+    config = json.loads(path.read_text()) | {"hidden_size": -1, "quantization": None}
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError) as caught:
+        look_into(here / "mlc", "mlc")
+    first, second = caught.value.problems
+    assert (first.file, second.file) == (str(path), str(path))
+    assert first.message.startswith("hidden_size: expected a whole number from 1")
+    assert second.message.startswith('expected "quantization" to name the scheme')
+
+
 def test_a_model_directory_names_its_scheme(here: Path) -> None:
     assert look_into(here / "mlc", "mlc") == ModelFolder("mlc", "q4f16_1", False)
 
@@ -51,7 +63,8 @@ def test_a_model_directory_names_its_scheme(here: Path) -> None:
 def test_a_window_is_found(
     here: Path, config: dict[str, Any], has_window: bool
 ) -> None:
-    (here / "checkpoint" / "config.json").write_text(json.dumps(config))
+    path = here / "checkpoint" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
     assert look_into(here / "checkpoint", "checkpoint").has_window is has_window
 
 
@@ -61,7 +74,7 @@ def test_a_window_is_found(
         (b"{\n,", ":2:1: not JSON: "),
         (b"[]", ": expected a JSON object as the root"),
         (b'"\xff"', ": cannot be read: "),
-        (b"{}", ': expected "quantization" to name the scheme of the weights'),
+        (b"{}", ": model_type: expected one of "),
         (b"[" * 100_000, ": cannot be read: "),
     ],
 )

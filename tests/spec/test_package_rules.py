@@ -155,6 +155,17 @@ def test_a_broken_model_config_is_reported_in_its_own_file(
     assert str(problem).startswith(f"{config}:2:6: not JSON: ")
 
 
+def test_an_architecture_that_is_not_there_is_told_before_any_step(
+    write: Callable[..., str], package: Callable[..., dict[str, Any]], here: Path
+) -> None:
+    config = here / "checkpoint" / "config.json"
+    config.write_text('{"model_type": "lama"}')
+    (problem,) = check([write(package())])
+    assert problem.file == str(config)
+    assert problem.message.startswith('model_type: expected one of "codegen", ')
+    assert problem.message.endswith('found "lama": did you mean "llama"?')
+
+
 LIBRARIES = "model_lib_path_for_prepare_libs"
 
 

@@ -1,5 +1,6 @@
 """Recipes of mixed quantizations in specs."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def test_the_recipe_of_a_model_directory_is_its_own(
     write: Callable[..., str], package: Spec, entry: Spec, here: Path
 ) -> None:
     config = here / "mlc" / "mlc-chat-config.json"
-    config.write_text('{"model_type": "llama", "quantization": "its-own"}')
+    content = json.loads(config.read_text()) | {"quantization": "its-own"}
+    config.write_text(json.dumps(content))
     own = entry(model="mlc", conv_template=..., quantization="its-own")
     (library,) = load(write(package(own))).libraries
     assert (library.quantization, library.recipe) == (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,10 +89,8 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.fixture(autouse=True)
 def _readable(here: Path) -> None:
-    folder = here / "readable"
-    folder.mkdir()
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
-        (folder / name).write_text("{}")
+    folder = shutil.copytree(here / "checkpoint", here / "readable")
+    (folder / "tokenizer.json").write_text("{}")
 
 
 @pytest.mark.parametrize("case", WRONG)
