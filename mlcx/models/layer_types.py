@@ -9,7 +9,8 @@ from mlcx.models.config import OPEN, Fields
 
 __all__ = ["FULL", "SLIDING", "derive_layer_window", "derive_pattern"]
 
-FULL, SLIDING = "full_attention", "sliding_attention"
+FULL = "full_attention"
+SLIDING = "sliding_attention"
 """The names of the types."""
 
 
