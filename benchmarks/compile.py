@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from compiling import compile_apart
 
 SHAPES: dict[str, dict[str, int]] = {
     "tiny": {
@@ -44,29 +42,12 @@ COMMON = {
 
 
 def measure(shape: str, quantization: str) -> dict[str, Any]:
-    """Compile one shape in a process and return its seconds and peak memory."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        config = folder / "config.json"
+    """Compile one shape and return what it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
         config.write_text(json.dumps({**COMMON, **SHAPES[shape]}))
-        library = folder / "model.so"
-        command = [sys.executable, "-m", "mlcx", "compile", str(config)]
-        command += ["--quantization", quantization, "--device", "cpu"]
-        command += ["-o", str(library)]
-        begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begin
-        if status:
-            raise SystemExit(f"compiling {shape} failed")
-        return {
-            "shape": shape,
-            "quantization": quantization,
-            "wall_s": round(seconds, 2),
-            "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
-            "peak_mib": usage.ru_maxrss // 1024,
-            "library_kib": library.stat().st_size // 1024,
-        }
+        taken = compile_apart(str(config), quantization)
+    return {"shape": shape, "quantization": quantization, **taken._asdict()}
 
 
 def main() -> None:
