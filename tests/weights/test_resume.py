@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mlcx.__main__ import main
+from mlcx.cli.convert import _Progress
 from mlcx.weights.journal import JOURNAL
 
 from .tiny_llama import CONFIG, Recorder, run, save, tensors, written
@@ -138,3 +140,32 @@ def test_a_journal_that_makes_no_sense_starts_anew(
     journal.write_text(journal.read_text()[:-9])
     assert resume(source, output) == 0
     assert written(output) == clean
+
+
+def test_the_command_goes_on_too_unless_the_config_changed(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    left = 0
+
+    def begin(_: _Progress, nbytes: int, done: int) -> None:
+        nonlocal left
+        seen.append(done)
+        left = nbytes - done
+
+    def advance(_: _Progress, nbytes: int) -> None:
+        nonlocal left
+        left -= nbytes
+        if left < 1000:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Progress, "begin", begin)
+    monkeypatch.setattr(_Progress, "advance", advance)
+    config = tmp_path / "config.json"
+    fields = {**LARGE, "model_type": "llama", "max_position_embeddings": 128}
+    command = ["convert_weight", str(config), "--quantization", "q0f16"]
+    command += ["--source", str(source), "-o", str(tmp_path / "out")]
+    for epsilon in (1e-5, 1e-5, 1e-6):
+        config.write_text(json.dumps({**fields, "rms_norm_eps": epsilon}))
+        assert main(command) == 130
+    assert seen == [0, 140000 * 64 * 2, 0]
