@@ -30,11 +30,10 @@ from .references import (
 
 Build = Callable[[str, str, str], Path]
 
-ELSEWHERE = {
-    *("internlm2", "mixformer-sequential", "moss", "phi-msft", "rwkv5", "rwkv6"),
-}
-"""Not in transformers: MOSS is as CodeGen, Phi's older checkpoints are as its newer ones,
-tests of the others compute the reference."""
+ELSEWHERE = {"internlm2", "mixformer-sequential", "moss", "phi-msft", "rwkv5", "rwkv6"}
+"""Not in transformers: MOSS is as CodeGen, Phi's older checkpoints are as newer ones;
+tests of the others compute the reference.
+"""
 
 LARGEST = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
 """Difference of a logit, by the dtype that the library computes in."""
