@@ -25,7 +25,6 @@ __all__ = [
     "CHAT_CONFIG",
     "COMPILE_CONFIG",
     "QUANTIZATION_RECIPE",
-    "LINKERS",
     "STAGING",
     "TENSOR_CACHE",
     "TENSOR_CACHE_B16",
@@ -48,7 +47,7 @@ COMPILE_CONFIG = "compile-config.json"
 QUANTIZATION_RECIPE = "quantization_recipe"
 """Key of both of them, beside ``quantization``: what declares that where it is mixed.
 
-MLC's readers take a name for ``quantization``, and pass over keys that they do not know.
+MLC's readers take a name for ``quantization``, and pass over keys that are new to them.
 """
 
 TENSOR_CACHE = "tensor-cache.json"
@@ -72,10 +71,6 @@ _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
 
 STAGING = ".partial"
 """The folder, in a model directory, in which a conversion gathers its files."""
-
-LINKERS = ("gcc", "cc", "clang", "ld")
-"""The programs that link a library, the first one found; any ELF linker serves, as only
-objects are linked."""
 
 
 def library_info(library: Path) -> Path:

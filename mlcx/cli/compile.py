@@ -12,7 +12,9 @@ from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
+from mlcx.spec.prefix import automatic, canonical_prefix
 from mlcx.spec.resolve import DEFAULTS
+from mlcx.toolchain.products import STATIC
 from mlcx.toolchain.triple import parse
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
 
+_AUTO = "auto"
 _OPT = "O0 to O3, or FLAG=VALUE;…: which of a GPU's libraries to use; the cpu has none"
 
 
@@ -71,7 +74,13 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CPU",
         help="LLVM name of its CPU; auto: this one's, a baseline when a host is named",
     )
-    add("--system-lib-prefix", metavar="P", help="prefix of a system library's symbols")
+    add(
+        "--system-lib-prefix",
+        default=_AUTO,
+        metavar="P",
+        help="what symbols of a static library (.tar, .a) begin with; auto: the "
+        "architecture and the quantization; empty: none",
+    )
     add(
         "--debug-dump",
         type=Path,
@@ -100,7 +109,8 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     opt = canonical(args.opt, device)
     _check_output(args, device)
     config = _load(args)
-    options = Options(name, target, opt, args.debug_dump)
+    prefix = _prefix(args, config)
+    options = Options(name, target, opt, prefix, args.debug_dump)
     compile_library(config, options, args.output)
     size, seconds = args.output.stat().st_size, time.perf_counter() - begun
     print(f"{args.output}: {size} bytes, {seconds:.1f} s")
@@ -119,9 +129,19 @@ def _check_output(args: argparse.Namespace, device: Device) -> None:
     if args.output.suffix not in suffixes:
         made, found = " or ".join(suffixes), args.output.name
         raise UsageError(f"--output: {device.name} makes {made}, found {found}")
-    if args.system_lib_prefix and not device.static:
-        message = f"--system-lib-prefix: {device.name} makes no system library"
-        raise UsageError(message)
+    given = args.system_lib_prefix not in (_AUTO, "")
+    if given and args.output.suffix not in STATIC:
+        message = f"--system-lib-prefix: {args.output.name} is no static library"
+        raise UsageError(f"{message}, which end in {' or '.join(STATIC)}")
+
+
+def _prefix(args: argparse.Namespace, config: CompileConfig) -> str | None:
+    """Return the prefix of the library's symbols; None: it is no static library."""
+    if args.output.suffix not in STATIC:
+        return None
+    if args.system_lib_prefix == _AUTO:
+        return automatic(config.model_type, config.quantization)
+    return canonical_prefix(args.system_lib_prefix)
 
 
 def _load(args: argparse.Namespace) -> CompileConfig:

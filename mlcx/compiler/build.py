@@ -18,11 +18,13 @@ from mlcx.artifact import library_info, write_json, write_text
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
-from mlcx.compiler.pipeline import Context, check_kind, phases
+from mlcx.compiler.passes.attach_prefix import AttachPrefix
+from mlcx.compiler.pipeline import Context, phases
 from mlcx.compiler.targets import check_code_generator, required_features
 from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
+from mlcx.toolchain.triple import parse
 
 __all__ = ["Options", "compile_library"]
 
@@ -47,6 +49,8 @@ class Options:
     device: str
     target: Target
     opt: str
+    system_lib_prefix: str | None = None
+    """Of the symbols of a library that is linked into an app; None: it is loaded."""
     debug_dump: Path | None = None
     """Folder for the module after each phase."""
 
@@ -59,16 +63,21 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
         UsageError: The model asks for what this device does not do.
     """
     check_code_generator(options.target)
-    check_kind(options.target)
     module, context = _trace(config, options.target)
     passes = tvm.transform.PassContext(
         opt_level=3, config=_PASS_CONFIG, disabled_pass=_DISABLED
     )
     with passes, options.target:
         module = _run_phases(module, context, options.debug_dump)
+        if options.system_lib_prefix is not None:
+            module = AttachPrefix(options.system_lib_prefix)(module)
         executable = relax.build(module, target=options.target, relax_pipeline=None)
-    export(executable, output)
+    export(executable, output, parse(_host(options.target)))
     write_json(library_info(output), _describe(config, options))
+
+
+def _host(target: Target) -> str:
+    return str(target.host.attrs["mtriple"])
 
 
 def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context]:
@@ -119,6 +128,8 @@ def _describe(config: CompileConfig, options: Options) -> dict[str, Any]:
         "tvm_ffi": version("apache-tvm-ffi"),
         "device": options.device,
         "target": str(options.target),
+        "host": _host(options.target),
+        "system_lib_prefix": options.system_lib_prefix,
         "cpu_features": required_features(options.target),
         "opt": options.opt,
         "model_type": config.model_type,

@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tvm import relax
 
-from mlcx.artifact import LINKERS, library_info, replacing
-from mlcx.errors import BuildError
+from mlcx.artifact import library_info, replacing
+from mlcx.toolchain.products import make
+from mlcx.toolchain.triple import Triple
 
-__all__ = ["export", "linker"]
+__all__ = ["export"]
 
 
-def linker() -> str:
-    """Return the path of the linker.
+def export(executable: relax.VMExecutable, output: Path, triple: Triple) -> None:
+    """Write ``executable`` for ``triple`` to ``output``, atomically.
+
+    The suffix of ``output`` says what it is made into: an archive of objects or a
+    shared library.
 
     Raises:
-        BuildError: None is installed.
+        BuildError: A tool is missing or failed.
     """
-    found = next(filter(None, map(shutil.which, LINKERS)), None)
-    if found is None:
-        names = ", ".join(LINKERS)
-        raise BuildError(f"no linker found: install one of {names}, for instance gcc")
-    return found
-
-
-def export(executable: relax.VMExecutable, output: Path) -> None:
-    """Write ``executable`` as a shared library to ``output``, atomically."""
-    if output.suffix != ".so":
-        raise BuildError(f"{output}: only .so can be linked yet")
-    program = linker()
 
     def link(target: str, objects: Sequence[str], **_: Any) -> None:
-        command = [program, "-shared", "-o", str(target), *map(str, sorted(objects))]
-        _run(command)
+        # TVM removes the objects as soon as this returns.
+        with tempfile.TemporaryDirectory(prefix="mlcx-") as folder:
+            paths = [Path(each) for each in objects]
+            shutil.copyfile(make(paths, output.suffix, triple, Path(folder)), target)
 
-    link.output_format = "so"  # type: ignore[attr-defined]
     with replacing(output) as temporary:
         executable.export_library(str(temporary), fcompile=link)
         # A library without a note is taken as it is; by an old note it is misjudged.
         library_info(output).unlink(missing_ok=True)
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"linking failed: {' '.join(command)}\n{done.stderr.strip()}")

@@ -9,9 +9,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from mlcx.artifact import LINKERS
 from mlcx.layers import closure
 from mlcx.spec.digest import describe_host, digest_json, digest_sources
+from mlcx.toolchain.products import LINKERS
 
 __all__ = ["host", "linker", "sources", "tvm"]
 

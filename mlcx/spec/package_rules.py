@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mlcx.errors import Problem
+from mlcx.errors import Problem, UsageError
 from mlcx.spec.folder import WEIGHTS, ModelFolder, is_file
+from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.recipes import of_quantization, recipe_problems
-from mlcx.spec.resolve import local
+from mlcx.spec.resolve import library_name, local
 from mlcx.spec.rules import Checked, model_of, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
@@ -29,6 +30,7 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
     for steps, entry in checked.items("model_list"):
         if checked.has(steps, entry, "model_lib") and entry["model_lib"]:
             yield from of_name(checked, (*steps, "model_lib"), entry["model_lib"])
+        yield from _symbols(checked, steps, entry)
         model, problems = model_of(checked, steps, entry)
         yield from problems
         has_window = model is not None and model.has_window
@@ -57,6 +59,25 @@ def _ids(checked: Checked) -> Iterator[Problem]:
             line = checked.source.line(earlier)
             message = f"the model_id {quote(model_id)} is taken, in line {line}"
             yield checked.source.problem(at, f"{message}: choose another")
+
+
+def _symbols(
+    checked: Checked, steps: Steps, entry: dict[str, Any]
+) -> Iterator[Problem]:
+    """Refuse a name of a static library that its symbols cannot begin with."""
+    device = checked.device((), checked.source.value)
+    if device is None or not device.static:
+        return
+    given = entry.get("model_lib")
+    key = "model_lib" if given else "model_id"
+    if not checked.has(steps, entry, key):
+        return
+    try:
+        canonical_prefix(library_name(entry))
+    except UsageError as error:
+        message = f"{device.name} libraries are found by their symbols: {error}"
+        way_out = "choose another" if given else "give model_lib"
+        yield checked.source.problem((*steps, key), f"{message}: {way_out}")
 
 
 def _libraries(checked: Checked) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import kind_of
 from mlcx.spec.opt import canonical
+from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.schema import SpecKind, schemes
 from mlcx.spec.source import Steps
 from mlcx.spec.types import (
@@ -37,6 +38,7 @@ __all__ = [
     "Job",
     "assemble",
     "delivery_jobs",
+    "library_name",
     "local",
     "package_jobs",
     "verify_of",
@@ -107,7 +109,8 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
     for steps, option in _compile_options(spec, index):
         device = DEVICES[option["device"]]
         suffix = device.suffixes(option.get("host", DEFAULTS["host"]))[0]
-        prefix = option.get("system_lib_prefix")
+        given = option.get("system_lib_prefix")
+        prefix = None if given is None else canonical_prefix(given)
         owners = ((steps, option, "verify"), (("tasks", index), task, "verify"))
         verify = _verify((*owners, ((), spec, "default_verify")), folder)
         for scheme in schemes:
@@ -163,7 +166,8 @@ def _compile_options(
         yield ("tasks", index, "compile_options", number), option
 
 
-def _library_name(entry: Mapping[str, Any]) -> str:
+def library_name(entry: Mapping[str, Any]) -> str:
+    """Return the name of the library of ``entry``: its model_lib, or its model_id's."""
     given: str | None = entry.get("model_lib")
     return given or re.sub(r"[^A-Za-z0-9_]", "_", entry["model_id"])
 
@@ -176,14 +180,13 @@ def _library(
     verify: Verify | None,
 ) -> LibraryJob | PrebuiltJob:
     device = DEVICES[spec["device"]]
-    name = _library_name(entry)
+    name = library_name(entry)
     suffix = device.suffixes(entry.get("host", DEFAULTS["host"]))[0]
     path = f"lib/{name}{suffix}"
     ready = spec.get("model_lib_path_for_prepare_libs", {}).get(entry.get("model_lib"))
     if ready is not None:
         return PrebuiltJob(name, local(folder, ready), path)
-    # MLC's runtimes look for the symbols of "a-b" under "a_b_".
-    prefix = re.sub(r"[^A-Za-z0-9_]", "_", name) + "_" if device.static else None
+    prefix = canonical_prefix(name) if device.static else None
     scheme = entry.get("quantization")
     job = _compile(entry, model, device, scheme, prefix, path, verify)
     if model.kind == "checkpoint":
@@ -196,7 +199,7 @@ def _app_entry(entry: Mapping[str, Any], model: _Model) -> AppEntry:
     memory = entry.get("estimated_vram_bytes")
     return AppEntry(
         model_id=model.model_id,
-        model_lib=_library_name(entry),
+        model_lib=library_name(entry),
         model_path=model.model_id,
         model_url=None,
         estimated_vram_bytes=None if memory is None else int(memory),

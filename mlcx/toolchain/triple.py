@@ -35,7 +35,6 @@ _SYSTEMS: tuple[tuple[str, System], ...] = (
     ("macos", "macos"),
     ("darwin", "macos"),
     ("windows", "windows"),
-    ("mingw", "windows"),
 )
 """What the rest of a triple contains to the system, the first one that fits."""
 
@@ -113,7 +112,8 @@ def parse(text: str) -> Triple:
     if architecture == "wasm32":
         return Triple(text, architecture, "wasm")
     for word, system in _SYSTEMS:
-        if word in rest:
+        # The others of Windows call functions that only their own runtime has.
+        if word in rest and (system != "windows" or rest.endswith("msvc")):
             return Triple(text, architecture, system, _version(rest))
     raise UsageError(f"host {text!r}: expected a triple such as {_EXAMPLES}")
 

@@ -19,7 +19,10 @@ TINY = Path(__file__).parents[1] / "tiny" / "llama.json"
         (["--quantization", "q0f16", "--model-type", "lama"], "did you mean 'llama'"),
         (["--quantization", "q0f16", "--overrides", "x=1"], "KEY one of"),
         (["--quantization", "q0f16", "--overrides", "disaggregation=x"], "or false"),
-        (["--quantization", "q0f16", "--system-lib-prefix", "a_"], "no system library"),
+        (
+            ["--quantization", "q0f16", "--system-lib-prefix", "a_"],
+            "no static library",
+        ),
         (["--quantization", "q0f16", "--host", "pdp11-dec-unix"], "expected a triple"),
         ([], "give --quantization"),
     ],

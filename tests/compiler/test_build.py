@@ -8,10 +8,10 @@ import pytest
 from tvm import cpu, relax, runtime
 
 from mlcx.artifact import library_info
-from mlcx.compiler import export
 from mlcx.compiler.build import Options, compile_library
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.errors import BuildError, UsageError
+from mlcx.toolchain import products
 
 GRAPH = """
     _metadata embed get_logits batch_select_last_hidden_states alloc_embedding_tensor
@@ -121,12 +121,6 @@ def test_the_description_says_what_the_library_was_built_with(library: Path) -> 
     assert (info["device"], info["quantization"]) == ("cpu", "q4f16_1")
 
 
-def test_without_a_linker_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(BuildError, match="install one of gcc"):
-        export.linker()
-
-
 def test_a_failed_link_leaves_the_old_library_alone(
     config: CompileConfig,
     options: Options,
@@ -135,7 +129,7 @@ def test_a_failed_link_leaves_the_old_library_alone(
 ) -> None:
     output = tmp_path / "old.so"
     output.write_bytes(b"old")
-    monkeypatch.setattr(export, "linker", lambda: "false")
+    monkeypatch.setattr(products, "native_linker", lambda: "false")
     with pytest.raises(BuildError, match="linking failed: false"):
         compile_library(config, options, output)
     assert output.read_bytes() == b"old"

@@ -171,8 +171,8 @@ def test_a_static_library_carries_its_name_as_the_prefix_of_its_symbols(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(DEVICES, "cpu", Device("cpu", ".tar", static=True))
-    job = load(write(package(entry(model_lib="a-b.c")))).libraries[0]
-    assert (job.library, job.system_lib_prefix) == ("lib/a-b.c.tar", "a_b_c_")
+    job = load(write(package(entry(model_lib="a-b")))).libraries[0]
+    assert (job.library, job.system_lib_prefix) == ("lib/a-b.tar", "a_b_")
 
 
 def test_a_delivered_static_library_carries_the_prefix_that_is_given(

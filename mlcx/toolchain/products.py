@@ -1,0 +1,182 @@
+"""From objects to a library: an archive, or a shared library of some platform.
+
+Equal objects give equal bytes: nothing of a product depends on its name, its place or
+the time. No library of C is linked: what is missing is found where the product is
+loaded, in the process or in libraries that every machine of the platform has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mlcx.errors import BuildError
+from mlcx.toolchain import zig
+from mlcx.toolchain.triple import System, Triple
+
+__all__ = ["LINKERS", "STATIC", "is_native", "make", "native_linker"]
+
+LINKERS = ("gcc", "cc", "clang", "ld")
+"""The programs that link for this machine, the first one found; any ELF linker serves,
+as only objects are linked."""
+
+STATIC = (".tar", ".a")
+"""Suffixes of what an app links: objects, packed or archived."""
+
+_NAME = "model"
+"""What a product is called while it is made, as some formats keep the name."""
+
+_EMULATIONS = {"x86_64": "elf_x86_64", "aarch64": "aarch64linux"}
+_ANDROID = ("libc.so", "libm.so")
+"""What a library must name to find the C functions that it calls, on Android alone."""
+
+_MACHINES = {"x86_64": "i386:x86-64", "aarch64": "arm64"}
+_WINDOWS: dict[str, tuple[str, ...]] = {
+    "tvm_ffi.dll": ("TVMFFIErrorSetRaisedFromCStrParts",),
+    "vcruntime140.dll": ("memcmp", "memcpy", "memmove", "memset"),
+    "api-ms-win-crt-math-l1-1-0.dll": tuple(
+        f"{name}{kind}"
+        for kind in ("f", "")
+        for name in (
+            *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt"),
+            *("ceil", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1", "floor"),
+            *("fma", "fmod", "log", "log10", "log1p", "log2", "nearbyint", "pow"),
+            *("remainder", "rint", "round", "sin", "sinh", "sqrt", "tan", "tanh"),
+            "trunc",
+        )
+    ),
+    "ntdll.dll": ("__chkstk",),
+}
+"""Libraries of Windows to the functions that a library may call in them.
+
+Windows has no lookup at loading time without naming the library that is meant.
+"""
+
+
+def make(objects: Sequence[Path], suffix: str, triple: Triple, folder: Path) -> Path:
+    """Return the product with ``suffix``, made of ``objects`` in ``folder``.
+
+    Args:
+        objects: Members of archives keep their names.
+        suffix: ``.tar``, ``.a``, or that of a shared library on ``triple``.
+        triple: What the objects are for.
+        folder: An empty one, absolute, for what is made on the way too.
+
+    Raises:
+        BuildError: A tool is missing or failed, or there is no such product.
+    """
+    product = folder / f"{_NAME}{suffix}"
+    ordered = sorted(objects, key=lambda path: path.name)
+    if suffix == ".tar":
+        _pack(ordered, product)
+    elif suffix == ".a":
+        zig.run(["ar", "qcs", product.name, *ordered], folder)
+    elif suffix not in triple.suffixes or triple.system not in _SHARED:
+        raise BuildError(f"no {suffix} can be linked for {triple.text}")
+    elif is_native(triple):
+        _native(ordered, product, folder)
+    else:
+        _SHARED[triple.system](ordered, product, triple, folder)
+    return product
+
+
+def native_linker() -> str | None:
+    """Return the path of a program that links for this machine; None: there is none."""
+    return next(filter(None, map(shutil.which, LINKERS)), None)
+
+
+def is_native(triple: Triple) -> bool:
+    """Whether a linker of this machine's own makes shared libraries for ``triple``."""
+    here = triple.is_here and triple.system == "linux"
+    return here and native_linker() is not None
+
+
+def _pack(objects: Sequence[Path], product: Path) -> None:
+    with tarfile.open(product, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in objects:
+            member = tarfile.TarInfo(path.name)
+            member.size = path.stat().st_size
+            member.mode = 0o644
+            with path.open("rb") as content:
+                archive.addfile(member, content)
+
+
+def _native(objects: Sequence[Path], product: Path, folder: Path) -> None:
+    linker = native_linker()
+    assert linker is not None
+    strip = "-S" if Path(linker).name == "ld" else "-Wl,-S"
+    command = [linker, "-shared", strip, "-o", product.name, *map(str, objects)]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        shown = " ".join(command)
+        raise BuildError(f"linking failed: {shown}\n{done.stderr.strip()}")
+
+
+def _elf(objects: Sequence[Path], product: Path, triple: Triple, folder: Path) -> None:
+    named: list[str] = []
+    options: list[str] = []
+    if triple.system == "android":
+        options = ["-z", "max-page-size=16384", "--no-as-needed"]
+        named = [_empty_library(name, triple, folder) for name in _ANDROID]
+    emulation = ["-m", _EMULATIONS[triple.architecture]]
+    command = ["ld.lld", "-shared", *emulation, "--strip-debug", *options]
+    zig.run([*command, "-o", product.name, *objects, *named], folder)
+
+
+def _empty_library(name: str, triple: Triple, folder: Path) -> str:
+    """Make a library without functions, to be named by one that links with it."""
+    (folder / "empty").touch()
+    emulation = ["-m", _EMULATIONS[triple.architecture]]
+    command = ["ld.lld", "-shared", *emulation, "-soname", name, "-o", name]
+    zig.run([*command, "-b", "binary", "empty"], folder)
+    return name
+
+
+def _macho(
+    objects: Sequence[Path], product: Path, triple: Triple, folder: Path
+) -> None:
+    # The oldest system on which there are Macs of both architectures.
+    version = triple.version or "11.0"
+    words = ["cc", "-target", f"{triple.architecture}-macos.{version}"]
+    words += ["-dynamiclib", "-nostdlib", "-undefined", "dynamic_lookup", "-Wl,-S"]
+    words += [f"-Wl,-install_name,@rpath/{product.name}", "-o", product.name]
+    zig.run([*words, *objects], folder)
+
+
+def _coff(objects: Sequence[Path], product: Path, triple: Triple, folder: Path) -> None:
+    machine = _MACHINES[triple.architecture]
+    libraries = [
+        _import_library(dll, functions, machine, folder)
+        for dll, functions in _WINDOWS.items()
+    ]
+    words = ["lld-link", "/nologo", "/dll", "/noentry", "/Brepro"]
+    # The compiler asks for this where floating point is used; its content is not read.
+    words += ["/alternatename:_fltused=__tvm_ffi__library_bin"]
+    zig.run([*words, f"/out:{product.name}", *objects, *libraries], folder)
+
+
+def _import_library(
+    dll: str, functions: Sequence[str], machine: str, folder: Path
+) -> str:
+    definition, library = f"{dll}.def", f"{dll}.lib"
+    text = "\n".join([f"LIBRARY {dll}", "EXPORTS", *functions, ""])
+    (folder / definition).write_text(text)
+    words = ["dlltool", "-m", machine, "-d", definition, "-l", library, "-D", dll]
+    zig.run(words, folder)
+    return library
+
+
+_Linking = Callable[[Sequence[Path], Path, Triple, Path], None]
+
+_SHARED: dict[System, _Linking] = {
+    "linux": _elf,
+    "android": _elf,
+    "macos": _macho,
+    "windows": _coff,
+}
+"""System to what links its shared libraries."""
