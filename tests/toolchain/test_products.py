@@ -1,6 +1,6 @@
 """Products: of the right format, complete, and the same whoever makes them.
 
-Those of other platforms need the extras ``cross`` and ``inspect``.
+Those of other platforms need the extra ``cross-test``.
 """
 
 import ctypes
