@@ -21,6 +21,7 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "validate": Verb("check", "check spec files and report every violation"),
     "plan": Verb("check", "print the jobs of a spec"),
+    "doctor": Verb("doctor", "say what devices need, and what of it there is"),
     "gen_config": Verb("convert", "write mlc-chat-config.json and tokenizer files"),
     "convert_weight": Verb("convert", "convert and quantize a checkpoint's weights"),
     "normalize": Verb("compile", "write what compiling reads of a model's config"),

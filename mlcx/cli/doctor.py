@@ -1,0 +1,113 @@
+"""The verb ``doctor``: what devices need of this machine, and what of it there is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlcx.errors import UsageError
+from mlcx.spec.devices import DEVICES
+from mlcx.toolchain.needs import Need, needs
+from mlcx.toolchain.triple import AUTO, parse
+
+__all__ = ["doctor", "doctor_arguments"]
+
+
+def doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``doctor``."""
+    parser.add_argument(
+        "subjects",
+        nargs="*",
+        metavar="DEVICE|SPEC",
+        help="device presets, or specs whose devices are meant; none: all presets",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Print what each device needs; 0: all of it is there, 1: something is missing."""
+    patients = list(dict.fromkeys(_patients(args.subjects or list(DEVICES))))
+    findings = [(patient, patient.examine()) for patient in patients]
+    if args.json:
+        rows = [patient.as_json(found) for patient, found in findings]
+        print(json.dumps({"devices": rows}, indent=2))
+    else:
+        print("\n".join(line for each in findings for line in _lines(*each)))
+    return 0 if all(_is_ready(found) for _, found in findings) else 1
+
+
+@dataclass(frozen=True)
+class _Patient:
+    device: str
+    host: str
+    suffix: str
+
+    def examine(self) -> tuple[Need, ...]:
+        return needs(DEVICES[self.device].kind, parse(self.host), self.suffix)
+
+    def as_json(self, found: Iterable[Need]) -> dict[str, Any]:
+        rows = list(found)
+        tools = [_tool_as_json(need) for need in rows]
+        ready = _is_ready(rows)
+        return {
+            "device": self.device,
+            "host": self.host,
+            "ready": ready,
+            "needs": tools,
+        }
+
+
+def _tool_as_json(need: Need) -> dict[str, Any]:
+    return {
+        "name": need.tool.name,
+        "purpose": need.tool.purpose,
+        "version": need.found.version if need.found else None,
+        "path": need.found.path if need.found else None,
+        "remedy": None if need.found else need.tool.remedy,
+    }
+
+
+def _patients(subjects: Iterable[str]) -> Iterator[_Patient]:
+    for subject in subjects:
+        name = subject.removesuffix(":generic")
+        if name in DEVICES:
+            device = DEVICES[name]
+            # What an app links is archived in the end, which takes a tool of its own.
+            suffix = ".a" if device.static else device.suffix
+            yield _Patient(name, device.host, suffix)
+        elif subject.endswith(".json") or Path(subject).is_file():
+            yield from _of_spec(subject)
+        else:
+            raise UsageError.unknown("device", subject, DEVICES)
+
+
+def _of_spec(file: str) -> Iterator[_Patient]:
+    from mlcx.spec import load
+
+    for job in load(file).libraries:
+        device = DEVICES[job.device]
+        suffix = ".a" if device.static else Path(job.library).suffix
+        yield _Patient(device.name, device.host_for(job.host), suffix)
+
+
+def _is_ready(found: Iterable[Need]) -> bool:
+    return all(need.found for need in found)
+
+
+def _lines(patient: _Patient, found: Iterable[Need]) -> Iterator[str]:
+    own = DEVICES[patient.device].host
+    yield (
+        patient.device
+        if patient.host in (own, AUTO)
+        else (f"{patient.device} on {patient.host}")
+    )
+    for need in found:
+        name = f"{need.tool.name:21}"
+        if need.found:
+            yield f"  ok       {name}  {need.found.version}  {need.found.path}"
+        else:
+            yield f"  missing  {name}  {need.tool.remedy}"

@@ -1,0 +1,84 @@
+"""Which tools a library needs, and whether they are there, before any work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlcx.errors import BuildError
+from mlcx.toolchain.tools import TOOLS, Found, Tool
+from mlcx.toolchain.triple import Triple
+
+__all__ = ["Need", "needs", "refusal", "require", "signature"]
+
+_OF_KIND = {
+    "cuda": ("nvrtc",),
+    "rocm": ("rocm-device-libs", "zig"),
+    "vulkan": ("vulkan code generator",),
+    "webgpu": ("emscripten",),
+}
+"""Kind of a target to what its kernels need."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A tool that a library needs, and what there is of it."""
+
+    tool: Tool
+    found: Found | None
+
+
+def needs(kind: str, triple: Triple, suffix: str) -> tuple[Need, ...]:
+    """Return what it takes to make a library.
+
+    Args:
+        kind: Of its target, as TVM calls it.
+        triple: What runs it.
+        suffix: Of the file to make.
+    """
+    names = {"tvm", *_linking(triple, suffix), *_OF_KIND.get(kind, ())}
+    return tuple(
+        Need(tool, tool.find()) for name, tool in TOOLS.items() if name in names
+    )
+
+
+def _linking(triple: Triple, suffix: str) -> tuple[str, ...]:
+    if suffix == ".tar":
+        return ()
+    native = suffix == ".so" and triple.is_here and triple.system == "linux"
+    return ("linker",) if native else ("zig",)
+
+
+def refusal(device: str, found: Iterable[Need]) -> str:
+    """Say what of ``found`` is missing for ``device``, and the remedy; "": nothing."""
+    missing = (need.tool for need in found if need.found is None)
+    lines = (
+        f"{device} needs {tool.name}, which {tool.purpose} and is missing: "
+        f"{tool.remedy}"
+        for tool in missing
+    )
+    return "\n".join(lines)
+
+
+def require(device: str, kind: str, triple: Triple, suffix: str) -> None:
+    """Refuse to make a library for which a tool is missing.
+
+    Raises:
+        BuildError: One is; names each, and the remedy.
+    """
+    message = refusal(device, needs(kind, triple, suffix))
+    if message:
+        raise BuildError(message)
+
+
+def signature(found: Iterable[Need]) -> str:
+    """Return a text that changes when another version of a tool is found.
+
+    TVM's is not in it.
+    """
+    versions = (
+        f"{need.tool.name} {need.found.version if need.found else 'none'}"
+        for need in found
+        if need.tool.name != "tvm"
+    )
+    return ", ".join(versions) or "none"

@@ -1,0 +1,149 @@
+"""The tools that devices need, as a table: what each is for, where it is, the remedy."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from mlcx.toolchain import zig
+from mlcx.toolchain.distributions import folder_of, version_of
+from mlcx.toolchain.products import native_linker
+
+__all__ = ["TOOLS", "TVM", "Found", "Tool"]
+
+TVM = {"apache-tvm": "0.27.0.post1", "apache-tvm-ffi": "0.1.14.post1"}
+"""The two distributions of TVM; other versions of the one do not fit the other."""
+
+_NVRTC = (
+    "nvidia-cuda-nvrtc",
+    "cuda-bindings",
+    "nvidia-cuda-runtime",
+    "nvidia-cuda-cccl",
+    "nvidia-cuda-crt",
+)
+_BITCODE = "amdgcn/bitcode"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A tool that is there."""
+
+    version: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool, whether it is there or not."""
+
+    name: str
+    purpose: str
+    """What it does for a build."""
+    remedy: str
+    """The command that installs it, or what else to do."""
+    find: Callable[[], Found | None]
+
+
+def _tvm() -> Found | None:
+    folder = folder_of("tvm")
+    if folder is None or any(version_of(name) != own for name, own in TVM.items()):
+        return None
+    names = (f"{name} {version}" for name, version in TVM.items())
+    return Found(", ".join(names), str(folder))
+
+
+def _linker() -> Found | None:
+    path = native_linker()
+    return Found(_says(path), path) if path else _zig()
+
+
+def _zig() -> Found | None:
+    path = zig.program()
+    return Found(f"ziglang {zig.version()}", str(path)) if path else None
+
+
+def _nvrtc() -> Found | None:
+    folder = folder_of("nvidia")
+    versions = [version_of(name) for name in _NVRTC]
+    if folder is None or None in versions:
+        return None
+    return Found(f"{_NVRTC[0]} {versions[0]}", str(folder))
+
+
+def _emscripten() -> Found | None:
+    path = shutil.which("emcc")
+    return Found(_says(path), path) if path else None
+
+
+def _rocm() -> Found | None:
+    roots = (os.environ.get("ROCM_PATH"), "/usr/lib/x86_64-linux-gnu", "/opt/rocm")
+    for root in filter(None, roots):
+        folder = Path(root) / _BITCODE
+        if (folder / "ocml.bc").is_file():
+            return Found("bitcode", str(folder))
+    return None
+
+
+def _vulkan() -> Found | None:
+    """Look for the code generator's name in the compiler, which is not loaded."""
+    folder = folder_of("tvm")
+    for library in sorted((folder / "lib").glob("*tvm_compiler*")) if folder else ():
+        with (
+            library.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            if content.find(b"target.build.vulkan") >= 0:
+                return Found(f"apache-tvm {version_of('apache-tvm')}", str(library))
+    return None
+
+
+@cache
+def _says(program: str) -> str:
+    """Return the first line that ``program`` prints about its version."""
+    done = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.partition("\n")[0].strip()
+
+
+_PAIR = " ".join(f"{name}=={version}" for name, version in TVM.items())
+
+TOOLS: dict[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool("tvm", "generates code", f"pip install {_PAIR}", _tvm),
+        Tool(
+            "linker",
+            "links for this machine",
+            "apt-get install gcc, or pip install 'mlcx[cross]'",
+            _linker,
+        ),
+        Tool("zig", "links and archives", "pip install 'mlcx[cross]'", _zig),
+        Tool("nvrtc", "compiles CUDA's kernels", "pip install 'mlcx[cuda]'", _nvrtc),
+        Tool(
+            "emscripten",
+            "compiles the runtime of the web",
+            "apt-get install emscripten",
+            _emscripten,
+        ),
+        Tool(
+            "rocm-device-libs",
+            "holds the functions of AMD's GPUs",
+            "apt-get install rocm-device-libs, or set ROCM_PATH",
+            _rocm,
+        ),
+        Tool(
+            "vulkan code generator",
+            "compiles Vulkan's kernels",
+            "install a TVM that was built with USE_VULKAN=ON: the one on PyPI is not",
+            _vulkan,
+        ),
+    )
+}
+"""Name to tool, in the order of reports."""

@@ -1,0 +1,86 @@
+"""What libraries need, and how a missing tool is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from mlcx.errors import BuildError
+from mlcx.toolchain import needs, tools
+from mlcx.toolchain.triple import AUTO, parse
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "suffix", "names"),
+    [
+        ("llvm", AUTO, ".so", "tvm linker"),
+        ("llvm", AUTO, ".tar", "tvm"),
+        ("llvm", "arm64-apple-ios14.0", ".a", "tvm zig"),
+        ("opencl", "x86_64-pc-windows-msvc", ".dll", "tvm zig"),
+        ("metal", "arm64-apple-macosx11.0.0", ".dylib", "tvm zig"),
+        ("cuda", AUTO, ".so", "tvm linker nvrtc"),
+        ("rocm", AUTO, ".so", "tvm linker zig rocm-device-libs"),
+        ("vulkan", AUTO, ".so", "tvm linker vulkan code generator"),
+        ("webgpu", "wasm32-unknown-unknown-wasm", ".wasm", "tvm zig emscripten"),
+    ],
+)
+def test_a_library_needs_what_its_kernels_and_its_format_do(
+    kind: str, host: str, suffix: str, names: str
+) -> None:
+    found = needs.needs(kind, parse(host), suffix)
+    assert " ".join(need.tool.name for need in found) == names
+
+
+def test_every_need_has_a_tool_and_every_tool_a_remedy() -> None:
+    assert all(tool.remedy and tool.purpose for tool in tools.TOOLS.values())
+    assert all(name in tools.TOOLS for kind in needs._OF_KIND.values() for name in kind)
+
+
+def test_what_is_missing_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(tools, "folder_of", lambda _: None)
+    monkeypatch.setattr(tools.zig, "program", lambda: None)
+    with pytest.raises(BuildError) as caught:
+        needs.require("cuda", "cuda", parse(AUTO), ".so")
+    tvm, linker, nvrtc = str(caught.value).splitlines()
+    assert tvm.startswith("cuda needs tvm, which generates code and is missing: pip")
+    assert "install gcc, or pip install 'mlcx[cross]'" in linker
+    assert nvrtc.endswith("is missing: pip install 'mlcx[cuda]'")
+
+
+def test_another_version_is_another_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = tmp_path / "gcc"
+    signatures = []
+    for version in ("gcc 12.2", "gcc 13.1"):
+        program.write_text(f"#!/bin/sh\necho {version}\necho more\n")
+        program.chmod(0o755)
+        tools._says.cache_clear()
+        found = needs.needs("llvm", parse("auto"), ".so")
+        signatures.append(needs.signature(found))
+    tools._says.cache_clear()
+    assert signatures == ["linker gcc 12.2", "linker gcc 13.1"]
+
+
+def test_vulkan_is_there_once_the_compiler_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib").mkdir()
+    library = tmp_path / "lib" / "libtvm_compiler.so"
+    monkeypatch.setattr(tools, "folder_of", lambda _: tmp_path)
+    library.write_bytes(b"..target.build.opencl..")
+    assert tools.TOOLS["vulkan code generator"].find() is None
+    library.write_bytes(b"..target.build.vulkan..")
+    found = tools.TOOLS["vulkan code generator"].find()
+    assert found is not None
+    assert found.path == str(library)
+
+
+def test_the_versions_of_tvm_are_those_that_mlcx_installs() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    assert all(f'"{name}=={version}"' in text for name, version in tools.TVM.items())
