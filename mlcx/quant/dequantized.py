@@ -49,7 +49,9 @@ class DequantizedLinear(nn.Module):
         """Return ``x @ weight.T + bias``."""
 
         def dequantize(*stored: te.Tensor) -> te.Tensor:
-            return te.compute(self.shape, lambda n, k: self.element(stored, n, k))
+            return te.compute(
+                self.shape, lambda n, k: self.element(stored, n, k), name="dequantize"
+            )
 
         weight = op.tensor_expr_op(
             dequantize, "dequantize", self.stored(), attrs=dict(self.attributes())

@@ -46,7 +46,9 @@ class GroupWeight(nn.Module):
 
         def dequantize(words: te.Tensor, scales: te.Tensor) -> te.Tensor:
             return te.compute(
-                self.shape, lambda *at: self._element(words, scales, at[:-1], at[-1])
+                self.shape,
+                lambda *at: self._element(words, scales, at[:-1], at[-1]),
+                name="dequantize",
             )
 
         return self._emit("dequantize", dequantize, [self.q_weight, self.q_scale])

@@ -14,7 +14,15 @@ from tvm.script import tirx as T
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder.ir import prim_func
 
-__all__ = ["array", "define", "parallel_from", "scalar", "view"]
+__all__ = [
+    "array",
+    "define",
+    "parallel_from",
+    "places",
+    "renewed",
+    "scalar",
+    "view",
+]
 
 
 def define(name: str, emit: Callable[[], None]) -> tirx.PrimFunc:
@@ -54,3 +62,18 @@ def parallel_from(least: int, extent: Expr, emit: Callable[[Expr], None]) -> Non
             emit(i)
         with T.Else(), T.parallel(extent) as i:
             emit(i)
+
+
+def renewed(leading: Sequence[Expr | int]) -> list[Expr | int]:
+    """Return the leading axes with variables of the kernel's own."""
+    sizes = (int(n) if isinstance(n, int | tirx.IntImm) else None for n in leading)
+    return [T.int64() if n is None else n for n in sizes]
+
+
+def places(index: Expr, leading: Sequence[Expr | int]) -> list[Expr]:
+    """Emit where row ``index`` is along each of the ``leading`` axes."""
+    found: list[Expr] = []
+    for size in reversed(leading):
+        found.insert(0, T.int64(0) if size == 1 else T.bind(index % size))
+        index = index if size == 1 else T.bind(index // size)
+    return found

@@ -47,7 +47,7 @@ class Additions:
         The kernel takes ``params``, then one tensor for each result. One result is
         returned as it is, several as a tuple.
         """
-        callee = self._kernel(name, kernel)
+        callee = self.kernel(name, kernel)
         self.function(name, params, call_tir(callee, list(params), list(results)))
 
     def call_in_place(
@@ -55,7 +55,7 @@ class Additions:
     ) -> None:
         """Add a function of ``params`` whose kernel writes the last one, its result."""
         target = len(params) - 1
-        callee = self._kernel(name, kernel)
+        callee = self.kernel(name, kernel)
         value = call_tir_inplace(callee, list(params), target, params[target].ty)
         self.function(name, params, value)
 
@@ -74,6 +74,7 @@ class Additions:
         functions = dict(mod.functions_items()) | dict(additions.functions_items())
         return IRModule(functions, attrs=mod.attrs)
 
-    def _kernel(self, name: str, kernel: tirx.PrimFunc) -> ir.GlobalVar:
+    def kernel(self, name: str, kernel: tirx.PrimFunc) -> ir.GlobalVar:
+        """Add ``kernel`` for calls by graph functions, as ``name_kernel``."""
         symbol = f"{name}_kernel"
         return self._builder.add_func(kernel.with_attr("global_symbol", symbol), symbol)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from tvm import IRModule, relax, tirx
 from tvm.ir.transform import Pass, PassContext, module_pass
+from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.gather import gather_rows, scatter_rows
+from mlcx.compiler.kernels.cpu import gather as cpu
+from mlcx.compiler.kernels.gpu import gather as gpu
 from mlcx.compiler.passes.additions import Additions, tensor
 
 __all__ = ["AttachGather"]
 
 
 def AttachGather(  # noqa: N802
-    dtype: str, hidden_size: int, vocab_size: int
+    target: Target, dtype: str, hidden_size: int, vocab_size: int
 ) -> Pass:
     """Return the pass that adds gather_… and scatter_… of probs and hidden_states.
 
@@ -21,20 +23,21 @@ def AttachGather(  # noqa: N802
     Probabilities are float32, w = ``vocab_size``; hidden states ``dtype``, w =
     ``hidden_size``, and the functions on them return dst.
     """
+    rows = cpu if target.kind.name == "llvm" else gpu
 
     @module_pass(opt_level=0, name="AttachGather")
     def attach(mod: IRModule, _: PassContext) -> IRModule:
         additions = Additions({})
-        additions.export("gather_probs", gather_rows(vocab_size, "float32"))
-        additions.export("scatter_probs", scatter_rows(vocab_size, "float32"))
+        additions.export("gather_probs", rows.gather_rows(vocab_size, "float32"))
+        additions.export("scatter_probs", rows.scatter_rows(vocab_size, "float32"))
         additions.call_in_place(
             "gather_hidden_states",
-            gather_rows(hidden_size, dtype),
+            rows.gather_rows(hidden_size, dtype),
             _params(dtype, hidden_size, "m", "batch_size"),
         )
         additions.call_in_place(
             "scatter_hidden_states",
-            scatter_rows(hidden_size, dtype),
+            rows.scatter_rows(hidden_size, dtype),
             _params(dtype, hidden_size, "batch_size", "m"),
         )
         return additions.added_to(mod)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from tvm import IRModule
 from tvm.ir.transform import Pass, PassContext, module_pass
+from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu import logits
+from mlcx.compiler.kernels.cpu import logits as cpu
+from mlcx.compiler.kernels.gpu import logits as gpu
 from mlcx.compiler.passes.additions import Additions
 
 __all__ = ["AttachLogitProcessors"]
 
 
-def AttachLogitProcessors() -> Pass:  # noqa: N802
+def AttachLogitProcessors(target: Target) -> Pass:  # noqa: N802
     """Return the pass that adds the in-place functions on logits (B, V) float32.
 
     apply_logit_bias_inplace, apply_penalty_inplace, apply_bitmask_inplace: their
     arguments are their kernels' (`mlcx.compiler.kernels.cpu.logits`).
     """
+    logits = cpu if target.kind.name == "llvm" else gpu
 
     @module_pass(opt_level=0, name="AttachLogitProcessors")
     def attach(mod: IRModule, _: PassContext) -> IRModule:

@@ -9,26 +9,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 from tvm import IRModule, ir, relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.attention import (
-    paged_decode,
-    paged_prefill,
-    ragged_prefill,
-)
-from mlcx.compiler.kernels.cpu.attention_plan import Heads
-from mlcx.compiler.kernels.cpu.kv_pages import (
-    compact_copy,
-    copy_single_page,
-    debug_get_kv,
-    transpose_append,
-)
-from mlcx.compiler.kernels.cpu.merge_state import merge_state
-from mlcx.compiler.kernels.cpu.rope import split_rotary
-from mlcx.compiler.kernels.rotation import Rotation, frequencies
-from mlcx.errors import BuildError
+from mlcx.compiler.passes.cpu_kv_cache import cpu_kv_kernels
+from mlcx.compiler.passes.gpu_kv_cache import gpu_kv_kernels
+from mlcx.compiler.passes.kv_rotation import rotation_of
 from mlcx.nn.kv_cache import CREATE_KV_CACHE, KVCacheSpec
 
 __all__ = ["CREATE_FUNCTION", "LowerKVCache"]
@@ -48,15 +36,10 @@ class LowerKVCache:
     """Module pass: lower every placeholder for ``target``.
 
     Raises:
-        BuildError: No kernels exist for the target.
+        BuildError: The target has no kernels for what the model asks of its cache.
     """
 
     def __init__(self, target: Target) -> None:
-        if target.kind.name != "llvm":
-            raise BuildError(
-                f"target {target.kind.name}: expected llvm, the only one that the KV "
-                "cache has kernels for; compile for the device cpu"
-            )
         self.target = target
 
     def transform_module(self, mod: IRModule, _: ir.transform.PassContext) -> IRModule:
@@ -98,7 +81,7 @@ class _Lowering(PyExprMutator):
 
     def _arguments(self, sizes: relax.ShapeExpr, spec: KVCacheSpec) -> list[relax.Expr]:
         """Return the 28 arguments in the order of the runtime's builtin."""
-        kernels = _kernels(spec, self.target)
+        kernels = self._kernels(spec)
         add = self._add
         return [
             sizes,
@@ -114,7 +97,7 @@ class _Lowering(PyExprMutator):
             ),
             relax.prim_value(1.0),
             relax.prim_value(spec.rope_theta),
-            relax.prim_value(0),  # extension factors: none
+            self._factors(spec),
             relax.op.zeros((), spec.dtype),
             *map(add, kernels[:1]),
             relax.prim_value(0),  # append of latent attention: none
@@ -123,6 +106,21 @@ class _Lowering(PyExprMutator):
             relax.Tuple([add(kernels[8])]),
             *map(add, kernels[9:]),
         ]
+
+    def _kernels(self, spec: KVCacheSpec) -> list[tirx.PrimFunc]:
+        if self.target.kind.name == "llvm":
+            return cpu_kv_kernels(spec, self.target)
+        return gpu_kv_kernels(spec, self.target)
+
+    def _factors(self, spec: KVCacheSpec) -> relax.Expr:
+        """Return the argument that the runtime hands to the rotation, if it is one.
+
+        It is meant for factors of frequencies. For kernels on GPUs, which hold no
+        tables of their own, it is the frequencies.
+        """
+        if self.target.kind.name == "llvm" or not spec.rotary_dim:
+            return relax.prim_value(0)
+        return relax.const(np.array(rotation_of(spec).frequencies, "float32"))
 
     def _add(self, kernel: tirx.PrimFunc) -> ir.GlobalVar:
         return self.builder_.add_func(kernel, str(kernel.attrs["global_symbol"]))
@@ -136,41 +134,3 @@ def _is_placeholder(call: relax.Call) -> bool:
 
 def _backend(kernel: ir.GlobalVar) -> relax.Tuple:
     return relax.Tuple([ir.StringImm("tirx"), kernel])
-
-
-def _rotation(spec: KVCacheSpec) -> Rotation:
-    turn = frequencies(spec.rope_theta, spec.rotary_dim, spec.rope_scaling)
-    scaling = spec.rope_scaling or {}
-    return Rotation(turn, spec.interleaved, scaling.get("attention_factor", 1.0))
-
-
-def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
-    """Return the kernels in the order of the runtime's arguments."""
-    rotation = _rotation(spec)
-    hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
-    heads = Heads(
-        hq,
-        hkv,
-        d,
-        dtype,
-        rotation,
-        window=spec.window,
-        sink=spec.sink,
-        layer_window=spec.layer_window,
-        softcap=spec.softcap,
-    )
-    return [
-        transpose_append(hkv, d, dtype),
-        ragged_prefill(target, heads, tree=False),
-        paged_prefill(target, heads),
-        paged_decode(target, heads),
-        paged_prefill(target, heads, sliding=True),
-        paged_decode(target, heads, sliding=True),
-        paged_prefill(target, heads, tree=True),
-        ragged_prefill(target, heads, tree=True),
-        merge_state(target, hq, d, dtype),
-        split_rotary(target, hq, hkv, d, rotation, dtype),
-        copy_single_page(hkv, d, dtype),
-        debug_get_kv(spec.num_layers, hkv, d, dtype),
-        compact_copy(hkv, d, dtype),
-    ]

@@ -12,8 +12,8 @@ from tvm import IRModule, ir, relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.rnn_state import get_state, set_state
-from mlcx.errors import BuildError
+from mlcx.compiler.kernels.cpu import rnn_state as cpu
+from mlcx.compiler.kernels.gpu import rnn_state as gpu
 from mlcx.nn.rnn_state import CREATE_RNN_STATE, RNNStateSpec
 
 __all__ = ["LowerRNNState"]
@@ -24,22 +24,14 @@ _CALL_PURE_PACKED = ir.Op.get("relax.call_pure_packed")
 
 @ir.transform.module_pass(opt_level=0, name="LowerRNNState")
 class LowerRNNState:
-    """Module pass: lower every placeholder for ``target``.
-
-    Raises:
-        BuildError: No kernels exist for the target.
-    """
+    """Module pass: lower every placeholder for ``target``."""
 
     def __init__(self, target: Target) -> None:
-        if target.kind.name != "llvm":
-            raise BuildError(
-                f"target {target.kind.name}: expected llvm, the only one that "
-                "recurrent models have kernels for; compile for the device cpu"
-            )
+        self.target = target
 
     def transform_module(self, mod: IRModule, _: ir.transform.PassContext) -> IRModule:
         """Return ``mod`` with its states made of kernels; others pass through."""
-        lowering = _Lowering(mod)
+        lowering = _Lowering(mod, self.target)
         for var, function in mod.functions_items():
             if isinstance(function, relax.Function):
                 lowering.builder_.update_func(var, lowering.visit_expr(function))
@@ -48,6 +40,10 @@ class LowerRNNState:
 
 @mutator
 class _Lowering(PyExprMutator):
+    def __init__(self, mod: IRModule, target: Target) -> None:
+        super().__init__(mod)
+        self.copies = cpu if target.kind.name == "llvm" else gpu
+
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
         if not _is_placeholder(call):
@@ -68,8 +64,8 @@ class _Lowering(PyExprMutator):
             relax.prim_value(spec.num_layers),
             relax.prim_value(most),
             relax.prim_value(history),
-            self._kernels(spec, get_state),
-            self._kernels(spec, set_state),
+            self._kernels(spec, self.copies.get_state),
+            self._kernels(spec, self.copies.set_state),
             relax.Tuple([self.builder_.emit(zero) for zero in zeros]),
         ]
 

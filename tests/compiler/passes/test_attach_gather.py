@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mlcx.compiler.passes.attach_gather import AttachGather
+from mlcx.compiler.targets import target_of
 
 from .built_module import lookup, tensors
 
@@ -10,7 +11,7 @@ WIDTH = {"probs": (259, "float32"), "hidden_states": (16, "float16")}
 
 @pytest.fixture(scope="module")
 def function():
-    return lookup(AttachGather("float16", 16, 259))
+    return lookup(AttachGather(target_of("cpu"), "float16", 16, 259))
 
 
 def rows(what, count):

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from mlcx.compiler.passes.attach_logit_processors import AttachLogitProcessors
+from mlcx.compiler.targets import target_of
 
 from .built_module import lookup, tensors
 
 
 @pytest.fixture(scope="module")
 def function():
-    return lookup(AttachLogitProcessors())
+    return lookup(AttachLogitProcessors(target_of("cpu")))
 
 
 def i32(*values):

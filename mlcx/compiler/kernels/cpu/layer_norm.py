@@ -15,9 +15,9 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.rows import Place, each_row, renewed, row_sum
+from mlcx.compiler.kernels.cpu.rows import Place, each_row, row_sum
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
-from mlcx.compiler.kernels.script import array, define
+from mlcx.compiler.kernels.script import array, define, renewed
 
 __all__ = ["group_norm", "layer_norm"]
 

@@ -11,9 +11,9 @@ from tvm.script import tirx as T
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.exp import exp
-from mlcx.compiler.kernels.cpu.rows import Place, each_row, renewed
+from mlcx.compiler.kernels.cpu.rows import Place, each_row
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
-from mlcx.compiler.kernels.script import array, define
+from mlcx.compiler.kernels.script import array, define, renewed
 
 __all__ = ["FUNCTIONS", "pointwise"]
 

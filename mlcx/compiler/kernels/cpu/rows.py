@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
 from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
-from mlcx.compiler.kernels.script import parallel_from
+from mlcx.compiler.kernels.script import parallel_from, places
 
-__all__ = ["Place", "each_row", "renewed", "row_sum"]
+__all__ = ["Place", "each_row", "row_sum"]
 
 Place = Callable[[Expr], list[Expr]]
 """An index into the last axis to all indices of an element of the current row."""
@@ -22,12 +21,6 @@ _PARALLEL_ELEMENTS = 1 << 16
 
 _CHAINS = 4
 """Sums in flight, as an addition takes about as many cycles."""
-
-
-def renewed(leading: Sequence[Expr | int]) -> list[Expr | int]:
-    """Return the leading axes with variables of the kernel's own."""
-    sizes = (int(n) if isinstance(n, int | tirx.IntImm) else None for n in leading)
-    return [T.int64() if n is None else n for n in sizes]
 
 
 def each_row(
@@ -42,12 +35,8 @@ def each_row(
     rows = math.prod(free, start=T.int64(fixed))
 
     def row(index: Expr) -> None:
-        places: list[Expr] = []
-        left = index
-        for n in reversed(leading):
-            places.insert(0, T.int64(0) if n == 1 else T.bind(left % n))
-            left = left if n == 1 else T.bind(left // n)
-        emit(lambda last: [*places, last])
+        at = places(index, leading)
+        emit(lambda last: [*at, last])
 
     parallel_from(max(2, _PARALLEL_ELEMENTS // width), rows, row)
 

@@ -1,0 +1,1 @@
+"""Kernels that hold for every kind of GPU, one file each."""
