@@ -51,13 +51,11 @@ class _Patient:
 
     def as_json(self, found: Iterable[Need]) -> dict[str, Any]:
         rows = list(found)
-        tools = [_tool_as_json(need) for need in rows]
-        ready = _is_ready(rows)
         return {
             "device": self.device,
             "host": self.host,
-            "ready": ready,
-            "needs": tools,
+            "ready": _is_ready(rows),
+            "needs": [_tool_as_json(need) for need in rows],
         }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import SCons.Node
 
+from mlcx.errors import BuildError
 from mlcx.scons.builders import BUILDERS, Word
 from mlcx.scons.parts import differs, fault, made_beside
 from mlcx.scons.requests import Request
@@ -34,9 +35,23 @@ class Graph:
         """Return the nodes that ``requests`` make.
 
         Raises:
+            BuildError: Tools are missing, and not all that can be made is asked for.
             UsageError: Two requests make one file in different ways.
         """
-        return [node for request in requests for node in self._nodes(request)]
+        asked = list(requests)
+        self._check_tools(asked)
+        return [node for request in asked for node in self._nodes(request)]
+
+    def _check_tools(self, asked: list[Request]) -> None:
+        """Say what is missing before the first step starts, not after hours."""
+        mode, services = self._session.mode, self._session.services
+        lacking = dict.fromkeys(request.lacks for request in asked if request.lacks)
+        if not lacking or not mode.builds or not services.policy.compiles:
+            return
+        if not mode.keeps_going:
+            raise BuildError("\n".join(lacking))
+        for lack in lacking:
+            services.reporter.error(lack)
 
     def _nodes(self, request: Request) -> Nodes:
         known = self._session.find(request)
@@ -64,7 +79,8 @@ class Graph:
         log = targets[0].strip("/").replace("/", "_") + ".log"
         path = self._name(self._session.folders.build / "log" / log)
         services = self._session.services
-        return Step(request.verb, targets, path, request.about, services)
+        about, lacks = request.about, request.lacks
+        return Step(request.verb, targets, path, about, services, lacks)
 
     def _build(self, request: Request, step: Step) -> Nodes:
         nodes: Nodes = BUILDERS[request.verb](

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import platform
-import shutil
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 
 from mlcx.layers import closure
+from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import describe_host, digest_json, digest_sources
-from mlcx.toolchain.products import LINKERS
+from mlcx.toolchain.distributions import version_of
+from mlcx.toolchain.needs import needs, refusal, signature
+from mlcx.toolchain.triple import parse
 
-__all__ = ["host", "linker", "sources", "tvm"]
+__all__ = ["host", "sources", "toolchain", "tvm"]
 
 
 @cache
@@ -32,29 +31,24 @@ def sources(verbs: str, *packages: str) -> str:
 def tvm() -> str:
     """Name the versions of TVM."""
     names = ("apache-tvm", "apache-tvm-ffi")
-    return " ".join(f"{name} {_version(name)}" for name in names)
-
-
-def _version(distribution: str) -> str:
-    """Read the version off the name of the installed folder of metadata.
-
-    importlib.metadata says the same, after loading a parser of mail for 30 ms.
-    """
-    name = distribution.replace("-", "_")
-    for folder in map(Path, sys.path):
-        for found in folder.glob(f"{name}-*.dist-info"):
-            return found.name.removesuffix(".dist-info").removeprefix(f"{name}-")
-    return "none"
+    return " ".join(f"{name} {version_of(name) or 'none'}" for name in names)
 
 
 @cache
-def linker() -> str:
-    """Name the linker and its version."""
-    found = next(filter(None, map(shutil.which, LINKERS)), None)
-    if found is None:
-        return "linker none"
-    shown = subprocess.run([found, "--version"], capture_output=True, check=False)
-    return f"linker {shown.stdout.decode(errors='replace').partition(chr(10))[0]}"
+def toolchain(device: str, host: str, suffix: str) -> tuple[str, str]:
+    """Name the tools, besides TVM, that make a library, and their versions.
+
+    Args:
+        device: A preset.
+        host: As a spec names it.
+        suffix: Of the library.
+
+    Returns:
+        The fact, and what is missing with its remedy; empty: nothing is.
+    """
+    preset = DEVICES[device]
+    found = needs(preset.kind, parse(preset.host_for(host)), suffix)
+    return f"tools {signature(found)}", refusal(device, found)
 
 
 @cache

@@ -37,6 +37,8 @@ class Mode:
     builds: bool
     cleans: bool
     silent: bool
+    keeps_going: bool = False
+    """After a failure."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class Step:
     log: str
     about: About
     services: Services
+    lacks: str = ""
+    """The tools that are missing for it, with their remedies."""
 
     @property
     def target(self) -> str:
@@ -84,7 +86,7 @@ class Step:
     def _refusal(self) -> str:
         policy = self.services.policy
         if self.verb != "compile" or policy.compiles:
-            return ""
+            return self.lacks
         state = "would have to be compiled"
         if policy is Policy.READONLY:
             state = "is out of date" if Path(self.target).exists() else "is missing"

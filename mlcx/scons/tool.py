@@ -195,6 +195,7 @@ def _session(env: Any) -> Session:
         builds=not stays and not env.GetOption("clean"),
         cleans=bool(env.GetOption("clean")),
         silent=bool(env.GetOption("silent")),
+        keeps_going=bool(env.GetOption("keep_going")),
     )
     folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
     return session(Path(top.get_abspath()), folders, mode)

@@ -1,4 +1,4 @@
-"""The tools that devices need, as a table: what each is for, where it is, the remedy."""
+"""The tools that devices need, as a table: what for, where they are, the remedy."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.scons import inputs
+from mlcx.toolchain import zig
 
 
 def test_tvm_is_named_with_the_versions_that_are_installed() -> None:
@@ -19,14 +20,17 @@ def test_a_missing_linker_is_an_input_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    inputs.linker.cache_clear()
-    assert inputs.linker() == "linker none"
+    monkeypatch.setattr(zig, "program", lambda: None)
+    inputs.toolchain.cache_clear()
+    fact, missing = inputs.toolchain("cpu", "auto", ".so")
+    assert fact == "tools linker none"
+    assert "cpu needs linker" in missing
     program = tmp_path / "gcc"
     program.write_text("#!/bin/sh\necho gcc 12.2\necho more\n")
     program.chmod(0o755)
-    inputs.linker.cache_clear()
-    assert inputs.linker() == "linker gcc 12.2"
-    inputs.linker.cache_clear()
+    inputs.toolchain.cache_clear()
+    assert inputs.toolchain("cpu", "auto", ".so") == ("tools linker gcc 12.2", "")
+    inputs.toolchain.cache_clear()
 
 
 def test_sources_are_those_that_a_package_reaches() -> None:

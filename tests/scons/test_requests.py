@@ -186,7 +186,7 @@ def test_a_compile_depends_on_tvm_and_the_linker() -> None:
         1
     ]
     kinds = [fact.split()[0] for fact in made.facts]
-    assert kinds == ["sources", "apache-tvm", "linker", "host"]
+    assert kinds == ["sources", "apache-tvm", "tools", "host"]
 
 
 def test_a_prebuilt_library_is_taken_over(checkpoint: Path) -> None:
