@@ -1,11 +1,16 @@
-"""The architectures that there are, by name; a model's own config has it.
+"""The architectures that there are, by name, and how large a model may say it is.
 
 Apart from ``mlcx.models`` so that a spec can be checked without loading any of them.
 """
 
 from __future__ import annotations
 
-__all__ = ["ARCHITECTURES"]
+__all__ = ["ARCHITECTURES", "largest"]
+
+_MOST = 2**31 - 1
+_MOST_PARTS = 10_000
+_PARTS = ("n_layer", "num_experts", "num_hidden_layers", "num_local_experts")
+"""Each makes parameters of its own: a slip of the pen must not make billions."""
 
 ARCHITECTURES: dict[str, str] = {
     "codegen": "mlcx.models.moss",
@@ -37,3 +42,8 @@ ARCHITECTURES: dict[str, str] = {
     "starcoder2": "mlcx.models.starcoder2",
 }
 """``model_type`` to the module that has it; nothing is imported before it is asked."""
+
+
+def largest(key: str) -> int:
+    """Return the largest number that the field ``key`` of a config may have."""
+    return _MOST_PARTS if key in _PARTS else _MOST

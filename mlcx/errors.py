@@ -55,8 +55,8 @@ class UsageError(MlcxError):
         """Say that no ``what`` is called ``name``, what is close, what there is."""
         names = list(known)
         close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return cls(f"unknown {what} {name!r}: {hint}Expected one of {', '.join(names)}")
+        hint = f"did you mean {close[0]!r}? Expected" if close else "expected"
+        return cls(f"unknown {what} {name!r}: {hint} one of {', '.join(names)}")
 
 
 class InputError(MlcxError):

@@ -236,8 +236,8 @@ def _load(args: argparse.Namespace) -> _Model:
     """Return the model that the arguments name.
 
     Raises:
-        InputError: Its config is missing or not what it must be.
-        UsageError: Its architecture is unknown.
+        InputError: Its config is missing, or not what it must be.
+        UsageError: No model is given, or an architecture that is not known.
     """
     from mlcx.models import architecture
 
@@ -249,9 +249,15 @@ def _load(args: argparse.Namespace) -> _Model:
     content = read_json(path)
     kind = model.model_type or content.get("model_type")
     if not isinstance(kind, str):
-        message = "expected a 'model_type', found none; give --model-type"
+        found = "nothing" if kind is None else repr(kind)
+        message = f"'model_type': expected a name, found {found}; give --model-type"
         raise InputError.in_file(path, message)
-    module = architecture(kind)
+    try:
+        module = architecture(kind)
+    except UsageError as error:
+        if model.model_type is not None:
+            raise
+        raise InputError.in_file(path, str(error)) from error
     config = _read_config(module, content, path)
     return _Model(path, content, kind, module, config, model.preset)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeGuard, TypeVar, get_type_hints
 
+from mlcx.architectures import largest
 from mlcx.errors import InputError, Problem
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
 OPEN = -1
 """How MLC's configs say that something has no limit, or is not there."""
 
-_MOST = 2**31 - 1
 _USUAL_CHUNK = 8192
 
 _ALONE = {"tensor_parallel_shards", "pipeline_parallel_stages", "max_batch_size"}
@@ -77,9 +77,10 @@ class Fields:
         value = self._data.get(key)
         if default is not None and value in (None, 0):
             return max(default, 1)
-        if _is_number(value) and isinstance(value, int) and 0 < value <= _MOST:
+        most = largest(key)
+        if _is_number(value) and isinstance(value, int) and 0 < value <= most:
             return value
-        self._expect(key, f"a whole number from 1 to {_MOST}")
+        self._expect(key, f"a whole number from 1 to {most}")
         return 1
 
     def count(self, key: str, default: int) -> int:
@@ -87,9 +88,10 @@ class Fields:
         value = self._data.get(key)
         if value is None:
             return default
-        if _is_number(value) and isinstance(value, int) and 0 <= value <= _MOST:
+        most = largest(key)
+        if _is_number(value) and isinstance(value, int) and 0 <= value <= most:
             return value
-        self._expect(key, f"a whole number from 0 to {_MOST}")
+        self._expect(key, f"a whole number from 0 to {most}")
         return 0
 
     def number(self, key: str, default: float | None = None) -> float:
@@ -175,6 +177,15 @@ class Fields:
         )
         return share
 
+    def scaling(self) -> tuple[str, dict[str, Any]]:
+        """Return how RoPE is scaled, ``default`` if it is not, and all said of that."""
+        key = self.first("rope_scaling", "rope_parameters")
+        found = self._data.get(key) or {}
+        if not isinstance(found, dict):
+            self._expect(key, "an object")
+            return "default", {}
+        return str(found.get("rope_type", found.get("type", "default"))), found
+
     def rope_scaling(
         self, known: Mapping[str, tuple[str, ...]]
     ) -> dict[str, Any] | None:
@@ -183,10 +194,7 @@ class Fields:
         Args:
             known: Each ``rope_type`` and the keys that it needs.
         """
-        found = self._data.get("rope_scaling") or self._data.get("rope_parameters")
-        if not isinstance(found, dict):
-            return None
-        kind = str(found.get("rope_type", found.get("type", "default")))
+        kind, found = self.scaling()
         if kind == "default":
             return None
         if kind not in known:
@@ -209,11 +217,12 @@ class Fields:
             found = quantization.get("weight_block_size")
         if found is None:
             return None
+        most = largest("weight_block_size")
         if isinstance(found, list | tuple) and len(found) == 2:
             rows, columns = found
-            if all(type(size) is int and 0 < size <= _MOST for size in found):
+            if all(type(size) is int and 0 < size <= most for size in found):
                 return rows, columns
-        message = f"expected two whole numbers from 1 to {_MOST}, found {found!r}"
+        message = f"expected two whole numbers from 1 to {most}, found {found!r}"
         self._problems.append(f"'weight_block_size': {message}")
         return None
 
@@ -301,9 +310,15 @@ def derive_heads(fields: Fields) -> tuple[int, int]:
     keys = fields.positive("num_key_value_heads", heads)
     fields.require(
         heads % keys == 0,
-        "num_attention_heads must be a multiple of num_key_value_heads",
+        f"num_attention_heads is {heads}: expected a multiple of num_key_value_heads, "
+        f"which is {keys}",
     )
-    return keys, fields.positive("head_dim", fields.positive("hidden_size") // heads)
+    width = fields.positive("head_dim", fields.positive("hidden_size") // heads)
+    fields.require(
+        width % 2 == 0,
+        f"a head is {width} wide: expected an even number, as it rotates",
+    )
+    return keys, width
 
 
 def derive_gpt_sizes(fields: Fields) -> tuple[int, int]:

@@ -73,7 +73,7 @@ class Config(ModelConfig):
         keys, width = derive_heads(fields)
         share = fields.rotated_share("partial_rotary_factor", width, 1.0)
         longest = fields.positive("max_position_embeddings")
-        original = _original(fields, data, longest)
+        original = _original(fields, longest)
         slides = fields.has("sliding_window")
         window = fields.positive("sliding_window") if slides else OPEN
         return fields.read(
@@ -83,7 +83,7 @@ class Config(ModelConfig):
             max_position_embeddings=longest,
             position_embedding_base=fields.rope_theta(),
             rope_scaling=_longrope(
-                fields, data, int(width * share) // 2, (longest, original)
+                fields, int(width * share) // 2, (longest, original)
             ),
             original_max_position_embeddings=original,
             context_window_size=context,
@@ -115,23 +115,20 @@ class Config(ModelConfig):
         }
 
 
-def _original(fields: Fields, data: Mapping[str, Any], longest: int) -> int:
+def _original(fields: Fields, longest: int) -> int:
     """Return how many tokens the first training's texts had."""
     key = "original_max_position_embeddings"
-    inner = data.get("rope_scaling") or data.get("rope_parameters")
-    if not fields.has(key) and isinstance(inner, dict) and key in inner:
+    _, inner = fields.scaling()
+    if not fields.has(key) and key in inner:
         return Fields("phi3", inner).positive(key)
     return fields.positive(key, longest)
 
 
 def _longrope(
-    fields: Fields, data: Mapping[str, Any], pairs: int, lengths: tuple[int, int]
+    fields: Fields, pairs: int, lengths: tuple[int, int]
 ) -> dict[str, Any] | None:
     """Return the two lists of factors, as MLC's configs have them."""
-    found = data.get("rope_scaling") or data.get("rope_parameters")
-    if not isinstance(found, dict):
-        return None
-    kind = found.get("rope_type", found.get("type", "default"))
+    kind, found = fields.scaling()
     if kind == "default":
         return None
     fields.require(kind in _LONG, f"rope_scaling is {kind!r}, expected longrope")

@@ -56,12 +56,14 @@ _METHODS = {
 }
 
 
-def reading(scheme: Scheme, found: Mapping[str, Any] | None) -> Scheme:
+def reading(scheme: Scheme, found: object) -> Scheme:
     """Return ``scheme`` for a checkpoint whose ``quantization_config`` is ``found``.
 
     Raises:
         UsageError: It does not take such a checkpoint; says what would.
     """
+    if found is not None and not isinstance(found, Mapping):
+        raise UsageError(f"'quantization_config': expected an object, found {found!r}")
     if not found:
         if takes_quantized(scheme):
             known = ", ".join(m for m, each in _METHODS.items() if _is_of(scheme, each))

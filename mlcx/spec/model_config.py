@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlcx.architectures import ARCHITECTURES
+from mlcx.architectures import ARCHITECTURES, largest
 from mlcx.spec.source import describe, quote
 from mlcx.spec.violations import did_you_mean
 
 __all__ = ["config_problems", "sizes_of"]
 
-_MOST = 2**31 - 1
 _LAYERS = "num_hidden_layers"
 _USUAL = ("vocab_size", "hidden_size", _LAYERS, "num_attention_heads")
 _GPT = ("vocab_size", "n_embd", "n_layer", "n_head")
@@ -55,8 +54,8 @@ def config_problems(config: Mapping[str, Any]) -> Iterator[str]:
         return
     flat = {**_part(flat, "text_config"), **flat}
     for key in sizes_of(kind):
-        if type(flat.get(key)) is not int or not 0 < flat[key] <= _MOST:
-            wanted = f"expected a whole number from 1 to {_MOST}"
+        if type(flat.get(key)) is not int or not 0 < flat[key] <= largest(key):
+            wanted = f"expected a whole number from 1 to {largest(key)}"
             yield f"{key}: {wanted}, as {kind} needs, {_found(flat, key)}"
 
 

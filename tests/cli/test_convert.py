@@ -111,8 +111,9 @@ def test_a_size_that_does_not_fit_the_others_is_put_right_and_said(
         ({}, "llama3", (), "did you mean 'llama-3'"),
         ({}, "LM", ("--quantization", "q4"), "unknown quantization 'q4'"),
         ({}, "LM", ("--sliding-window-size", "8"), "llama has no sliding_window_size"),
-        ({}, "LM", ("--model-type", "lama"), "did you mean 'llama'"),
-        ({"model_type": 3}, "LM", (), "expected a 'model_type'"),
+        ({}, "LM", ("--model-type", "lama"), "mlcx: unknown model_type 'lama': did"),
+        ({"model_type": "lama"}, "LM", (), "model/config.json: unknown model_type"),
+        ({"model_type": 3}, "LM", (), "'model_type': expected a name, found 3"),
         ({"hidden_size": -1}, "LM", (), "model/config.json: 'hidden_size': expected"),
         ({"bos_token_id": "x"}, "LM", (), "'bos_token_id': expected a token id"),
     ],
@@ -154,10 +155,17 @@ def test_a_missing_model_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nowhere: expected a checkpoint: config.json, or" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("quantized", "message"),
+    [
+        ({"quant_method": "awq"}, "quantized already, by 'awq'; give the original"),
+        (4, "config.json: 'quantization_config': expected an object, found 4"),
+    ],
+)
 def test_a_checkpoint_that_is_quantized_already_is_refused(
-    model: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, quantized: object, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = CONFIG | {"quantization_config": {"quant_method": "awq"}}
+    config = CONFIG | {"quantization_config": quantized}
     (model / "config.json").write_text(json.dumps(config))
     assert convert() == 2
-    assert "quantized already, by 'awq'; give the original" in capsys.readouterr().err
+    assert message in capsys.readouterr().err

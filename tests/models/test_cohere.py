@@ -55,7 +55,7 @@ def test_parameters_are_those_that_the_config_asks_for(
         ({"hidden_act": "gelu"}, "'hidden_act': expected 'silu', found 'gelu'"),
         ({"rope_scaling": {"type": "dynamic"}}, "'dynamic', expected none"),
         ({"logit_scale": 0}, "'logit_scale': expected a number greater than 0"),
-        ({"num_key_value_heads": 4}, "must be a multiple of num_key_value_heads"),
+        ({"num_key_value_heads": 4}, "expected a multiple of num_key_value_heads"),
     ],
 )
 def test_what_the_network_would_not_do_is_refused(

@@ -83,7 +83,11 @@ def test_the_newest_spelling_of_theta_is_read() -> None:
         ({"tie_word_embeddings": "no"}, "expected true or false, found 'no'"),
         ({"attention_bias": True}, "llama has no bias here"),
         ({"hidden_act": "gelu"}, "'hidden_act': expected 'silu', found 'gelu'"),
-        ({"num_key_value_heads": 3}, "must be a multiple of num_key_value_heads"),
+        ({"num_key_value_heads": 3}, "expected a multiple of num_key_value_heads"),
+        ({"num_hidden_layers": 10**9}, "'num_hidden_layers': expected a whole number"),
+        ({"num_hidden_layers": 10_001}, "number from 1 to 10000, found 10001"),
+        ({"head_dim": 15}, "a head is 15 wide: expected an even number"),
+        ({"rope_scaling": "x"}, "'rope_scaling': expected an object, found 'x'"),
         ({"rope_scaling": {"rope_type": "yarn"}}, "expected one of linear, llama3"),
         (
             {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mlcx.models import ARCHITECTURES
+from mlcx.architectures import ARCHITECTURES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
 

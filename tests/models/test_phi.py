@@ -32,7 +32,7 @@ def test_half_of_a_head_is_rotated_unless_said() -> None:
         ({"hidden_act": "silu"}, "'hidden_act': expected 'gelu_new' or"),
         ({"qk_layernorm": True}, "phi norms no queries or keys here"),
         ({"partial_rotary_factor": 0.25}, "rotates 5 of 20 dimensions"),
-        ({"num_key_value_heads": 2}, "must be a multiple of num_key_value_heads"),
+        ({"num_key_value_heads": 2}, "expected a multiple of num_key_value_heads"),
     ],
 )
 def test_what_the_network_would_not_do_is_refused(changes: dict, message: str) -> None:
