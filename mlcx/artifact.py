@@ -32,7 +32,6 @@ __all__ = [
     "TOKENIZER_MODEL",
     "TokenizerNames",
     "byte_characters",
-    "library_info",
     "read_json",
     "replacing",
     "tokenizer_names",
@@ -71,11 +70,6 @@ _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
 
 STAGING = ".partial"
 """The folder, in a model directory, in which a conversion gathers its files."""
-
-
-def library_info(library: Path) -> Path:
-    """Return the JSON file beside ``library`` that says what it was made of."""
-    return library.with_name(library.name + ".json")
 
 
 @dataclass(frozen=True)

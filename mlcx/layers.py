@@ -13,6 +13,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "recipe": frozenset(),
     "architectures": frozenset(),
     "artifact": frozenset({"errors"}),
+    "stamp": frozenset(),
+    "library": frozenset({"stamp", "errors"}),
     "presets": frozenset({"errors"}),
     "toolchain": frozenset({"errors"}),
     "spec": frozenset({"architectures", "errors", "layers", "toolchain"}),
@@ -20,9 +22,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "models": frozenset({"architectures", "nn", "recipe", "errors"}),
     "quant": frozenset({"artifact", "nn", "recipe", "errors"}),
     "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
-    "compiler": frozenset({"models", "nn", "quant", "toolchain", "artifact", "errors"}),
-    "runtime": frozenset({"artifact", "errors"}),
-    "package": frozenset({"spec", "artifact", "errors"}),
+    "compiler": frozenset(
+        {"models", "nn", "quant", "toolchain", "artifact", "stamp", "errors"}
+    ),
+    "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
+    "package": frozenset({"library", "spec", "artifact", "errors"}),
     "scons": frozenset({"spec", "toolchain", "artifact", "layers", "errors"}),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""
@@ -35,12 +39,15 @@ LIGHT: tuple[str, ...] = (
     "mlcx.cli",
     "mlcx.errors",
     "mlcx.layers",
+    "mlcx.library",
+    "mlcx.library.symbols",
     "mlcx.package",
     "mlcx.presets",
     "mlcx.quant.scheme",
     "mlcx.recipe",
     "mlcx.scons",
     "mlcx.spec",
+    "mlcx.stamp",
     "mlcx.toolchain",
     "mlcx.weights",
 )

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tvm
 from tvm import relax
 from tvm.target import Target
 
-from mlcx import __version__
-from mlcx.artifact import library_info, write_json, write_text
+from mlcx.artifact import write_text
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
 from mlcx.compiler.passes.attach_prefix import AttachPrefix
 from mlcx.compiler.pipeline import Context, phases
-from mlcx.compiler.targets import check_code_generator, required_features
+from mlcx.compiler.stamping import stamp_of
+from mlcx.compiler.targets import check_code_generator
 from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
@@ -56,14 +52,14 @@ class Options:
 
 
 def compile_library(config: CompileConfig, options: Options, output: Path) -> None:
-    """Write the library of ``config`` to ``output`` and its description beside it.
+    """Write the library of ``config`` to ``output``.
 
     Raises:
         BuildError: Linking failed, or TVM does not generate such code.
         UsageError: The model asks for what this device does not do.
     """
     check_code_generator(options.target)
-    module, context = _trace(config, options.target)
+    module, context = _trace(config, options)
     passes = tvm.transform.PassContext(
         opt_level=3, config=_PASS_CONFIG, disabled_pass=_DISABLED
     )
@@ -73,14 +69,13 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
             module = AttachPrefix(options.system_lib_prefix)(module)
         executable = relax.build(module, target=options.target, relax_pipeline=None)
     export(executable, output, parse(_host(options.target)))
-    write_json(library_info(output), _describe(config, options))
 
 
 def _host(target: Target) -> str:
     return str(target.host.attrs["mtriple"])
 
 
-def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context]:
+def _trace(config: CompileConfig, options: Options) -> tuple[tvm.IRModule, Context]:
     """Return the model's functions, and what the passes need to know of it."""
     _refuse_many_devices(config)
     family = architecture(config.model_type)
@@ -88,14 +83,21 @@ def _trace(config: CompileConfig, target: Target) -> tuple[tvm.IRModule, Context
     model = apply.build(family, family.Config.from_hf(config.model_config), chosen)
     module, params = model.export_tvm(model.functions(chosen.model_dtype))
     fields = config.model_config
+    stamp = stamp_of(
+        config,
+        options.device,
+        options.target,
+        options.opt,
+        options.system_lib_prefix,
+    )
     context = Context(
-        target=target,
+        target=options.target,
         dtype=chosen.model_dtype,
         hidden_size=model.hidden_size,
         vocab_size=fields["vocab_size"],
         active_vocab_size=config.active_vocab_size,
         bounds=bounds(fields),
-        metadata=metadata(config, model.state_spec, params),
+        metadata=metadata(config, stamp, model.state_spec, params),
     )
     return module, context
 
@@ -118,21 +120,3 @@ def _run_phases(
             text = module.script(show_meta=True)
             write_text(dump / f"debug-phase{index}-{phase.name}.py", text)
     return module
-
-
-def _describe(config: CompileConfig, options: Options) -> dict[str, Any]:
-    text = json.dumps(asdict(config), sort_keys=True)
-    return {
-        "mlcx": __version__,
-        "tvm": version("apache-tvm"),
-        "tvm_ffi": version("apache-tvm-ffi"),
-        "device": options.device,
-        "target": str(options.target),
-        "host": _host(options.target),
-        "system_lib_prefix": options.system_lib_prefix,
-        "cpu_features": required_features(options.target),
-        "opt": options.opt,
-        "model_type": config.model_type,
-        "quantization": config.quantization,
-        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }

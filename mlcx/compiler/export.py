@@ -10,7 +10,7 @@ from typing import Any
 
 from tvm import relax
 
-from mlcx.artifact import library_info, replacing
+from mlcx.artifact import replacing
 from mlcx.toolchain.products import make
 from mlcx.toolchain.triple import Triple
 
@@ -35,5 +35,3 @@ def export(executable: relax.VMExecutable, output: Path, triple: Triple) -> None
 
     with replacing(output) as temporary:
         executable.export_library(str(temporary), fcompile=link)
-        # A library without a note is taken as it is; by an old note it is misjudged.
-        library_info(output).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What a library says of itself: the JSON that ``_metadata()`` returns.
 
-The fields are those that MLC Engine and web-llm read.
+The fields are those that MLC Engine and web-llm read, and mlcx's own stamp.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tvm.relax.frontend import nn
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.rnn_state import RNNStateSpec
+from mlcx.stamp import KEY, Stamp
 
 __all__ = ["bounds", "metadata"]
 
@@ -22,13 +23,19 @@ _ABSENT = -1
 
 def metadata(
     config: CompileConfig,
+    stamp: Stamp,
     state: KVCacheSpec | RNNStateSpec,
     params: Sequence[tuple[str, nn.Parameter]],
 ) -> dict[str, Any]:
-    """Return everything but ``memory_usage``, which planning finds out."""
+    """Return everything but what is known once the library is planned.
+
+    That is ``memory_usage`` and the stamp's ``abi``. The stamp comes first, where it is
+    looked for.
+    """
     fields = config.model_config
     cache = state if isinstance(state, KVCacheSpec) else None
     return {
+        KEY: stamp.as_json(),
         "model_type": config.model_type,
         "quantization": config.quantization,
         "context_window_size": fields.get("context_window_size", _ABSENT),

@@ -65,9 +65,9 @@ def open_library(file: Path, device: str, threads: int | None = None) -> Library
         module["vm_initialization"](DEVICES[device], 0, _POOLED, *_HOST)
         text = str(module["_metadata"]())
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError.in_file(
-            file, f"not a model library for this machine: {_first_line(error)}"
-        ) from error
+        more = provenance.explain(file, device)
+        message = f"not a model library for this machine: {_first_line(error)}{more}"
+        raise InputError.in_file(file, message) from error
     return Library(file, device, module, parse(text, file))
 
 

@@ -15,11 +15,9 @@ from mlcx.artifact import (
     CHAT_CONFIG,
     COMPILE_CONFIG,
     TENSOR_CACHE,
-    library_info,
 )
 from mlcx.scons import files, inputs
 from mlcx.scons.report import About
-from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import digest_json
 from mlcx.spec.types import (
     BundleJob,
@@ -30,7 +28,6 @@ from mlcx.spec.types import (
     QuantizationRecipe,
     WeightsJob,
 )
-from mlcx.toolchain.triple import AUTO
 
 __all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
 
@@ -64,8 +61,6 @@ class Request:
     """Options that name some of the sources."""
     judges: Path | None = None
     """The library that has failed when this fails."""
-    lacks: str = field(default="", compare=False)
-    """The tools that are missing for it, with their remedies."""
 
     @property
     def model(self) -> Path:
@@ -131,24 +126,20 @@ def library(
 ) -> Iterator[Request]:
     """Yield what makes the library ``target`` of the model with ``config``."""
     normalized = _normalized(job, config, folders)
-    device = DEVICES[job.device]
-    tools, missing = inputs.toolchain(job.device, job.host, target.suffix)
-    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
-    if device.host_for(job.host) == AUTO:
-        own = job.mcpu == AUTO and device.kind == "llvm"
-        facts.append(inputs.host(with_cpu=own))
+    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), inputs.linker()]
+    if job.host == "auto":
+        facts.append(inputs.host(with_cpu=job.mcpu == "auto"))
     about = About(
         job.model_id, job.quantization, job.device, _text(job.overrides) or None
     )
     yield normalized
     yield Request(
         "compile",
-        (target, library_info(target)),
+        (target,),
         normalized.targets,
         _compile_options(job),
         tuple(facts),
         about,
-        lacks=missing,
     )
 
 

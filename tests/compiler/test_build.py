@@ -1,18 +1,20 @@
 """The library of a tiny model: complete, honest of itself, and the same every time."""
 
 import dataclasses
-import json
+import shlex
 from pathlib import Path
 
 import pytest
 from tvm import cpu, relax, runtime
 
-from mlcx.artifact import library_info
+from mlcx.__main__ import main
 from mlcx.compiler.build import Options, compile_library
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.errors import BuildError, UsageError
+from mlcx.stamp import find
 from mlcx.toolchain import products
 
+TINY = Path(__file__).parents[1] / "tiny" / "llama.json"
 GRAPH = """
     _metadata embed get_logits batch_select_last_hidden_states alloc_embedding_tensor
     prefill decode prefill_to_last_hidden_states decode_to_last_hidden_states
@@ -112,13 +114,47 @@ def test_the_same_model_compiles_to_the_same_bytes(
     again = tmp_path / "elsewhere" / "other.so"
     compile_library(config, options, again)
     assert again.read_bytes() == library.read_bytes()
-    assert library_info(again).read_bytes() == library_info(library).read_bytes()
 
 
-def test_the_description_says_what_the_library_was_built_with(library: Path) -> None:
-    info = json.loads(library_info(library).read_text())
-    assert info["tvm"] == "0.27.0.post1"
-    assert (info["device"], info["quantization"]) == ("cpu", "q4f16_1")
+def test_the_stamp_is_what_the_library_says_of_itself(
+    library: Path, metadata: dict, options: Options
+) -> None:
+    (description,) = find(library.read_bytes())
+    assert description.metadata == metadata
+    stamp = description.stamp
+    assert stamp is not None
+    assert (stamp.tvm, stamp.tvm_ffi) == ("0.27.0.post1", "0.1.14.post1")
+    assert (stamp.device, stamp.kind, stamp.system_lib_prefix) == ("cpu", "llvm", None)
+    assert stamp.host["mtriple"] == options.target.host.attrs["mtriple"]
+    assert stamp.overrides["max_batch_size"] == 3
+    assert len(stamp.config_sha256) == 64
+
+
+def test_the_stamp_counts_what_the_runtime_is_given(library: Path) -> None:
+    (description,) = find(library.read_bytes())
+    stamp = description.stamp
+    assert stamp is not None
+    create = stamp.abi["vm.builtin.paged_attention_kv_cache_create"]
+    assert create == {"arguments": 28, "sizes": 5}
+    attend = "vm.builtin.attention_kv_cache_attention_with_fused_qkv"
+    assert stamp.abi[attend] == {"arguments": 5}
+
+
+def test_a_library_comes_alone(library: Path) -> None:
+    assert list(library.parent.iterdir()) == [library]
+
+
+@pytest.mark.slow
+def test_the_command_in_the_stamp_makes_the_same_library(
+    library: Path, tmp_path: Path
+) -> None:
+    (description,) = find(library.read_bytes())
+    again = tmp_path / "again.so"
+    command = description.command(str(again))
+    assert command is not None
+    words = shlex.split(command.replace("MODEL", str(TINY), 1))
+    assert main(words[1:]) == 0
+    assert again.read_bytes() == library.read_bytes()
 
 
 def test_a_failed_link_leaves_the_old_library_alone(

@@ -1,4 +1,4 @@
-"""Add ``_metadata()``, with the memory that planning gave to each function."""
+"""Add ``_metadata()``: with memory as planned, and calls to the runtime as they are."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from typing import Any
 import tvm
 from tvm import ir, relax, tirx
 
-__all__ = ["AttachMetadata", "memory_usage"]
+from mlcx.stamp import KEY
+
+__all__ = ["AttachMetadata", "memory_usage", "runtime_calls"]
 
 
 def AttachMetadata(metadata: Mapping[str, Any]) -> tvm.transform.Pass:  # noqa: N802
-    """Add the function; runs right after static memory planning."""
+    """Add the function; runs right after static memory planning.
+
+    Args:
+        metadata: All but what is found out here, its stamp first.
+    """
 
     @tvm.transform.module_pass(opt_level=0, name="AttachMetadata")
     def attach(mod: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
-        text = json.dumps({**metadata, "memory_usage": memory_usage(mod)})
+        stamp = {**metadata[KEY], "abi": runtime_calls(mod)}
+        found = {KEY: stamp, "memory_usage": memory_usage(mod)}
+        text = json.dumps({**metadata, **found})
         builder = relax.BlockBuilder(mod)
         with builder.function("_metadata", params=[]):
             builder.emit_func_output(ir.StringImm(text))
@@ -34,6 +42,27 @@ def memory_usage(mod: tvm.IRModule) -> dict[str, int]:
         for name, function in mod.functions_items()
         if isinstance(function, relax.Function)
     }
+
+
+def runtime_calls(mod: tvm.IRModule) -> dict[str, dict[str, int]]:
+    """Return, per function of the runtime that is called, what it is given.
+
+    ``arguments`` is how many; where the first is a shape, ``sizes`` is its length. Of
+    calls that differ the last one counts, by name of function.
+    """
+    found: dict[str, dict[str, int]] = {}
+
+    def visit(expr: Any) -> None:
+        if isinstance(expr, relax.Call) and isinstance(expr.op, relax.ExternFunc):
+            given = {"arguments": len(expr.args)}
+            if expr.args and isinstance(expr.args[0], relax.ShapeExpr):
+                given["sizes"] = len(expr.args[0].values)
+            found[str(expr.op.global_symbol)] = given
+
+    for _, function in sorted(mod.functions_items(), key=lambda item: str(item[0])):
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    return dict(sorted(found.items()))
 
 
 def _allocations(function: relax.Function) -> Iterator[int]:

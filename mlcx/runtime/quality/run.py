@@ -8,10 +8,9 @@ from pathlib import Path
 
 from mlcx import artifact
 from mlcx.errors import InputError, UsageError
-from mlcx.runtime import config, load, tokenizer
+from mlcx.runtime import config, load, provenance, tokenizer
 from mlcx.runtime.config import ChatConfig
 from mlcx.runtime.device import Library, open_library
-from mlcx.runtime.fields import Fields
 from mlcx.runtime.locate import Files
 from mlcx.runtime.model import Logits, Model
 from mlcx.runtime.quality import measure, reference
@@ -40,13 +39,8 @@ class Place:
         return open_library(library, self.device_of(library), self.threads)
 
     def device_of(self, library: Path) -> str:
-        """Return where to run ``library``; its own note says what it is made for."""
-        if self.device is not None:
-            return self.device
-        note = artifact.library_info(library)
-        if not note.is_file():
-            return "cpu"
-        return Fields(note, artifact.read_json(note)).text("device", "cpu")
+        """Return where to run ``library``; its stamp says what it is made for."""
+        return self.device or provenance.device_of(library) or "cpu"
 
 
 def write_reference(
