@@ -18,6 +18,7 @@ from mlcx.artifact import (
 )
 from mlcx.scons import files, inputs
 from mlcx.scons.report import About
+from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import digest_json
 from mlcx.spec.types import (
     BundleJob,
@@ -28,6 +29,7 @@ from mlcx.spec.types import (
     QuantizationRecipe,
     WeightsJob,
 )
+from mlcx.toolchain.triple import AUTO
 
 __all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
 
@@ -61,6 +63,8 @@ class Request:
     """Options that name some of the sources."""
     judges: Path | None = None
     """The library that has failed when this fails."""
+    lacks: str = field(default="", compare=False)
+    """The tools that are missing for it, with their remedies."""
 
     @property
     def model(self) -> Path:
@@ -126,9 +130,12 @@ def library(
 ) -> Iterator[Request]:
     """Yield what makes the library ``target`` of the model with ``config``."""
     normalized = _normalized(job, config, folders)
-    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), inputs.linker()]
-    if job.host == "auto":
-        facts.append(inputs.host(with_cpu=job.mcpu == "auto"))
+    device = DEVICES[job.device]
+    tools, missing = inputs.toolchain(job.device, job.host, target.suffix)
+    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
+    if device.host_for(job.host) == AUTO:
+        own = job.mcpu == AUTO and device.kind == "llvm"
+        facts.append(inputs.host(with_cpu=own))
     about = About(
         job.model_id, job.quantization, job.device, _text(job.overrides) or None
     )
@@ -140,6 +147,7 @@ def library(
         _compile_options(job),
         tuple(facts),
         about,
+        lacks=missing,
     )
 
 
