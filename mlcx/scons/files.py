@@ -7,18 +7,11 @@ from pathlib import Path
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json, tokenizer_names
 from mlcx.errors import InputError
 from mlcx.scons.parts import parts
+from mlcx.spec.folder import WEIGHTS
 
 __all__ = ["model_files", "text_files", "tokenizer_files", "weight_files"]
 
 _CONFIG = "config.json"
-_WEIGHTS = (
-    "model.safetensors.index.json",
-    "model.safetensors",
-    "pytorch_model.bin.index.json",
-    "pytorch_model.bin",
-)
-"""What a checkpoint's weights are found by: the first one counts."""
-
 _TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
 
 
@@ -39,7 +32,8 @@ def weight_files(checkpoint: Path) -> list[Path]:
     Raises:
         InputError: The index of the weights is not what it must be.
     """
-    existing = (name for name in _WEIGHTS if (checkpoint / name).exists())
+    named = WEIGHTS["checkpoint"]
+    existing = (name for name in named if (checkpoint / name).exists())
     index = checkpoint / next(existing, "model.safetensors")
     if index.suffix != ".json":
         return [checkpoint / _CONFIG, index]

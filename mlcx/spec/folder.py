@@ -12,9 +12,17 @@ from mlcx.errors import InputError, Problem
 from mlcx.spec.model_config import config_problems
 from mlcx.spec.types import SourceKind
 
-__all__ = ["WEIGHTS", "ModelFolder", "is_file", "is_folder", "kind_of", "look_into"]
+__all__ = [
+    "WEIGHTS",
+    "ModelFolder",
+    "is_file",
+    "is_folder",
+    "kind_of",
+    "lacks",
+    "look_into",
+]
 
-# mlcx.artifact owns these names too, but a spec may not import it.
+# mlcx.artifact and mlcx.weights own these names too, but a spec may not import them.
 _CONFIGS: dict[SourceKind, str] = {
     "mlc": "mlc-chat-config.json",
     "checkpoint": "config.json",
@@ -23,9 +31,14 @@ _CONFIGS: dict[SourceKind, str] = {
 
 WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
     "mlc": ("tensor-cache.json",),
-    "checkpoint": ("model.safetensors", "model.safetensors.index.json"),
+    "checkpoint": (
+        "model.safetensors.index.json",
+        "model.safetensors",
+        "pytorch_model.bin.index.json",
+        "pytorch_model.bin",
+    ),
 }
-"""What a model has one of when it has weights."""
+"""What a model has one of when it has weights: the first one counts."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,14 @@ def kind_of(folder: Path) -> SourceKind | None:
         if is_file(folder / name):
             return kind
     return None
+
+
+def lacks(folder: Path, kind: SourceKind) -> str:
+    """Say what ``folder`` would have if it had weights; empty when it has them."""
+    names = WEIGHTS[kind]
+    if any(is_file(folder / name) for name in names):
+        return ""
+    return f"{folder} has no {' and no '.join(names)}"
 
 
 def look_into(folder: Path, kind: SourceKind) -> ModelFolder:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlcx.errors import Problem, UsageError
-from mlcx.spec.folder import WEIGHTS, ModelFolder, is_file
+from mlcx.spec.folder import ModelFolder, is_file, lacks
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.recipes import of_quantization, recipe_problems
 from mlcx.spec.resolve import library_name, local
@@ -116,9 +116,8 @@ def _bundling(
     elif entry["bundle_weight"] is False:
         message = f"expected true, as {_WHY_BUNDLE}, found false"
         yield checked.source.problem((*steps, "bundle_weight"), message)
-    elif not any(is_file(folder / name) for name in WEIGHTS[model.kind]):
-        names = " and no ".join(WEIGHTS[model.kind])
-        message = f"there are no weights to bundle: {folder} has no {names}"
+    elif missing := lacks(folder, model.kind):
+        message = f"there are no weights to bundle: {missing}"
         yield checked.source.problem((*steps, "model"), message)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlcx.errors import Problem
 from mlcx.spec.devices import Device
-from mlcx.spec.folder import WEIGHTS, is_file
+from mlcx.spec.folder import is_file, lacks
 from mlcx.spec.resolve import DEFAULTS, local
 from mlcx.spec.rules import Checked
 from mlcx.spec.source import Steps, quote
@@ -66,8 +66,8 @@ def _lacks(verify: dict[str, Any], model: Path, kind: SourceKind) -> str:
             f"{model} is an MLC model directory, so there are no weights from before "
             "quantization to compare with: name a checkpoint, or remove this"
         )
-    if not any(is_file(model / name) for name in WEIGHTS[kind]):
-        return f"there are no weights to run: {model} has no {WEIGHTS[kind][0]}"
+    if missing := lacks(model, kind):
+        return f"there are no weights to run: {missing}"
     if "text" in verify and not _has_tokenizer(model):
         found = f"{model} has no {_TOKENIZERS[0]} to read a text with"
         return f"{found}: add it, or remove text and compare on ids drawn at random"

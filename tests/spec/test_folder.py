@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from mlcx.errors import InputError
-from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
+from mlcx.spec.folder import (
+    WEIGHTS,
+    ModelFolder,
+    is_file,
+    is_folder,
+    kind_of,
+    lacks,
+    look_into,
+)
+from mlcx.weights.checkpoint import FORMATS
 
 
 def test_a_folder_is_known_by_its_config(here: Path) -> None:
@@ -21,6 +30,17 @@ def test_a_folder_is_known_by_its_config(here: Path) -> None:
 def test_with_both_configs_it_is_an_mlc_model_directory(here: Path) -> None:
     (here / "mlc" / "config.json").write_text("{}")
     assert kind_of(here / "mlc") == "mlc"
+
+
+def test_a_checkpoint_has_weights_where_a_conversion_looks_for_them(here: Path) -> None:
+    names = [name for each in FORMATS.values() for name in each]
+    assert list(WEIGHTS["checkpoint"]) == names
+    for name in names:
+        folder = here / name.replace(".", "-")
+        folder.mkdir()
+        assert lacks(folder, "checkpoint").startswith(f"{folder} has no model.")
+        (folder / name).touch()
+        assert lacks(folder, "checkpoint") == ""
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])

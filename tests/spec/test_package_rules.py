@@ -76,8 +76,9 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
     "no weights to convert": (
         {"model": "unweighted"},
         "/model_list/0/model",
-        "there are no weights to bundle: {here}/unweighted has no model.safetensors "
-        "and no model.safetensors.index.json",
+        "there are no weights to bundle: {here}/unweighted has no "
+        "model.safetensors.index.json and no model.safetensors and no "
+        "pytorch_model.bin.index.json and no pytorch_model.bin",
     ),
     "not bundled": (
         {"bundle_weight": False},

