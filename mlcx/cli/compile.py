@@ -14,6 +14,7 @@ from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import automatic, canonical_prefix
 from mlcx.spec.resolve import DEFAULTS
+from mlcx.toolchain.needs import require
 from mlcx.toolchain.products import STATIC
 from mlcx.toolchain.triple import parse
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
 
 _AUTO = "auto"
+_SUBGROUPS = "webgpu:subgroups"
 _OPT = "O0 to O3, or FLAG=VALUE;…: which of a GPU's libraries to use; the cpu has none"
 
 
@@ -75,6 +77,11 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
         help="LLVM name of its CPU; auto: this one's, a baseline when a host is named",
     )
     add(
+        "--enable-subgroups",
+        action="store_true",
+        help=f"for the device webgpu: the same as the device {_SUBGROUPS}",
+    )
+    add(
         "--system-lib-prefix",
         default=_AUTO,
         metavar="P",
@@ -102,12 +109,13 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     from mlcx.compiler.targets import target_of
 
     begun = time.perf_counter()
-    name = args.device.removesuffix(":generic")
+    name = _name(args)
     host = DEVICES[name].host_for(args.host) if name in DEVICES else args.host
     target = target_of(name, host, args.mcpu)
     device = DEVICES.get(name) or _described(name, target)
     opt = canonical(args.opt, device)
     _check_output(args, device)
+    require(name, device.kind, parse(_host(target)), args.output.suffix)
     config = _load(args)
     prefix = _prefix(args, config)
     options = Options(name, target, opt, prefix, args.debug_dump)
@@ -117,11 +125,24 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     return 0
 
 
+def _name(args: argparse.Namespace) -> str:
+    """Return the preset that the arguments mean, or the target that they describe."""
+    name: str = args.device.removesuffix(":generic")
+    if not args.enable_subgroups:
+        return name
+    if name not in ("webgpu", _SUBGROUPS):
+        raise UsageError(f"--enable-subgroups: {name} has none, only webgpu has")
+    return _SUBGROUPS
+
+
 def _described(text: str, target: Target) -> Device:
     """Return the device of which there is no preset, only a ``target``."""
-    host = str(target.host.attrs["mtriple"])
     kind = str(target.kind.name)
-    return Device(text, parse(host).suffixes[0], kind=kind)
+    return Device(text, parse(_host(target)).suffixes[0], kind=kind)
+
+
+def _host(target: Target) -> str:
+    return str(target.host.attrs["mtriple"])
 
 
 def _check_output(args: argparse.Namespace, device: Device) -> None:

@@ -159,8 +159,11 @@ def _given(text: str, host: str, mcpu: str) -> Target:
         return target
     if target.kind.name != "llvm":
         return Target(target, host=_cpu(host, mcpu, works=False))
-    triple = llvm_get_system_triple() if host == AUTO else host
-    target = Target({"mtriple": triple, **target.export()})
+    attributes = {"mtriple": llvm_get_system_triple(), **target.export()}
+    # Where the text names no triple, TVM may have filled in this machine's.
+    if host != AUTO and "mtriple" not in text:
+        attributes["mtriple"] = host
+    target = Target(attributes)
     return Target(target, host=target)
 
 

@@ -22,6 +22,7 @@ from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
+from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.resolve import DEFAULTS
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 
@@ -112,6 +113,7 @@ def _library(
     _expect("device", device, DEVICES)
     directory = Path(env.Dir(model).get_abspath())
     target = Path(env.File(library).get_abspath())
+    _expect("library", target.suffix, DEVICES[device].suffixes(host))
     job = LibraryJob(
         directory.name,
         directory,
@@ -120,7 +122,7 @@ def _library(
         device,
         canonical(opt, DEVICES[device]),
         tuple(sorted((overrides or {}).items())),
-        system_lib_prefix,
+        None if system_lib_prefix is None else canonical_prefix(system_lib_prefix),
         host,
         mcpu,
         library,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.__main__ import main
+from mlcx.toolchain import tools
 
 TINY = Path(__file__).parents[1] / "tiny" / "llama.json"
 
@@ -24,6 +25,8 @@ TINY = Path(__file__).parents[1] / "tiny" / "llama.json"
             "no static library",
         ),
         (["--quantization", "q0f16", "--host", "pdp11-dec-unix"], "expected a triple"),
+        (["--quantization", "q0f16", "--enable-subgroups"], "only webgpu has"),
+        (["--quantization", "q0f16", "--device", "iphone"], "makes .tar or .a"),
         ([], "give --quantization"),
     ],
 )
@@ -65,3 +68,27 @@ def test_normalize_writes_what_compiling_reads(tmp_path: Path) -> None:
     assert content["quantization"] == "q4f16_1"
     assert content["model_config"]["context_window_size"] == 64
     assert "bos_token_id" not in content["model_config"]
+
+
+def test_a_missing_tool_is_named_before_any_work(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tools.zig, "program", lambda: None)
+    output = str(tmp_path / "model.dylib")
+    arguments = ["compile", str(tmp_path / "missing"), "--device", "metal"]
+    assert main([*arguments, "-o", output]) == 1
+    assert capsys.readouterr().err == (
+        "mlcx: metal needs zig, which links and archives and is missing: "
+        "pip install 'mlcx[cross]'\n"
+    )
+
+
+def test_a_device_keeps_to_its_own_system(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["compile", str(TINY), "--device", "iphone", "--quantization", "q0f16"]
+    arguments += ["--host", "x86_64-linux-gnu", "-o", str(tmp_path / "model.tar")]
+    assert main(arguments) == 2
+    assert "iphone runs on a host like arm64-apple-ios" in capsys.readouterr().err

@@ -42,6 +42,7 @@ def test_methods_build_without_a_spec(project: Project) -> None:
     [
         ("kind='checkpont'", "kind: expected one of checkpoint, mlc, found"),
         ("device='toaster'", "device: expected one of cpu, cuda, rocm, "),
+        ("device='iphone'", "library: expected one of .tar, .a, found '.so'"),
     ],
 )
 def test_a_wrong_argument_of_a_method_is_refused(
