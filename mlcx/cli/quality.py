@@ -109,6 +109,7 @@ def reference_logits(args: argparse.Namespace) -> int:
 
     if args.output.suffix != ".json":
         raise UsageError(f"--output: expected a .json file, found {args.output.name}")
+    _require_tokens(args)
     files, place = _files(args), _place(args)
     write_reference(files, place, args.text, args.tokens, args.output)
     return 0
@@ -222,6 +223,13 @@ def _measured(args: argparse.Namespace, reference: Path) -> Measurement:
     return run.measure_quality(_files(args), _place(args), reference)
 
 
+def _require_tokens(args: argparse.Namespace) -> None:
+    if args.tokens < 2:
+        raise UsageError(f"--tokens: expected 2 or more, found {args.tokens}")
+    if args.text is not None and not args.text.is_file():
+        raise UsageError(f"--text: there is no file {args.text}")
+
+
 def _limits(args: argparse.Namespace) -> Thresholds:
     from mlcx.runtime.quality.verdict import Thresholds
 
@@ -263,6 +271,7 @@ def _reference(args: argparse.Namespace) -> Path:
             message = "--text: a reference has its tokens: give the checkpoint's folder"
             raise UsageError(message)
         return given
+    _require_tokens(args)
     text = None if args.text is None else local(Path.cwd(), str(args.text))
     scheme = args.reference_quantization
     wanted = Verify(args.max_kl, args.min_top1, text, args.tokens, scheme)

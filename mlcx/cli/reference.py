@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlcx.errors import BuildError, InputError
+from mlcx.errors import BuildError, InputError, UsageError
 from mlcx.spec.resolve import local
 from mlcx.spec.types import Verify
+from mlcx.spec.verify_rules import reference_lacks
 
 __all__ = ["make"]
 
@@ -24,11 +25,16 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
 
     Raises:
         InputError: There is no checkpoint.
+        UsageError: It has no weights, or nothing to read a text with.
         BuildError: A step failed; it has said why.
     """
     if not (checkpoint / "config.json").is_file():
         message = "expected a checkpoint with config.json, or a reference's .json file"
         raise InputError.in_file(checkpoint, message)
+    if missing := reference_lacks(
+        checkpoint, "checkpoint", reads=wanted.text is not None
+    ):
+        raise UsageError(f"--reference: {missing}")
     import mlcx.scons
     from mlcx.scons.quality import reference_file
     from mlcx.scons.requests import Folders

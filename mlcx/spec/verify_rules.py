@@ -16,7 +16,7 @@ from mlcx.spec.rules import Checked
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.types import SourceKind
 
-__all__ = ["RUNNABLE", "obstacle", "of_model", "of_verify"]
+__all__ = ["RUNNABLE", "obstacle", "of_model", "of_verify", "reference_lacks"]
 
 RUNNABLE = frozenset({"cpu"})
 """Devices that mlcx can run a library on."""
@@ -55,12 +55,19 @@ def of_model(
     checked: Checked, at: Steps, verify: dict[str, Any], model: Path, kind: SourceKind
 ) -> Iterator[Problem]:
     """Refuse to verify libraries of ``model`` against what it does not have."""
-    lacks = _lacks(verify, model, kind)
-    if lacks:
-        yield checked.source.problem(at, f"verify: {lacks}")
+    missing = reference_lacks(model, kind, reads="text" in verify)
+    if missing:
+        yield checked.source.problem(at, f"verify: {missing}")
 
 
-def _lacks(verify: dict[str, Any], model: Path, kind: SourceKind) -> str:
+def reference_lacks(model: Path, kind: SourceKind, *, reads: bool) -> str:
+    """Say why ``model`` cannot be a reference; empty when it can.
+
+    Args:
+        model: A folder.
+        kind: What it holds.
+        reads: It is to read a text.
+    """
     if kind == "mlc":
         return (
             f"{model} is an MLC model directory, so there are no weights from before "
@@ -68,7 +75,7 @@ def _lacks(verify: dict[str, Any], model: Path, kind: SourceKind) -> str:
         )
     if missing := lacks(model, kind):
         return f"there are no weights to run: {missing}"
-    if "text" in verify and not _has_tokenizer(model):
+    if reads and not _has_tokenizer(model):
         found = f"{model} has no {_TOKENIZERS[0]} to read a text with"
         return f"{found}: add it, or remove text and compare on ids drawn at random"
     return ""

@@ -32,6 +32,52 @@ def test_the_page_shows_every_verb() -> None:
     assert shown == {name for name, verb in cli.VERBS.items() if verb[0] == "quality"}
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model directory with a library, and a checkpoint that can read no text."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "checkpoint").mkdir()
+    for name in ("model/mlc-chat-config.json", "checkpoint/config.json"):
+        (tmp_path / name).write_text("{}")
+    for name in ("model.so", "text.txt", "checkpoint/model.safetensors"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--tokens", "1"), "--tokens: expected 2 or more, found 1"),
+        (("--text", "no.txt"), "--text: there is no file no.txt"),
+        (("--text", "text.txt"), "checkpoint has no tokenizer.json to read a text"),
+        (("--reference", "model"), "model: expected a checkpoint with config.json, or"),
+        (("--max-kl", "-1"), "--max-kl: expected 0 or more, found -1"),
+        (("--min-top1", "nan"), "--min-top1: expected 0 to 1, found nan"),
+    ],
+)
+def test_what_cannot_be_verified_is_said_before_any_work(
+    folder: Path,
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["verify-quality", "model", "--model-lib", "model.so"]
+    command += ["--reference", "checkpoint", *options]
+    assert main(command) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "build").exists()
+
+
+def test_a_checkpoint_without_weights_is_no_reference(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "checkpoint" / "model.safetensors").unlink()
+    command = ["verify-quality", "model", "--model-lib", "model.so"]
+    assert main([*command, "--reference", "checkpoint"]) == 2
+    assert "--reference: there are no weights to run" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_checkpoint_is_made_into_a_reference_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
