@@ -121,7 +121,10 @@ class _Quantizer(nn.Mutator):
         out_dtype = node.out_dtype if isinstance(node, nn.Linear) else None
         layer = Layer(name, role, shape, out_dtype)
         packing = self.packings[layer] = self._scheme.packing(layer)
-        return node if packing is None else _packed(node, role, packing)
+        if packing is None:
+            return node
+        packing.parts(layer.weight, shape)  # refuses by name what it cannot hold
+        return _packed(node, role, packing)
 
 
 def _packed(node: nn.Module, role: Role, packing: Packing) -> nn.Module:

@@ -1,10 +1,16 @@
 """AWQ's words against known ones, and GPTQ's against a decoding of their own."""
 
+import json
+
 import numpy as np
 import pytest
 
 from mlcx.errors import UsageError
+from mlcx.models import llama
+from mlcx.presets import preset_file
+from mlcx.quant.apply import build
 from mlcx.quant.awq import AwqPacking, gptq_codes, gptq_zeros
+from mlcx.quant.scheme import scheme
 
 AWQ = AwqPacking()
 
@@ -49,6 +55,13 @@ def test_a_weight_without_whole_words_and_groups_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=r"a\.weight is .* needs a multiple of 8 rows"):
         AWQ.parts("a.weight", shape)
+
+
+def test_a_layer_of_a_model_that_cannot_be_packed_is_named() -> None:
+    preset = json.loads(preset_file("tinyllama_1b_chat_v1.0").read_bytes())
+    config = llama.Config.from_hf(preset | {"intermediate_size": 5600})
+    with pytest.raises(UsageError, match=r"^model\.layers\.0\.mlp\.down_proj\.weight"):
+        build(llama, config, scheme("q4f16_autoawq"))
 
 
 def test_words_of_gptq_stand_for_the_same_weight_as_those_made_of_them() -> None:
