@@ -74,6 +74,7 @@ def places(index: Expr, leading: Sequence[Expr | int]) -> list[Expr]:
     """Emit where row ``index`` is along each of the ``leading`` axes."""
     found: list[Expr] = []
     for size in reversed(leading):
-        found.insert(0, T.int64(0) if size == 1 else T.bind(index % size))
-        index = index if size == 1 else T.bind(index // size)
+        # Truncation, as nothing is negative: the sign of a free size is not known.
+        found.insert(0, T.int64(0) if size == 1 else T.bind(T.truncmod(index, size)))
+        index = index if size == 1 else T.bind(T.truncdiv(index, size))
     return found

@@ -8,6 +8,7 @@ from tvm import tirx
 from tvm.relax.frontend.nn.llm import kv_cache
 from tvm.target import Target
 
+from mlcx.compiler.kernels.gpu.merge_state import merge_state
 from mlcx.compiler.kernels.gpu.rope import split_heads, split_rotary
 from mlcx.compiler.passes.kv_rotation import rotation_of
 from mlcx.errors import BuildError
@@ -41,7 +42,8 @@ def gpu_kv_kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
         kv_cache._attention_decode(*heads, True, *last),
         kv_cache.tree_attn_with_paged_kv_cache(*heads, *last),
         kv_cache.tree_attn(*heads, *last),
-        kv_cache._merge_state_inplace(hq, d, dtype, target, "attention_merge_state"),
+        # TVM's lets threads read a logarithm that others have replaced already.
+        merge_state(hq, d, dtype),
         _split(spec),
         kv_cache._copy_single_page(hkv, _PAGE_SIZE, d, dtype, target),
         kv_cache._kv_cache_debug_get_kv(spec.num_layers, hkv, d, dtype),
