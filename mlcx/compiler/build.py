@@ -29,7 +29,7 @@ _PASS_CONFIG = {
     "tirx.disable_cse_tir": True,
 }
 
-_DISABLED = [
+_NOT_FOR_CPUS = [
     # Costs a tenth of a compile to shrink buffers that kernels make small already.
     "s_tir.CompactBufferAllocation",
     # These look for what only GPU kernels have.
@@ -60,8 +60,9 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
     """
     check_code_generator(options.target)
     module, context = _trace(config, options)
+    disabled = _NOT_FOR_CPUS if options.target.kind.name == "llvm" else []
     passes = tvm.transform.PassContext(
-        opt_level=3, config=_PASS_CONFIG, disabled_pass=_DISABLED
+        opt_level=3, config=_PASS_CONFIG, disabled_pass=disabled
     )
     with passes, options.target:
         module = _run_phases(module, context, options.debug_dump)
