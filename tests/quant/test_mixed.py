@@ -106,7 +106,7 @@ def test_a_pattern_without_a_layer_is_refused_with_those_that_are_near() -> None
         ("a", {"layers": {}}, "expected layers to be an object of patterns"),
         ("a", {"layers": ["q0f16"]}, "expected layers to be an object of patterns"),
         ("a", {"base": "q4f17_1"}, "unknown scheme 'q4f17_1': did you mean 'q4f16_1'"),
-        ("a", {"layers": {"x": 4}}, "unknown scheme '4': Expected one of"),
+        ("a", {"layers": {"x": 4}}, "unknown scheme '4': expected one of"),
         ("a", {"layers": {"a b": "q0f16"}}, "'a b' is no pattern of layers' names"),
         ("a", {"layers": {"[a": "q0f16"}}, "'[a' is no pattern of layers' names"),
         (
