@@ -40,7 +40,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.errors",
     "mlcx.layers",
     "mlcx.library",
-    "mlcx.library.symbols",
+    "mlcx.library.contents",
     "mlcx.package",
     "mlcx.presets",
     "mlcx.quant.scheme",

@@ -64,14 +64,19 @@ class Stamp:
 
     @property
     def host(self) -> Mapping[str, Any]:
-        """Attributes of the machine, among them ``mtriple`` and ``mcpu``."""
+        """Attributes of the machine that runs it."""
         found: Mapping[str, Any] = self.target["host"]
         return found
 
     @property
+    def triple(self) -> str:
+        """What the machine is, as LLVM says it."""
+        return str(self.host["mtriple"])
+
+    @property
     def summary(self) -> str:
         """What it was built with, in one line."""
-        host = self.host["mtriple"]
+        host = self.triple
         made = f"mlcx {self.version} with TVM {self.tvm} and its ffi {self.tvm_ffi}"
         return f"{made} for {self.device} on {host}"
 
@@ -108,8 +113,9 @@ class Description:
         words += ["--device", device or stamp.device, "--opt", stamp.opt]
         words += ["--overrides", _overrides(stamp.overrides)]
         if device is None:
-            host = stamp.host
-            words += ["--host", host["mtriple"], "--mcpu", host["mcpu"]]
+            names = (("--host", "mtriple"), ("--mcpu", "mcpu"))
+            given = ((word, stamp.host.get(key)) for word, key in names)
+            words += [str(each) for pair in given if pair[1] for each in pair]
             if stamp.system_lib_prefix is not None:
                 words += ["--system-lib-prefix", stamp.system_lib_prefix]
         return shlex.join([*words, "-o", output])

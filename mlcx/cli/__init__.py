@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
     "prebuilt": Verb("package", "take over a library that was compiled elsewhere"),
     "package": Verb("package", "build all that a package config asks for"),
     "deliver": Verb("package", "build all that a delivery spec asks for"),
+    "inspect": Verb("inspect", "print what a library says of itself"),
     "generate": Verb("run", "continue a prompt with a built model"),
     "reference-logits": Verb("quality", "write logits of a model as it was"),
     "measure-quality": Verb("quality", "hold a library against a reference"),

@@ -1,21 +1,22 @@
-"""Objects and shared libraries of all platforms: format, architecture, symbols."""
+"""The symbols of objects and shared libraries of all platforms, read with LIEF."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import lief
+from mlcx.errors import BuildError
 
-from mlcx.library import wasm
+try:
+    import lief
+except ImportError as error:
+    message = "LIEF is not installed: pip install 'mlcx[cross]'"
+    raise BuildError(message) from error
 
-__all__ = ["ObjectFile", "Symbol", "read"]
+__all__ = ["Symbol", "defined"]
 
 _MACHO_WEAK = 0x80
 """Bit of a symbol's description: a definition that another one may replace."""
-
-_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
-"""What formats call an architecture to how triples call it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -27,45 +28,26 @@ class Symbol:
     """It gives way to one of the same name elsewhere, without a clash."""
 
 
-@dataclass(frozen=True)
-class ObjectFile:
-    """Compiled code of one machine."""
+def defined(data: bytes) -> tuple[Symbol, ...] | None:
+    """Return the global symbols, sorted; None: no object of a format that LIEF reads.
 
-    format: str
-    """``ELF``, ``Mach-O``, ``COFF``, ``PE`` or ``WebAssembly``."""
-    architecture: str
-    """As in a triple: ``x86_64``, ``aarch64``, ``wasm32``."""
-    platform: str
-    """What the file says of its system, such as ``ios 14.0``; else empty."""
-    symbols: tuple[Symbol, ...]
-    """Sorted; none are read of WebAssembly."""
-
-
-def read(data: bytes) -> ObjectFile | None:
-    """Return what ``data`` is; None: it is no object of a known format."""
-    if data.startswith(wasm.MAGIC):
-        return ObjectFile("WebAssembly", "wasm32", "", ())
+    WebAssembly is none.
+    """
     lief.logging.disable()
     found = lief.parse(data)
     if isinstance(found, lief.ELF.Binary):
-        machine = found.header.machine_type.name
-        return _made("ELF", machine, _elf(found))
+        return _sorted(_elf(found))
     if isinstance(found, lief.MachO.Binary):
-        machine = found.header.cpu_type.name
-        return _made("Mach-O", machine, _macho(found), _platform(found))
+        return _sorted(_macho(found))
     if isinstance(found, lief.COFF.Binary):
-        return _made("COFF", found.header.machine.name, _coff(found))
+        return _sorted(_coff(found))
     if isinstance(found, lief.PE.Binary):
-        return _made("PE", found.header.machine.name, _pe(found))
+        return _sorted(_pe(found))
     return None
 
 
-def _made(
-    form: str, machine: str, symbols: Iterator[Symbol], platform: str = ""
-) -> ObjectFile:
-    name = machine.lower()
-    architecture = _ARCHITECTURES.get(name, name)
-    return ObjectFile(form, architecture, platform, tuple(sorted(set(symbols))))
+def _sorted(symbols: Iterator[Symbol]) -> tuple[Symbol, ...]:
+    return tuple(sorted(set(symbols)))
 
 
 def _elf(binary: lief.ELF.Binary) -> Iterator[Symbol]:
@@ -94,11 +76,3 @@ def _pe(binary: lief.PE.Binary) -> Iterator[Symbol]:
     exported = binary.get_export()
     for each in exported.entries if exported else ():
         yield Symbol(str(each.name))
-
-
-def _platform(binary: lief.MachO.Binary) -> str:
-    version = binary.build_version
-    if version is None:
-        return ""
-    major, minor = version.minos[:2]
-    return f"{version.platform.name.lower().replace('_', ' ')} {major}.{minor}"

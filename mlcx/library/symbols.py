@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlcx.errors import InputError
-from mlcx.library import objects
 from mlcx.library.members import members
-from mlcx.library.objects import Symbol
+from mlcx.library.objects import Symbol, defined
 
 __all__ = ["Defined", "clashes", "symbols"]
 
@@ -31,26 +30,27 @@ def symbols(file: Path) -> tuple[Defined, ...]:
 
     Raises:
         InputError: The file is missing or damaged, or holds what is no object.
+        BuildError: LIEF is not installed.
     """
     found: list[Defined] = []
     seen: Counter[str] = Counter()
     for name, data in members(file)[1]:
         seen[name] += 1
         member = name if seen[name] == 1 else f"{name} ({seen[name]})"
-        parsed = objects.read(data)
-        if parsed is None:
+        own = defined(data)
+        if own is None:
             raise InputError.in_file(file, f"its member {member} is no object")
-        found += (Defined(member, symbol) for symbol in parsed.symbols)
+        found += (Defined(member, symbol) for symbol in own)
     return tuple(found)
 
 
-def clashes(defined: Iterable[Defined]) -> dict[str, tuple[str, ...]]:
+def clashes(found: Iterable[Defined]) -> dict[str, tuple[str, ...]]:
     """Return the names that several members define, and which; weak ones never clash.
 
     Libraries of two models clash where they have the same prefix.
     """
     places: dict[str, list[str]] = {}
-    for member, symbol in defined:
+    for member, symbol in found:
         if not symbol.weak:
             places.setdefault(symbol.name, []).append(member)
     return {name: tuple(each) for name, each in places.items() if len(each) > 1}

@@ -68,9 +68,8 @@ def _mismatches(stamp: Stamp, device: str) -> Iterator[str]:
     compiled = _KINDS.get(stamp.kind, stamp.kind)
     if compiled != device:
         yield f"compiled for {compiled}, and here is {device}"
-    triple = str(stamp.host["mtriple"])
-    if not parse(triple).is_here:
-        yield f"compiled for the machine {triple}, which is not like this one"
+    if not parse(stamp.triple).is_here:
+        yield f"compiled for the machine {stamp.triple}, which is not like this one"
     for name, package, found in (
         ("TVM", "apache-tvm", stamp.tvm),
         ("TVM's ffi", "apache-tvm-ffi", stamp.tvm_ffi),

@@ -1,0 +1,144 @@
+"""All that the file of a library says: of itself, its models, functions and kernels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from mlcx.errors import InputError
+from mlcx.library import headers, modules, wasm
+from mlcx.library.archive import Member
+from mlcx.library.headers import Header
+from mlcx.library.members import members
+from mlcx.library.modules import Executable
+from mlcx.stamp import Description, find
+
+__all__ = ["Contents", "Model", "Part", "read"]
+
+_HOST_FUNCTION = re.compile(rb"\0_?__tvm_ffi_(?!_library_)(\w+)(?=\0)")
+"""A symbol, in the table of names that each format has; Mach-O adds an underscore.
+
+WebAssembly, which has none, registers its functions by these names.
+"""
+
+_BITS = re.compile(r"(?:int|float)(\d+)")
+_BOOL = "bool"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One object, or the library itself."""
+
+    name: str
+    size: int
+    header: Header | None
+    """None: it is no compiled code."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model that the library was compiled from; an archive may have several."""
+
+    description: Description
+    executable: Executable | None
+    """None: it is of a TVM that stores it differently."""
+    host_functions: tuple[str, ...]
+    """Of the machine that the device is in: on the CPU they are the kernels."""
+
+    @property
+    def parameter_bytes(self) -> int | None:
+        """Bytes of all weights; None: a size is one that the model's config names."""
+        sizes = [_bytes(each) for each in self.description.metadata["params"]]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A library, taken apart."""
+
+    file: Path
+    size: int
+    packaging: str
+    """``tar`` or ``ar``; empty: it is no archive."""
+    parts: tuple[Part, ...]
+    models: tuple[Model, ...]
+
+
+def read(file: Path) -> Contents:
+    """Return what is in a library of any format, without loading it.
+
+    Raises:
+        InputError: It cannot be read, or no model is in it.
+    """
+    packaging, inside = members(file)
+    parts = tuple(
+        Part(each.name, len(each.data), headers.read(each.data)) for each in inside
+    )
+    models = tuple(_models([_image(file, each) for each in inside]))
+    if not models:
+        raise InputError.in_file(file, _foreign(packaging, parts))
+    return Contents(file, file.stat().st_size, packaging, parts, models)
+
+
+def _image(file: Path, member: Member) -> bytes:
+    """Return the content in which a model's data stands in one piece."""
+    if not member.data.startswith(wasm.MAGIC):
+        return member.data
+    try:
+        return wasm.memory(member.data)
+    except ValueError as error:
+        message = f"{member.name} is damaged: {error}"
+        raise InputError.in_file(file, message) from error
+
+
+def _models(images: Sequence[bytes]) -> Iterator[Model]:
+    found = (name for image in images for name in _HOST_FUNCTION.findall(image))
+    names = sorted({name.decode() for name in found})
+    for image in images:
+        descriptions = list(find(image))
+        executables: list[Executable | None] = list(modules.find(image))
+        if len(executables) != len(descriptions):
+            executables = [None] * len(descriptions)
+        for description, executable in zip(descriptions, executables, strict=True):
+            own = _own(description, names)
+            yield Model(description, executable, own)
+
+
+def _own(description: Description, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of ``names`` that are of one model, which its prefix says."""
+    stamp = description.stamp
+    prefix = "" if stamp is None else stamp.system_lib_prefix or ""
+    return tuple(name for name in names if name.startswith(prefix))
+
+
+def _bytes(parameter: object) -> int | None:
+    """Return the bytes of a weight; None where they are not said."""
+    if not isinstance(parameter, dict):
+        return None
+    shape, dtype = parameter.get("shape"), parameter.get("dtype")
+    if not isinstance(shape, list) or not isinstance(dtype, str):
+        return None
+    bits = 8 if dtype == _BOOL else _bits(dtype)
+    if bits is None or not all(type(size) is int for size in shape):
+        return None
+    return prod(shape) * ((bits + 7) // 8)
+
+
+def _bits(dtype: str) -> int | None:
+    found = _BITS.search(dtype)
+    return None if found is None else int(found[1])
+
+
+def _foreign(packaging: str, parts: Iterable[Part]) -> str:
+    kinds = {
+        f"{part.header.format} for {part.header.architecture}"
+        for part in parts
+        if part.header is not None
+    }
+    inside = " and ".join(sorted(kinds)) or "no compiled code"
+    where = f"an {packaging} archive with {inside}" if packaging else inside
+    return f"expected a model library of mlcx or MLC LLM, found {where} and no model"

@@ -1,0 +1,115 @@
+"""The verb inspect: what it prints of libraries, ours and others, and refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from described import metadata, stamp, stored
+
+from mlcx.__main__ import main
+
+
+def library(folder: Path, value: dict) -> str:
+    file = folder / "model.so"
+    file.write_bytes(stored(value))
+    return str(file)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:
+    """What is printed, by the word that begins its row; continued rows are joined."""
+    assert main(["inspect", *arguments]) == 0
+    rows: dict[str, str] = {}
+    name = ""
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        name = line[2:14].strip() or name
+        rows[name] = (
+            f"{rows[name]}|{line[14:]}" if not line[2:14].strip() else line[14:]
+        )
+    return rows
+
+
+def test_a_library_says_what_it_was_built_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = stamp(device="android", opt="O2", system_lib_prefix="tiny_")
+    cache = {"num_hidden_layers": 2, "num_attention_heads": 4}
+    file = library(tmp_path, metadata(made, kv_cache=cache))
+    rows = printed(capsys, file)
+    assert rows["model"] == "llama, q4f16_1"
+    assert rows["built by"] == ("mlcx 0.1.0, TVM 0.27.0.post1, its ffi 0.1.14.post1")
+    assert rows["device"] == "android"
+    assert rows["prefix"] == "tiny_"
+    assert rows["overrides"] == "context_window_size=64, sliding_window_size=-1"
+    assert rows["config"] == f"sha256 {'0' * 64}"
+    assert rows["runtime"] == "vm.builtin.rnn_state_create: 6 arguments"
+    assert rows["state"] == "kv_cache: layers 2, query heads 4"
+    assert rows["limits"] == "context 64, prefill chunk 32, batch 4"
+    assert rows["weights"] == "1 tensors, 24 bytes"
+    assert rows["memory"] == "2.0 KiB at most, in prefill"
+    assert rows["rebuild"].endswith(f"--system-lib-prefix tiny_ -o {file}")
+
+
+def test_verbose_lists_what_else_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = printed(capsys, library(tmp_path, metadata(stamp())), "--verbose")
+    assert rows["memory"].endswith("|prefill: 2.0 KiB|decode: 64 bytes")
+
+
+def test_a_library_of_mlc_llm_says_what_it_can(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = printed(capsys, library(tmp_path, metadata()))
+    assert rows["built by"] == "MLC LLM: no stamp"
+    assert rows["limits"] == "context 64, prefill chunk 32, batch 4"
+    assert "rebuild" not in rows
+
+
+def test_a_stamp_of_another_version_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = library(tmp_path, {"mlcx": {"stamp": 9}, **metadata()})
+    assert printed(capsys, file)["built by"] == "another version of mlcx"
+
+
+def test_json_holds_all_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = metadata(stamp())
+    file = library(tmp_path, value)
+    assert main(["inspect", file, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (model,) = found["models"]
+    assert found["bytes"] == Path(file).stat().st_size
+    assert (model["metadata"], model["stamped"]) == (value, True)
+    assert model["parameter_bytes"] == 24
+    assert model["functions"] is None
+
+
+def test_what_is_no_library_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("text")
+    assert main(["inspect", str(file)]) == 2
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err == (
+        f"{file}: expected a model library of mlcx or MLC LLM, found no compiled code "
+        "and no model\n"
+    )
+
+
+def test_inspecting_loads_neither_tvm_nor_numpy(tmp_path: Path) -> None:
+    file = library(tmp_path, metadata(stamp()))
+    code = (
+        "import sys; from mlcx.__main__ import main; main(['inspect', sys.argv[1]]); "
+        "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, file]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not {"tvm", "tvm_ffi", "numpy", "torch"} & set(done.stderr.split())
