@@ -258,7 +258,7 @@ def test_loading_gives_a_copy_of_ones_own() -> None:
 @pytest.mark.parametrize("name", ["llama3", "schema", "../LM"])
 def test_an_unknown_name_is_refused_with_those_that_exist(name: str) -> None:
     with pytest.raises(
-        UsageError, match=r"unknown conversation template.*expected one of LM"
+        UsageError, match=r"unknown conversation template.*[Ee]xpected one of LM"
     ):
         load_template(name)
 
