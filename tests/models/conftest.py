@@ -33,7 +33,10 @@ Record = Callable[[str, str, str, float], None]
 
 
 def tiny(name: str, **changes: Any) -> dict[str, Any]:
-    """Return the tiny config of an architecture, with some fields changed."""
+    """Return a tiny config of an architecture, with some fields changed.
+
+    That is the first of its references, unless its tests need another.
+    """
     path = TINY / f"{name}.json"
     if path.exists():
         config: dict[str, Any] = json.loads(path.read_text())

@@ -28,7 +28,7 @@ def test_a_config_of_mlc_has_the_usual_scale_of_logits() -> None:
     ours = ("logit_scale", "use_qk_norm", "tie_word_embeddings")
     plain = {k: v for k, v in CONFIG.items() if k not in ours}
     config = Config.from_hf(plain | {"num_key_value_heads": None})
-    assert (config.logit_scale, config.num_key_value_heads) == (0.0625, 6)
+    assert (config.logit_scale, config.num_key_value_heads) == (0.0625, 4)
 
 
 @pytest.mark.parametrize("normed", [True, False])
@@ -40,10 +40,10 @@ def test_parameters_are_those_that_the_config_asks_for(
     model = Model(Config.from_hf(CONFIG | changes), "float16")
     shapes = {name: list(each.shape) for name, each in model.named_parameters()}
     attention = "model.layers.1.self_attn."
-    assert shapes[f"{attention}out_proj.weight"] == [60, 60]
+    assert shapes[f"{attention}out_proj.weight"] == [64, 64]
     assert ("lm_head.weight" in shapes) is not tied
     norms = [shapes.get(f"{attention}{part}_norm.weight") for part in "qk"]
-    assert norms == ([[6, 10], [2, 10]] if normed else [None, None])
+    assert norms == ([[4, 16], [2, 16]] if normed else [None, None])
     assert not any(name.endswith("bias") for name in shapes)
     assert model.state_spec.interleaved
 
@@ -55,7 +55,7 @@ def test_parameters_are_those_that_the_config_asks_for(
         ({"hidden_act": "gelu"}, "'hidden_act': expected 'silu', found 'gelu'"),
         ({"rope_scaling": {"type": "dynamic"}}, "'dynamic', expected none"),
         ({"logit_scale": 0}, "'logit_scale': expected a number greater than 0"),
-        ({"num_key_value_heads": 4}, "expected a multiple of num_key_value_heads"),
+        ({"num_key_value_heads": 3}, "expected a multiple of num_key_value_heads"),
     ],
 )
 def test_what_the_network_would_not_do_is_refused(

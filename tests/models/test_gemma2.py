@@ -26,7 +26,7 @@ def test_the_config_has_the_fields_of_the_format() -> None:
 
 def test_the_context_is_not_limited_by_the_window() -> None:
     config = Config.from_hf(CONFIG)
-    assert (config.context_window_size, config.sliding_window) == (128, 20)
+    assert (config.context_window_size, config.sliding_window) == (128, 17)
     asked = Config.from_hf(CONFIG | {"context_window_size": 64})
     assert asked.context_window_size == 64
 
@@ -64,7 +64,7 @@ def test_every_other_layer_slides(changes: dict[str, Any], sliding: list[bool]) 
     assert [attention.slides(layer) for layer in range(3)] == sliding
     assert attention.scale == pytest.approx(20**-0.5)
     window = Model(config, "float16").state_spec.layer_window
-    assert window == (20 if any(sliding) else None)
+    assert window == (17 if any(sliding) else None)
 
 
 @pytest.mark.parametrize(

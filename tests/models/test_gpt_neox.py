@@ -18,7 +18,7 @@ def test_the_config_has_the_fields_of_the_format() -> None:
         "position_embedding_base context_window_size head_dim prefill_chunk_size "
         "tensor_parallel_shards ffn_out_dtype max_batch_size"
     )
-    assert (config["position_embedding_base"], config["head_dim"]) == (5000, 20)
+    assert (config["position_embedding_base"], config["head_dim"]) == (10000, 20)
 
 
 def test_the_newest_spelling_of_the_rotation_is_read() -> None:

@@ -17,11 +17,11 @@ def test_the_config_has_the_fields_of_the_format() -> None:
         "activation_function n_inner rope_scaling context_window_size "
         "prefill_chunk_size tensor_parallel_shards max_batch_size head_dim"
     )
-    assert (config["head_dim"], config["context_window_size"]) == (20, 128)
+    assert (config["head_dim"], config["context_window_size"]) == (80, 128)
 
 
 @pytest.mark.parametrize(
-    ("n_inner", "width"), [({}, 240), ({"n_inner": None}, 240), ({"n_inner": 92}, 92)]
+    ("n_inner", "width"), [({}, 640), ({"n_inner": None}, 640), ({"n_inner": 92}, 92)]
 )
 def test_feed_forward_layers_are_four_times_as_wide_unless_said(
     n_inner: dict, width: int
@@ -38,8 +38,8 @@ def test_mlc_is_told_that_neighbours_are_rotated_together() -> None:
     ("changes", "message"),
     [
         ({"activation_function": "tanh"}, "'activation_function': expected 'gelu' or"),
-        ({"rotary_dim": 7}, "'rotary_dim' is 7: expected an even number up to 20"),
-        ({"rotary_dim": 22}, "'rotary_dim' is 22: expected an even number up to 20"),
+        ({"rotary_dim": 7}, "'rotary_dim' is 7: expected an even number up to 80"),
+        ({"rotary_dim": 82}, "'rotary_dim' is 82: expected an even number up to 80"),
         ({"rotary_dim": None}, "'rotary_dim': expected a whole number .* found None"),
         ({"n_head": 7}, "n_embd must be a multiple of n_head"),
         ({"head_dim": 10}, "head_dim must be n_embd / n_head"),

@@ -19,7 +19,7 @@ def test_the_config_has_the_fields_of_the_format() -> None:
         "prefill_chunk_size tensor_parallel_shards pipeline_parallel_stages "
         "max_batch_size"
     )
-    assert (config["head_dim"], config["position_embedding_base"]) == (80, 500000.0)
+    assert (config["head_dim"], config["position_embedding_base"]) == (80, 5000.0)
 
 
 @pytest.mark.parametrize(
