@@ -16,18 +16,21 @@ from mlcx.errors import InputError, Problem
 
 __all__ = [
     "OPEN",
+    "USUAL_CHUNK",
     "Fields",
     "ModelConfig",
     "derive_context",
     "derive_gpt_sizes",
     "derive_heads",
+    "derive_rotary",
     "derive_window",
 ]
 
 OPEN = -1
 """How MLC's configs say that something has no limit, or is not there."""
 
-_USUAL_CHUNK = 8192
+USUAL_CHUNK = 8192
+"""Tokens of a prefill chunk that nobody asked for, at most."""
 
 _ALONE = {"tensor_parallel_shards", "pipeline_parallel_stages", "max_batch_size"}
 """Fields of MLC's own, which checkpoints leave out; each is 1 then."""
@@ -265,7 +268,7 @@ def _rope_number(fields: Fields, key: str) -> float | int:
     return fields.number(key)
 
 
-def derive_context(fields: Fields, usual: int = _USUAL_CHUNK) -> tuple[int, int]:
+def derive_context(fields: Fields, usual: int = USUAL_CHUNK) -> tuple[int, int]:
     """Return the context window and the prefill chunk, in tokens.
 
     ``usual`` is the largest chunk that nobody asked for.
@@ -281,20 +284,32 @@ def derive_context(fields: Fields, usual: int = _USUAL_CHUNK) -> tuple[int, int]
     return context, _chunk(fields, context, usual)
 
 
-def derive_window(fields: Fields) -> tuple[int, int, int]:
-    """Return the context window, the sliding window and the prefill chunk, in tokens.
+def derive_window(fields: Fields, sinks: int) -> dict[str, int]:
+    """Return the fields on the length of texts, in tokens, of a config with a window.
 
     One of the windows is open: a sliding one leaves the length of a text unlimited.
+    ``sinks`` is how many of the first tokens stay in its sight unless said otherwise.
     """
     name = fields.first("sliding_window_size", "sliding_window")
-    if not fields.has(name):
+    sink = fields.count("attention_sink_size", sinks)
+    context = window = OPEN
+    if fields.has(name):
+        window = fields.positive(name)
+        chunk = _chunk(fields, window)
+        fields.require(
+            sink < window, "attention_sink_size must be less than sliding_window_size"
+        )
+    else:
         context, chunk = derive_context(fields)
-        return context, OPEN, chunk
-    window = fields.positive(name)
-    return OPEN, window, _chunk(fields, window)
+    return {
+        "context_window_size": context,
+        "sliding_window_size": window,
+        "prefill_chunk_size": chunk,
+        "attention_sink_size": sink,
+    }
 
 
-def _chunk(fields: Fields, window: int, usual: int = _USUAL_CHUNK) -> int:
+def _chunk(fields: Fields, window: int, usual: int = USUAL_CHUNK) -> int:
     """Return the prefill chunk: what is said, or ``usual``, within ``window``."""
     usual = min(window, usual)
     chunk = fields.positive("prefill_chunk_size", usual)
@@ -331,3 +346,17 @@ def derive_gpt_sizes(fields: Fields) -> tuple[int, int]:
     )
     inner = fields.positive("n_inner") if fields.has("n_inner") else 4 * hidden
     return width, inner
+
+
+def derive_rotary(fields: Fields, width: int, usual: int | None = None) -> int:
+    """Return how many dimensions of a head of ``width`` are rotated, in GPT-J's name.
+
+    ``usual`` is the number of configs that do not tell it.
+    """
+    rotated = fields.positive("rotary_dim", usual)
+    fields.require(
+        rotated % 2 == 0 < rotated <= width,
+        f"'rotary_dim' is {rotated}: expected an even number up to {width}, the width "
+        "of a head",
+    )
+    return rotated

@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_gpt_sizes
+from mlcx.models.config import (
+    Fields,
+    ModelConfig,
+    derive_context,
+    derive_gpt_sizes,
+    derive_rotary,
+)
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.embedding import Embedding
 from mlcx.nn.gpt import Body, GptLM
@@ -70,15 +76,9 @@ class Config(ModelConfig):
         fields.rope_scaling({_INTERLEAVED: ()})
         context, chunk = derive_context(fields)
         width, inner = derive_gpt_sizes(fields)
-        rotated = fields.positive("rotary_dim")
-        fields.require(
-            rotated % 2 == 0 < rotated <= width,
-            f"'rotary_dim' is {rotated}: expected an even number up to {width}, the "
-            "width of a head",
-        )
         return fields.read(
             cls,
-            rotary_dim=rotated,
+            rotary_dim=derive_rotary(fields, width),
             activation_function=fields.choice("activation_function", *ACTIVATIONS),
             n_inner=inner,
             rope_scaling={"rope_type": _INTERLEAVED},

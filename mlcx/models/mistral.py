@@ -49,22 +49,13 @@ class Config(ModelConfig):
         fields = Fields("mistral", data)
         fields.accept("hidden_act", "silu")
         fields.rope_scaling({})
-        context, window, chunk = derive_window(fields)
         keys, width = derive_heads(fields)
-        sink = fields.count("attention_sink_size", 4)
-        fields.require(
-            window == OPEN or sink < window,
-            "attention_sink_size must be less than sliding_window_size",
-        )
         return fields.read(
             cls,
+            **derive_window(fields, sinks=4),
             position_embedding_base=fields.rope_theta(),
             num_key_value_heads=keys,
             head_dim=width,
-            context_window_size=context,
-            sliding_window_size=window,
-            prefill_chunk_size=chunk,
-            attention_sink_size=sink,
         )
 
 

@@ -60,13 +60,7 @@ class Config(ModelConfig):
         fields = Fields("mixtral", data)
         fields.accept("hidden_act", "silu")
         fields.rope_scaling({})
-        context, window, chunk = derive_window(fields)
         keys, width = derive_heads(fields)
-        sink = fields.count("attention_sink_size", 4)
-        fields.require(
-            window == OPEN or sink < window,
-            "attention_sink_size must be less than sliding_window_size",
-        )
         experts = fields.positive("num_local_experts")
         fields.require(
             fields.positive("num_experts_per_tok") <= experts,
@@ -74,14 +68,11 @@ class Config(ModelConfig):
         )
         return fields.read(
             cls,
+            **derive_window(fields, sinks=4),
             position_embedding_base=fields.rope_theta(),
             rope_scaling=None,
-            context_window_size=context,
-            prefill_chunk_size=chunk,
             num_key_value_heads=keys,
             head_dim=width,
-            sliding_window_size=window,
-            attention_sink_size=sink,
         )
 
 

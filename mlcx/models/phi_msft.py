@@ -5,12 +5,19 @@ Two families of checkpoints have them, of the types phi-msft and mixformer-seque
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mlcx.models import phi
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_gpt_sizes
+from mlcx.models.config import (
+    Fields,
+    ModelConfig,
+    derive_context,
+    derive_gpt_sizes,
+    derive_rotary,
+)
 from mlcx.recipe import Recipe
 
 __all__ = ["UNUSED", "Config", "Model", "weights"]
@@ -60,24 +67,27 @@ class Config(ModelConfig):
         heads = fields.positive("n_head")
         keys = fields.positive("n_head_kv", heads)
         fields.require(heads % keys == 0, "n_head must be a multiple of n_head_kv")
-        rotated = fields.positive("rotary_dim", 32)
-        fields.require(
-            rotated % 2 == 0 < rotated <= width,
-            f"'rotary_dim' is {rotated}: expected an even number up to {width}, the "
-            "width of a head",
-        )
         return fields.read(
             cls,
             model_type=fields.choice("model_type", "phi-msft", _NUMBERED),
             n_positions=fields.positive("n_positions", context),
             n_inner=inner,
-            rotary_dim=rotated,
+            rotary_dim=derive_rotary(fields, width, 32),
             position_embedding_base=fields.rope_theta(),
             context_window_size=context,
             prefill_chunk_size=chunk,
             n_head_kv=keys,
             head_dim=width,
         )
+
+    def _rotated_share(self) -> float:
+        """Return what gives ``rotary_dim`` when a head's width is multiplied with it.
+
+        As whole dimensions count, the quotient may give one less: 44 * (30 / 44) < 30.
+        """
+        share = self.rotary_dim / self.head_dim
+        exact = int(self.head_dim * share) == self.rotary_dim
+        return share if exact else math.nextafter(share, math.inf)
 
     def as_phi(self) -> phi.Config:
         """Return the same sizes in the names of ``phi``."""
@@ -89,7 +99,7 @@ class Config(ModelConfig):
             num_attention_heads=self.n_head,
             layer_norm_eps=self.layer_norm_epsilon,
             position_embedding_base=self.position_embedding_base,
-            partial_rotary_factor=self.rotary_dim / self.head_dim,
+            partial_rotary_factor=self._rotated_share(),
             num_key_value_heads=self.n_head_kv,
             context_window_size=self.context_window_size,
             prefill_chunk_size=self.prefill_chunk_size,

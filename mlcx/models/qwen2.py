@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.config import (
+    USUAL_CHUNK,
+    Fields,
+    ModelConfig,
+    derive_context,
+    derive_heads,
+)
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
@@ -56,11 +62,14 @@ class Config(ModelConfig):
 _AnyConfig = TypeVar("_AnyConfig", bound=Config)
 
 
-def decided(fields: Fields) -> dict[str, Any]:
-    """Return the fields of ``Config`` that are not read by their types alone."""
+def decided(fields: Fields, chunk: int = USUAL_CHUNK) -> dict[str, Any]:
+    """Return the fields of ``Config`` that are not read by their types alone.
+
+    ``chunk`` is the largest prefill chunk that nobody asked for.
+    """
     fields.refuse("use_sliding_window", because="attends to all tokens here")
     fields.rope_scaling({})
-    context, chunk = derive_context(fields)
+    context, chunk = derive_context(fields, chunk)
     keys, width = derive_heads(fields)
     return {
         "hidden_act": fields.choice("hidden_act", "silu"),

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models import qwen2
+from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import GATE_UP, qkv
 from mlcx.nn.attention import NormedAttention
 from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
@@ -64,17 +65,9 @@ _AnyConfig = TypeVar("_AnyConfig", bound=Config)
 
 def decided(fields: Fields) -> dict[str, Any]:
     """Return the fields of ``Config`` that are not read by their types alone."""
-    fields.refuse("use_sliding_window", because="attends to all tokens here")
-    fields.rope_scaling({})
-    context, chunk = derive_context(fields, _USUAL_CHUNK)
-    keys, _ = derive_heads(fields)
     return {
-        "hidden_act": fields.choice("hidden_act", "silu"),
-        "num_key_value_heads": keys,
-        "rope_theta": fields.rope_theta(),
-        "context_window_size": context,
-        "prefill_chunk_size": chunk,
-        "dtype": "float32",
+        **qwen2.decided(fields, _USUAL_CHUNK),
+        "head_dim": fields.positive("head_dim"),
         "weight_block_size": fields.weight_block_size(),
     }
 

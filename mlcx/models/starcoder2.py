@@ -61,15 +61,10 @@ class Config(ModelConfig):
         """
         fields = Fields("starcoder2", data)
         fields.rope_scaling({})
-        context, window, chunk = derive_window(fields)
         keys, width = derive_heads(fields)
-        sink = fields.count("attention_sink_size", 0)
-        fields.require(
-            window == OPEN or sink < window,
-            "attention_sink_size must be less than sliding_window_size",
-        )
         return fields.read(
             cls,
+            **derive_window(fields, sinks=0),
             num_key_value_heads=keys,
             hidden_act=fields.choice("hidden_act", "gelu_pytorch_tanh"),
             rope_theta=fields.rope_theta(),
@@ -77,11 +72,7 @@ class Config(ModelConfig):
             use_cache=fields.flag("use_cache", default=True),
             bos_token_id=fields.count("bos_token_id", 50256),
             eos_token_id=fields.count("eos_token_id", 50256),
-            context_window_size=context,
-            prefill_chunk_size=chunk,
             head_dim=width,
-            sliding_window_size=window,
-            attention_sink_size=sink,
             tie_word_embeddings=fields.flag("tie_word_embeddings", default=True),
         )
 

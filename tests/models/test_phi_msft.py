@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from mlcx.__main__ import main
 from mlcx.errors import InputError
 from mlcx.models import phi
-from mlcx.models.phi_msft import Config
+from mlcx.models.phi_msft import Config, Model
 
 from .conftest import tiny
 from .references import checkpoint, family
@@ -55,6 +55,13 @@ def numbered(name: str, layers: int) -> str:
     return re.sub(
         r"^transformer\.h\.(\d+)", lambda at: f"layers.{int(at[1]) + 1}", name
     )
+
+
+@pytest.mark.parametrize(("width", "rotated"), [(44, 30), (94, 6), (80, 32)])
+def test_as_many_dimensions_rotate_as_the_config_says(width: int, rotated: int) -> None:
+    sizes = {"n_head": 2, "n_embd": 2 * width, "rotary_dim": rotated}
+    config = Config.from_hf(tiny("phi-msft", **sizes))
+    assert Model(config, "float16").state_spec.rotary_dim == rotated
 
 
 def converted(folder: Path, config: dict[str, Any], weights: dict[str, Any]) -> Any:
