@@ -156,6 +156,8 @@ def _rotations(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], object]:
         return found, "default"
     local = kinds.get(SLIDING) or {}
     found["rope_parameters"] = kinds.get(FULL)
+    if not isinstance(local, Mapping):
+        return found, local
     if "rope_theta" in local:
         found["rope_local_base_freq"] = local["rope_theta"]
     return found, local.get("rope_type", "default")

@@ -110,6 +110,10 @@ YARN = {"sliding_attention": {"rope_type": "yarn"}}
         ({"use_bidirectional_attention": True}, "gemma3_text sees no later tokens"),
         ({"attn_logit_softcapping": 5.0}, "gemma3_text does not cap scores"),
         ({"rope_scaling": {"rope_type": "yarn"}}, "'yarn', expected one of linear"),
+        (
+            {"rope_parameters": {"sliding_attention": 7}},
+            "rope_type of sliding_attention: expected 'default', found 7",
+        ),
         ({"rope_parameters": YARN}, "sliding_attention: expected 'default', found 'ya"),
         (
             {"layer_types": ["full_attention"] * 2},
