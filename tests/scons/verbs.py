@@ -112,7 +112,6 @@ def compile_(args: argparse.Namespace) -> None:
     options = [args.device, args.opt, args.host, args.mcpu, args.system_lib_prefix]
     content = args.model.read_text() + json.dumps(options)
     write(args.output, content.encode() * 100)
-    write_json(Path(f"{args.output}.json"), {"options": options})
 
 
 def reference_logits(args: argparse.Namespace) -> None:
