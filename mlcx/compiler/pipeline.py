@@ -15,6 +15,7 @@ from tvm.tirx.transform import BindTarget
 
 from mlcx.compiler.context import Context, Phase
 from mlcx.compiler.passes.attach_bounds import AttachBounds
+from mlcx.compiler.passes.attach_capture import AttachCapture
 from mlcx.compiler.passes.attach_embedding_buffer import AttachEmbeddingBuffer
 from mlcx.compiler.passes.attach_gather import AttachGather
 from mlcx.compiler.passes.attach_logit_processors import AttachLogitProcessors
@@ -79,6 +80,7 @@ def _attach(context: Context) -> tuple[Pass, ...]:
         AttachSamplers(target, vocab, batch),
         AttachGather(target, context.dtype, hidden, vocab),
         AttachBounds(context.bounds),
+        AttachCapture(),
         BindTarget(target),
     )
 

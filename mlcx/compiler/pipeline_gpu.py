@@ -10,6 +10,7 @@ from tvm.tirx.transform import ForceNarrowIndexToInt32
 from mlcx.compiler.context import Context, Phase
 from mlcx.compiler.intrinsics import load_intrinsics
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
+from mlcx.compiler.passes.gpu_low_batch import SpecializeLowBatch
 from mlcx.compiler.passes.gpu_matmul import bias_rule, nt_matmul_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
 
@@ -52,6 +53,7 @@ def _schedule(context: Context) -> tuple[Pass, ...]:
     rules = dlight.gpu
     narrow = () if context.target.kind.name == "cuda" else (ForceNarrowIndexToInt32(),)
     return (
+        SpecializeLowBatch(context.target),
         dlight.ApplyDefaultSchedule(
             rules.Matmul(),
             rules.GEMV(),
