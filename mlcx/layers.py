@@ -26,7 +26,7 @@ ALLOWED: dict[str, frozenset[str]] = {
         {"models", "nn", "quant", "toolchain", "artifact", "stamp", "errors"}
     ),
     "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
-    "package": frozenset({"library", "spec", "artifact", "errors"}),
+    "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
     "scons": frozenset({"spec", "toolchain", "artifact", "layers", "errors"}),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""

@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
     "bundle": Verb("package", "lay out a model directory below dist/bundle"),
     "app_config": Verb("package", "write mlc-app-config.json"),
     "prebuilt": Verb("package", "take over a library that was compiled elsewhere"),
+    "static_lib": Verb("package", "archive model libraries for an app to link"),
     "package": Verb("package", "build all that a package config asks for"),
     "deliver": Verb("package", "build all that a delivery spec asks for"),
     "inspect": Verb("inspect", "print what a library says of itself"),

@@ -27,6 +27,8 @@ __all__ = [
     "package_arguments",
     "prebuilt",
     "prebuilt_arguments",
+    "static_lib",
+    "static_lib_arguments",
 ]
 
 
@@ -77,6 +79,29 @@ def prebuilt(args: argparse.Namespace) -> int:
     from mlcx.package.place import copy
 
     copy(args.library, args.output)
+    return 0
+
+
+def static_lib_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``static_lib``."""
+    add = parser.add_argument
+    add("libraries", type=Path, nargs="+", metavar="FILE.tar", help="model libraries")
+    add(
+        "--model-lib",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name under which an app looks for one of them; must be there",
+    )
+    add("-o", "--output", type=Path, required=True, metavar="FILE.a", help="to make")
+
+
+def static_lib(args: argparse.Namespace) -> int:
+    """Archive model libraries for an app, and say what their symbols begin with."""
+    from mlcx.package.static_lib import make_static_lib
+
+    prefixes = make_static_lib(args.libraries, args.model_lib, args.output)
+    print(f"{args.output}: {', '.join(prefixes)}")
     return 0
 
 
