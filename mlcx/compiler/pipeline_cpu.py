@@ -12,9 +12,9 @@ from mlcx.compiler.passes.cpu_layer_norm import group_norm_rule, layer_norm_rule
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.cpu_matrix import matrix_rule
 from mlcx.compiler.passes.cpu_moe import moe_rule
-from mlcx.compiler.passes.cpu_recurrence import recurrence_rule
 from mlcx.compiler.passes.cpu_rotary import rotary_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
+from mlcx.compiler.passes.recurrence import recurrence_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
 
 __all__ = ["cpu_phases"]
@@ -49,7 +49,6 @@ def _fuse() -> tuple[Pass, ...]:
         # A reshape stays an operator: the runtime then makes a view of it, not a copy.
         relax.transform.LegalizeOps(skip_ops=["relax.reshape"]),
         relax.transform.AnnotateTIROpPattern(),
-        relax.transform.FoldConstant(),
         relax.transform.FuseOps(),
         relax.transform.FuseTIR(),
         relax.transform.DeadCodeElimination(),

@@ -98,7 +98,7 @@ class _Lowering(PyExprMutator):
             relax.prim_value(1.0),
             relax.prim_value(spec.rope_theta),
             self._factors(spec),
-            relax.op.zeros((), spec.dtype),
+            relax.const(0, spec.dtype),
             *map(add, kernels[:1]),
             relax.prim_value(0),  # append of latent attention: none
             *(_backend(add(kernel)) for kernel in kernels[1:8]),
