@@ -6,10 +6,13 @@ import argparse
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import mlcx.scons
 from mlcx import cli
 from mlcx.__main__ import main
 from mlcx.cli import quality
@@ -76,6 +79,22 @@ def test_a_checkpoint_without_weights_is_no_reference(
     command = ["verify-quality", "model", "--model-lib", "model.so"]
     assert main([*command, "--reference", "checkpoint"]) == 2
     assert "--reference: there are no weights to run" in capsys.readouterr().err
+
+
+def test_a_reference_is_made_in_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    script = Path(mlcx.scons.__file__).with_name("SConstruct-reference")
+    command = [sys.executable, "-m", "SCons", "-f", str(script), "-Q", "-n"]
+    command += [f"CHECKPOINT={ROOT / 'specs' / 'sample-model'}", "TOKENS=8"]
+    command += [f"{name}={tmp_path / 'there'}" for name in ("BUILD", "OUTPUT")]
+    planned = subprocess.run(
+        [*command, "REFERENCE=q0f32"],
+        cwd=tmp_path / "here",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert f"reference-logits {tmp_path}/there/reference/" in planned.stdout
 
 
 @pytest.mark.slow
