@@ -45,7 +45,9 @@ class Project:
     def add_checkpoint(self, name: str) -> Path:
         folder = self.root / "models" / name
         folder.mkdir(parents=True)
-        config = {"model_type": "llama", "context_window_size": 64, "name": name}
+        sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+        sizes |= {"vocab_size": 9, "intermediate_size": 8, "context_window_size": 64}
+        config = {"model_type": "llama", "rms_norm_eps": 1e-5, "name": name, **sizes}
         write_json(folder / "config.json", config)
         write_json(folder / "generation_config.json", {"temperature": 0.5})
         write_json(folder / "tokenizer.json", {"vocab": ["a", "b"]})
