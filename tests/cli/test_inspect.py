@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,11 @@ def test_inspecting_loads_neither_tvm_nor_numpy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, file]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert not {"tvm", "tvm_ffi", "numpy", "torch"} & set(done.stderr.split())
+
+
+def test_the_page_describes_every_field_of_the_stamp() -> None:
+    page = Path(__file__).parents[2] / "docs" / "inspect.md"
+    table = page.read_text().partition("| field | meaning |")[2].partition("\n\n")[0]
+    first = (row.split("|")[1] for row in table.splitlines() if row.startswith("|"))
+    described = {name for cell in first for name in re.findall("`(\\w+)`", cell)}
+    assert described == set(stamp().as_json())
