@@ -3,48 +3,17 @@
 import json
 from pathlib import Path
 
-import numpy as np
+import one_layer
 import pytest
-from safetensors.numpy import save_file
+from one_layer import CONFIG
 
 from mlcx.__main__ import main
-
-CONFIG = {
-    "model_type": "llama",
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 1,
-    "rms_norm_eps": 1e-5,
-    "vocab_size": 32,
-    "max_position_embeddings": 128,
-    "tie_word_embeddings": True,
-}
-LAYER = "model.layers.0."
-SHAPES = {
-    "model.embed_tokens.weight": (32, 64),
-    f"{LAYER}self_attn.q_proj.weight": (64, 64),
-    f"{LAYER}self_attn.k_proj.weight": (64, 64),
-    f"{LAYER}self_attn.v_proj.weight": (64, 64),
-    f"{LAYER}self_attn.o_proj.weight": (64, 64),
-    f"{LAYER}mlp.gate_proj.weight": (96, 64),
-    f"{LAYER}mlp.up_proj.weight": (96, 64),
-    f"{LAYER}mlp.down_proj.weight": (64, 96),
-    f"{LAYER}input_layernorm.weight": (64,),
-    f"{LAYER}post_attention_layernorm.weight": (64,),
-    "model.norm.weight": (64,),
-}
 
 
 @pytest.fixture(autouse=True)
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    weights = {name: np.ones(shape, np.float16) for name, shape in SHAPES.items()}
-    save_file(weights, folder / "model.safetensors")
-    return folder
+    return one_layer.write(tmp_path / "model")
 
 
 def gen_config(*options: str, template: str = "llama-3") -> int:
