@@ -10,12 +10,15 @@ from described import metadata, stamp, stored
 
 from mlcx.errors import InputError
 from mlcx.library.contents import Contents, read
-from mlcx.toolchain import zig
+from mlcx.library.members import members
+from mlcx.toolchain import products, zig
+from mlcx.toolchain.triple import parse
 
 Build = Callable[..., Path]
 
 needs_zig = pytest.mark.skipif(zig.program() is None, reason="needs ziglang")
 LINUX, ARM = "x86_64-linux-gnu", "aarch64-linux-gnu"
+ANDROID = "aarch64-linux-android24"
 MAC, IPHONE = "arm64-apple-macosx11.0.0", "arm64-apple-ios14.0"
 WINDOWS, WEB = "x86_64-pc-windows-msvc", "wasm32-unknown-unknown-wasm"
 
@@ -80,6 +83,26 @@ def test_the_kernels_of_a_device_are_named(
 ) -> None:
     prefix = "tiny_" if suffix == ".a" else None
     assert kernels(read(build(device, triple, suffix, prefix))) == [expected]
+
+
+@needs_zig
+def test_every_model_of_an_app_is_told_apart(build: Build, tmp_path: Path) -> None:
+    objects = []
+    for prefix in ("one_", "two_"):
+        folder = tmp_path / prefix
+        folder.mkdir()
+        for member in members(build("opencl", ANDROID, ".tar", prefix))[1]:
+            objects.append(folder / member.name)
+            objects[-1].write_bytes(member.data)
+    (tmp_path / "made").mkdir()
+    app = products.make(objects, ".a", parse(ANDROID), tmp_path / "made")
+    assert [part.name for part in read(app).parts].count("lib0.o") == 2
+    models = read(app).models
+    first, second = (each.host_functions for each in models)
+    assert first == ("one_add", "one_shape_func")
+    assert second == ("two_add", "two_shape_func")
+    stamps = [each.description.stamp for each in models]
+    assert [each.system_lib_prefix for each in stamps if each] == ["one_", "two_"]
 
 
 def test_the_bytes_of_weights_follow_from_their_shapes(tmp_path: Path) -> None:
