@@ -23,7 +23,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "quant": frozenset({"artifact", "nn", "recipe", "errors"}),
     "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
     "compiler": frozenset(
-        {"models", "nn", "quant", "toolchain", "artifact", "stamp", "errors"}
+        "models nn quant library toolchain artifact stamp errors".split()
     ),
     "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),

@@ -11,6 +11,8 @@ from tvm.target import Target
 
 from mlcx.artifact import write_text
 from mlcx.compiler.compile_config import CompileConfig
+from mlcx.compiler.cuda.archs import scheduling_target
+from mlcx.compiler.cuda.imports import check_compiler, source_only
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
 from mlcx.compiler.passes.attach_prefix import AttachPrefix
@@ -20,7 +22,6 @@ from mlcx.compiler.targets import check_code_generator
 from mlcx.errors import UsageError
 from mlcx.models import architecture
 from mlcx.quant import apply
-from mlcx.toolchain.triple import parse
 
 __all__ = ["Options", "compile_library"]
 
@@ -55,29 +56,36 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
     """Write the library of ``config`` to ``output``.
 
     Raises:
-        BuildError: Linking failed, or TVM does not generate such code.
+        BuildError: Linking failed, TVM does not generate such code, or what compiles
+            it further is not installed.
         UsageError: The model asks for what this device does not do.
     """
     check_code_generator(options.target)
-    module, context = _trace(config, options)
-    disabled = _NOT_FOR_CPUS if options.target.kind.name == "llvm" else []
+    check_compiler(options.target)
+    target = scheduling_target(options.target)
+    module, context = _trace(config, options, target)
+    disabled = _NOT_FOR_CPUS if target.kind.name == "llvm" else []
     passes = tvm.transform.PassContext(
         opt_level=3, config=_PASS_CONFIG, disabled_pass=disabled
     )
-    with passes, options.target:
+    with passes, target, source_only():
         module = _run_phases(module, context, options.debug_dump)
         if options.system_lib_prefix is not None:
             module = AttachPrefix(options.system_lib_prefix)(module)
-        executable = relax.build(module, target=options.target, relax_pipeline=None)
-    export(executable, output, parse(_host(options.target)))
+        executable = relax.build(module, target=target, relax_pipeline=None)
+    export(executable, output, options.target)
 
 
-def _host(target: Target) -> str:
-    return str(target.host.attrs["mtriple"])
+def _trace(
+    config: CompileConfig, options: Options, target: Target
+) -> tuple[tvm.IRModule, Context]:
+    """Return the model's functions, and what the passes need to know of it.
 
-
-def _trace(config: CompileConfig, options: Options) -> tuple[tvm.IRModule, Context]:
-    """Return the model's functions, and what the passes need to know of it."""
+    Args:
+        config: Of the model.
+        options: What the library says of its making.
+        target: What kernels are made for.
+    """
     _refuse_many_devices(config)
     family = architecture(config.model_type)
     chosen = config.scheme
@@ -92,12 +100,13 @@ def _trace(config: CompileConfig, options: Options) -> tuple[tvm.IRModule, Conte
         options.system_lib_prefix,
     )
     context = Context(
-        target=options.target,
+        target=target,
         dtype=chosen.model_dtype,
         hidden_size=model.hidden_size,
         vocab_size=fields["vocab_size"],
         active_vocab_size=config.active_vocab_size,
         bounds=bounds(fields),
+        cuda_graph="cudagraph=1" in options.opt.split(";"),
         metadata=metadata(config, stamp, model.state_spec, params),
     )
     return module, context

@@ -9,14 +9,18 @@ import struct
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Stream", "packed"]
+__all__ = ["Stream", "packed", "sized"]
 
 _T = TypeVar("_T")
 
 
 def packed(text: str) -> bytes:
     """Return ``text`` as it is serialized."""
-    data = text.encode()
+    return sized(text.encode())
+
+
+def sized(data: bytes) -> bytes:
+    """Return ``data`` with its length in front."""
     return struct.pack("<Q", len(data)) + data
 
 

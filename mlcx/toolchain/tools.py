@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlcx.toolchain import zig
+from mlcx.toolchain import nvrtc, zig
 from mlcx.toolchain.distributions import folder_of, version_of
 from mlcx.toolchain.products import native_linker
 
@@ -20,13 +20,6 @@ __all__ = ["TOOLS", "TVM", "Found", "Tool"]
 TVM = {"apache-tvm": "0.27.0.post1", "apache-tvm-ffi": "0.1.14.post1"}
 """The two distributions of TVM; other versions of the one do not fit the other."""
 
-_NVRTC = (
-    "nvidia-cuda-nvrtc",
-    "cuda-bindings",
-    "nvidia-cuda-runtime",
-    "nvidia-cuda-cccl",
-    "nvidia-cuda-crt",
-)
 _BITCODE = "amdgcn/bitcode"
 
 
@@ -69,11 +62,10 @@ def _zig() -> Found | None:
 
 
 def _nvrtc() -> Found | None:
-    folder = folder_of("nvidia")
-    versions = [version_of(name) for name in _NVRTC]
-    if folder is None or None in versions:
-        return None
-    return Found(f"{_NVRTC[0]} {versions[0]}", str(folder))
+    folder = nvrtc.home()
+    return (
+        Found(f"nvidia-cuda-nvrtc {nvrtc.version()}", str(folder)) if folder else None
+    )
 
 
 def _emscripten() -> Found | None:
@@ -125,7 +117,7 @@ TOOLS: dict[str, Tool] = {
             _linker,
         ),
         Tool("zig", "links and archives", "pip install 'mlcx[cross]'", _zig),
-        Tool("nvrtc", "compiles CUDA's kernels", "pip install 'mlcx[cuda]'", _nvrtc),
+        Tool("nvrtc", "compiles CUDA's kernels", nvrtc.REMEDY, _nvrtc),
         Tool(
             "emscripten",
             "compiles the runtime of the web",

@@ -43,6 +43,7 @@ def test_what_is_missing_is_refused_with_the_remedy(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(tools, "folder_of", lambda _: None)
     monkeypatch.setattr(tools.zig, "program", lambda: None)
+    monkeypatch.setattr(tools.nvrtc, "home", lambda: None)
     with pytest.raises(BuildError) as caught:
         needs.require("cuda", "cuda", parse(AUTO), ".so")
     tvm, linker, nvrtc = str(caught.value).splitlines()
