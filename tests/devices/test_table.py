@@ -6,11 +6,13 @@ it takes to have them all is in docs/devices.md.
 
 from __future__ import annotations
 
+import json
 import sys
 import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +26,13 @@ from mlcx.toolchain.triple import parse
 
 pytestmark = pytest.mark.slow
 
-TINY = Path(__file__).parents[1] / "tiny"
-MODELS = (("llama", "q4f16_1"), ("llama", "q0f16"), ("gpt_neox", "q4f16_1"))
+REFERENCES = Path(__file__).parents[1] / "models" / "references"
+MODELS = (
+    ("llama", "q4f16_1"),
+    ("llama", "q0f16"),
+    ("gpt_neox", "q4f16_1"),
+    ("mixtral", "q4f16_1"),
+)
 GRAPH = """
     _metadata embed prefill decode batch_prefill batch_decode batch_verify
     create_tir_paged_kv_cache alloc_embedding_tensor softmax_with_temperature
@@ -54,7 +61,7 @@ def compiled(tmp_path: Path) -> Callable[[Device, str, str], tuple[Path, float]]
         if lacks := refusal(device.name, found):
             pytest.skip(lacks)
         bounds = {"prefill_chunk_size": 32, "max_batch_size": 3}
-        path = TINY / f"{model}.json"
+        path = _config(model, tmp_path / "config.json")
         config = CompileConfig.load(path, quantization=scheme, overrides=bounds)
         target = target_of(device.name, device.host)
         opt, prefix = canonical("O2", device), "tiny_" if device.static else None
@@ -64,6 +71,21 @@ def compiled(tmp_path: Path) -> Callable[[Device, str, str], tuple[Path, float]]
         return output, time.perf_counter() - begun
 
     return make
+
+
+def _config(model: str, path: Path) -> Path:
+    described = json.loads((REFERENCES / f"{model}.json").read_text())
+    case = next(iter(described["cases"].values()))
+    fields = {"model_type": model, **described["common"], **case}
+    path.write_text(json.dumps(fields))
+    return path
+
+
+def names(parsed: Any) -> set[str]:
+    """Return what a library, or an object, defines or calls, as C calls it."""
+    exports = parsed.exported_functions if parsed.format.name == "PE" else ()
+    found = (str(symbol.name) for symbol in (*parsed.symbols, *exports))
+    return {name.lstrip("_") for name in found}
 
 
 def binaries(library: Path) -> list[bytes]:
@@ -87,9 +109,7 @@ def test_a_library_is_whole_and_of_its_devices_format(
     parsed = [lief.parse(list(content)) for content in binaries(library)]
     expected = getattr(lief.Binary.FORMATS, FORMATS[parse(device.host).format])
     assert {each.format for each in parsed} == {expected}
-    symbols = {
-        str(symbol.name).lstrip("_") for each in parsed for symbol in each.symbols
-    }
+    symbols = set().union(*map(names, parsed))
     prefix = "tiny_" if device.static else ""
     assert {f"tvm_ffi_{prefix}{name}" for name in KERNELS} <= symbols
     everything = b"".join(binaries(library))
