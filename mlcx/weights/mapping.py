@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 
 from mlcx.errors import InputError, Problem
@@ -20,6 +20,10 @@ from mlcx.recipe import Join, Recipe
 from mlcx.weights.tensor import Tensor, sources_of
 
 __all__ = ["Mapped", "Parameter", "Run", "WeightMap", "map_weights"]
+
+_HINTS = 3
+_COMPARED = 1000
+"""How many missing tensors get a hint, and of how many names at most."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def map_weights(
     patterns = {_compile(name): recipe for name, recipe in recipes.items()}
     made = [(each, _recipe(each.name, patterns, known)) for each in parameters]
     wanted = dict(part for each in made for part in _parts(*each))
-    taken = {name for recipe in wanted.values() for name in recipe.tensors}
+    taken = {name: None for recipe in wanted.values() for name in recipe.tensors}
     passed = [_compile(name) for name in unused]
     beside = {name for each in made for name in _beside(*each)}
     extra = [name for name in known if name not in taken]
@@ -125,10 +129,11 @@ def map_weights(
         for name in extra
         if name not in beside and not any(p.fullmatch(name) for p in passed)
     ]
+    hints = _hints((name for name in taken if name not in known), ignored)
     messages = [
         message
         for parameter, recipe in wanted.items()
-        for message in _check(parameter, recipe, known, ignored)
+        for message in _check(parameter, recipe, known, hints)
     ]
     if messages:
         raise InputError([Problem(str(source), 0, 0, text) for text in messages])
@@ -191,19 +196,32 @@ def _spelled(name: str, known: Container[str]) -> str:
     return short if short in known else re.sub(r"[\[\]]", "", name)
 
 
+def _hints(missing: Iterable[str], extra: Sequence[str]) -> dict[str, str]:
+    """Return what the first of ``missing`` may be called in the checkpoint.
+
+    Of few only, as each is compared with all: a wrong prefix shows in one, too.
+    """
+    hints = {}
+    for name in islice(missing, _HINTS):
+        close = difflib.get_close_matches(name, extra[:_COMPARED], n=1, cutoff=0.8)
+        if close:
+            hints[name] = f"; did it mean {close[0]}?"
+    return hints
+
+
 def _check(
     parameter: Parameter,
     recipe: Recipe,
     known: Mapping[str, Tensor],
-    extra: Sequence[str],
+    hints: Mapping[str, str],
 ) -> Iterable[str]:
     """Yield what keeps the tensors of ``recipe`` from making ``parameter``."""
     names = recipe.tensors
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, extra, n=1, cutoff=0.8)
-            hint = f"; did it mean {close[0]}?" if close else ""
-            yield f"lacks tensor {name}, which {parameter.name} is made of{hint}"
+            joined = name != parameter.name
+            use = f", which {parameter.name} is made of" if joined else ""
+            yield f"lacks tensor {name}{use}{hints.get(name, '')}"
         elif known[name].dtype not in sources_of(parameter.dtype):
             expected = ", ".join(sources_of(parameter.dtype))
             found = known[name].dtype

@@ -79,11 +79,20 @@ def test_everything_that_does_not_fit_is_reported_at_once() -> None:
         replace(tensor("l.10.q", 3, 2), dtype="I32"),
     ]
     assert messages(wrong) == [
-        "lacks tensor embed, which embed is made of; did it mean embeds?",
+        "lacks tensor embed; did it mean embeds?",
         "l.0.qk: expected [4, 2], found l.0.q [3, 2] + l.0.k [1, 3]",
         "tensor l.10.q: expected one of the dtypes F16, BF16, F32, found I32",
         "l.10.qk: expected [4, 2], found l.10.q [3, 2] + l.10.k [2, 2]",
     ]
+
+
+def test_only_the_first_missing_tensors_are_compared_with_what_there_is() -> None:
+    wanted = [parameter(f"model.{n}.weight", 2) for n in range(5)]
+    found = [tensor(f"text_model.{n}.weight", 2) for n in range(5)]
+    with pytest.raises(InputError) as caught:
+        map_weights(wanted, {}, (), found, FILE)
+    hints = ["did it mean" in each.message for each in caught.value.problems]
+    assert hints == [True, True, True, False, False]
 
 
 def test_every_missing_tensor_of_a_joined_parameter_is_named() -> None:
