@@ -111,7 +111,8 @@ def _of_keys(recipe: Mapping[str, object]) -> Iterator[str]:
         found = ", ".join(recipe) or "none"
         yield f"expected the keys base and layers, found {found}"
     elif not isinstance(recipe["layers"], dict) or not recipe["layers"]:
-        yield "expected layers to be an object of patterns and their schemes"
+        found = "none" if recipe["layers"] == {} else repr(recipe["layers"])
+        yield f"expected layers to be patterns and their schemes, found {found}"
 
 
 def _of_parts(base: object, layers: Mapping[str, object]) -> Iterator[str]:

@@ -94,6 +94,9 @@ def test_a_pattern_without_a_layer_is_refused_with_those_that_are_near() -> None
     MIXED.check([*DOWN, *GATE_UP, HEAD])
 
 
+NO_LAYERS = "expected layers to be patterns and their schemes"
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -103,8 +106,8 @@ def test_a_pattern_without_a_layer_is_refused_with_those_that_are_near() -> None
         ("-a", {}, "expected a name of letters, digits"),
         ("a" * 65, {}, "expected a name of letters, digits"),
         ("a", {"extra": 1}, "expected the keys base and layers, found base, layers,"),
-        ("a", {"layers": {}}, "expected layers to be an object of patterns"),
-        ("a", {"layers": ["q0f16"]}, "expected layers to be an object of patterns"),
+        ("a", {"layers": {}}, f"{NO_LAYERS}, found none"),
+        ("a", {"layers": ["q0f16"]}, f"{NO_LAYERS}, found ['q0f16']"),
         ("a", {"base": "q4f17_1"}, "unknown scheme 'q4f17_1': did you mean 'q4f16_1'"),
         ("a", {"layers": {"x": 4}}, "unknown scheme '4': expected one of"),
         ("a", {"layers": {"a b": "q0f16"}}, "'a b' is no pattern of layers' names"),
