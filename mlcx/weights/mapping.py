@@ -120,7 +120,7 @@ def map_weights(
     patterns = {_compile(name): recipe for name, recipe in recipes.items()}
     made = [(each, _recipe(each.name, patterns, known)) for each in parameters]
     wanted = dict(part for each in made for part in _parts(*each))
-    taken = {name: None for recipe in wanted.values() for name in recipe.tensors}
+    taken = {name for recipe in wanted.values() for name in recipe.tensors}
     passed = [_compile(name) for name in unused]
     beside = {name for each in made for name in _beside(*each)}
     extra = [name for name in known if name not in taken]
@@ -129,12 +129,7 @@ def map_weights(
         for name in extra
         if name not in beside and not any(p.fullmatch(name) for p in passed)
     ]
-    hints = _hints((name for name in taken if name not in known), ignored)
-    messages = [
-        message
-        for parameter, recipe in wanted.items()
-        for message in _check(parameter, recipe, known, hints)
-    ]
+    messages = _messages(wanted, known, ignored)
     if messages:
         raise InputError([Problem(str(source), 0, 0, text) for text in messages])
     place = {name: position for position, name in enumerate(known)}
@@ -194,6 +189,21 @@ def _spelled(name: str, known: Container[str]) -> str:
     """Return ``name`` without what is in brackets if so it is known, else with it."""
     short = re.sub(r"\[.*?\]", "", name)
     return short if short in known else re.sub(r"[\[\]]", "", name)
+
+
+def _messages(
+    wanted: Mapping[Parameter, Recipe],
+    known: Mapping[str, Tensor],
+    extra: Sequence[str],
+) -> list[str]:
+    """Return all that keeps the tensors ``known`` from making what is ``wanted``."""
+    names = (name for recipe in wanted.values() for name in recipe.tensors)
+    hints = _hints((name for name in names if name not in known), extra)
+    return [
+        message
+        for parameter, recipe in wanted.items()
+        for message in _check(parameter, recipe, known, hints)
+    ]
 
 
 def _hints(missing: Iterable[str], extra: Sequence[str]) -> dict[str, str]:
