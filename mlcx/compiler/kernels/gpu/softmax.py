@@ -19,7 +19,7 @@ from mlcx.compiler.kernels.script import array, define, view
 
 __all__ = ["chunk_count", "chunk_masses", "softmax_of_chunks"]
 
-COLDEST = 1e-5
+_COLDEST = 1e-5
 """Temperatures up to this one mean greedy: ties at the maximum share evenly."""
 
 _CHUNK = 4096
@@ -116,7 +116,7 @@ def _weight(x: Expr, peak: Expr, temperature: Expr) -> Expr:
     gap = x - peak
     hot = T.exp2(gap * (T.float32(_LOG2_E) / temperature))
     cold = T.Select(gap == T.float32(0), T.float32(1), T.float32(0))
-    return T.Select(temperature > T.float32(COLDEST), hot, cold)
+    return T.Select(temperature > T.float32(_COLDEST), hot, cold)
 
 
 def _sum(a: Expr, b: Expr) -> Expr:
