@@ -19,7 +19,6 @@ from mlcx.errors import BuildError, InputError
 from mlcx.package.static_lib import make_static_lib
 from mlcx.toolchain import zig
 from mlcx.toolchain.archive import symbols
-from mlcx.toolchain.triple import parse
 
 pytestmark = pytest.mark.skipif(zig.program() is None, reason="needs ziglang")
 HOSTS = ["arm64-apple-ios14.0", "aarch64-linux-android24"]
@@ -45,7 +44,7 @@ def library(tmp_path: Path) -> Callable[..., Path]:
             module: Any = relax.get_default_pipeline(target)(Model)
         module = AttachPrefix(prefix)(module)
         executable = relax.build(module, target, relax_pipeline=None)
-        export(executable, output, parse(host))
+        export(executable, output, target)
         return output
 
     return make
