@@ -116,6 +116,8 @@ class Description:
             names = (("--host", "mtriple"), ("--mcpu", "mcpu"))
             given = ((word, stamp.host.get(key)) for word, key in names)
             words += [str(each) for pair in given if pair[1] for each in pair]
+            if stamp.kind == "cuda":
+                words += ["--archs", str(stamp.target["arch"])]
             if stamp.system_lib_prefix is not None:
                 words += ["--system-lib-prefix", stamp.system_lib_prefix]
         return shlex.join([*words, "-o", output])

@@ -70,6 +70,13 @@ def test_the_command_names_what_was_asked_for() -> None:
     }
 
 
+def test_the_command_for_cuda_names_the_architectures() -> None:
+    target = {**stamp().target, "kind": "cuda", "arch": "sm_80,sm_90a"}
+    (found,) = find(stored(metadata(stamp(device="cuda", target=target))))
+    assert "--archs sm_80,sm_90a" in (found.command("x.so") or "")
+    assert "--archs" not in (found.command("x.so", "cpu") or "")
+
+
 def test_the_command_for_another_device_leaves_the_machine_open() -> None:
     (found,) = find(stored(metadata(stamp(device="cuda", system_lib_prefix="x_"))))
     command = found.command("x.so", "cpu") or ""

@@ -13,7 +13,7 @@ from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import automatic, canonical_prefix
-from mlcx.spec.resolve import DEFAULTS
+from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.toolchain.needs import require
 from mlcx.toolchain.products import STATIC
 from mlcx.toolchain.triple import parse
@@ -77,6 +77,12 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
         help="LLVM name of its CPU; auto: this one's, a baseline when a host is named",
     )
     add(
+        "--archs",
+        metavar="LIST",
+        help="architectures of CUDA to compile kernels for, such as sm_80,sm_90a; "
+        "default: what MLC_MULTI_ARCH names, else the device's own",
+    )
+    add(
         "--enable-subgroups",
         action="store_true",
         help=f"for the device webgpu: the same as the device {_SUBGROUPS}",
@@ -106,6 +112,7 @@ def _output_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
 def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     """Compile a library and its description."""
     from mlcx.compiler.build import Options, compile_library
+    from mlcx.compiler.cuda.archs import archs_of, with_archs
     from mlcx.compiler.targets import target_of
 
     begun = time.perf_counter()
@@ -113,9 +120,13 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     host = DEVICES[name].host_for(args.host) if name in DEVICES else args.host
     target = target_of(name, host, args.mcpu)
     device = DEVICES.get(name) or _described(name, target)
+    if archs := archs_for(device, args.archs):
+        target = with_archs(target, archs)
     opt = canonical(args.opt, device)
     _check_output(args, device)
-    require(name, device.kind, parse(_host(target)), args.output.suffix)
+    require(
+        name, device.kind, parse(_host(target)), args.output.suffix, archs_of(target)
+    )
     config = _load(args)
     prefix = _prefix(args, config)
     options = Options(name, target, opt, prefix, args.debug_dump)

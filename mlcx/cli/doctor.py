@@ -11,6 +11,7 @@ from typing import Any
 
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
+from mlcx.spec.resolve import archs_for
 from mlcx.toolchain.needs import Need, needs
 from mlcx.toolchain.triple import AUTO, parse
 
@@ -45,9 +46,11 @@ class _Patient:
     device: str
     host: str
     suffix: str
+    archs: tuple[str, ...] = ()
 
     def examine(self) -> tuple[Need, ...]:
-        return needs(DEVICES[self.device].kind, parse(self.host), self.suffix)
+        kind = DEVICES[self.device].kind
+        return needs(kind, parse(self.host), self.suffix, self.archs)
 
     def as_json(self, found: Iterable[Need]) -> dict[str, Any]:
         rows = list(found)
@@ -76,7 +79,7 @@ def _patients(subjects: Iterable[str]) -> Iterator[_Patient]:
             device = DEVICES[name]
             # What an app links is archived in the end, which takes a tool of its own.
             suffix = ".a" if device.static else device.suffix
-            yield _Patient(name, device.host, suffix)
+            yield _Patient(name, device.host, suffix, archs_for(device, None))
         elif subject.endswith(".json") or Path(subject).is_file():
             yield from _of_spec(subject)
         else:
@@ -89,7 +92,7 @@ def _of_spec(file: str) -> Iterator[_Patient]:
     for job in load(file).libraries:
         device = DEVICES[job.device]
         suffix = ".a" if device.static else Path(job.library).suffix
-        yield _Patient(device.name, device.host_for(job.host), suffix)
+        yield _Patient(device.name, device.host_for(job.host), suffix, job.archs)
 
 
 def _is_ready(found: Iterable[Need]) -> bool:

@@ -35,19 +35,22 @@ def tvm() -> str:
 
 
 @cache
-def toolchain(device: str, host: str, suffix: str) -> tuple[str, str]:
+def toolchain(
+    device: str, host: str, suffix: str, archs: tuple[str, ...] = ()
+) -> tuple[str, str]:
     """Name the tools, besides TVM, that make a library, and their versions.
 
     Args:
         device: A preset.
         host: As a spec names it.
         suffix: Of the library.
+        archs: Of CUDA, that it is for; none: the preset's own.
 
     Returns:
         The fact, and what is missing with its remedy; empty: nothing is.
     """
     preset = DEVICES[device]
-    found = needs(preset.kind, parse(preset.host_for(host)), suffix)
+    found = needs(preset.kind, parse(preset.host_for(host)), suffix, archs)
     return f"tools {signature(found)}", refusal(device, found)
 
 

@@ -131,7 +131,7 @@ def library(
     """Yield what makes the library ``target`` of the model with ``config``."""
     normalized = _normalized(job, config, folders)
     device = DEVICES[job.device]
-    tools, missing = inputs.toolchain(job.device, job.host, target.suffix)
+    tools, missing = inputs.toolchain(job.device, job.host, target.suffix, job.archs)
     facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
     if device.host_for(job.host) == AUTO:
         own = job.mcpu == AUTO and device.kind == "llvm"
@@ -192,6 +192,8 @@ def _value(value: int | str | bool) -> str:
 def _compile_options(job: LibraryJob) -> tuple[str, ...]:
     options = ["--device", job.device, "--opt", job.opt]
     options += ["--host", job.host, "--mcpu", job.mcpu]
+    if job.archs:
+        options += ["--archs", ",".join(job.archs)]
     if job.system_lib_prefix is not None:
         options += ["--system-lib-prefix", job.system_lib_prefix]
     return tuple(options)

@@ -23,7 +23,7 @@ from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.resolve import DEFAULTS
+from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 
 __all__ = ["exists", "generate"]
@@ -104,6 +104,7 @@ def _library(
     system_lib_prefix: str | None = None,
     host: str = DEFAULTS["host"],
     mcpu: str = DEFAULTS["mcpu"],
+    archs: str | None = None,
 ) -> Nodes:
     """Declare a library of ``model``: a model directory or, by ``kind``, a checkpoint.
 
@@ -126,6 +127,7 @@ def _library(
         host,
         mcpu,
         library,
+        archs=archs_for(DEVICES[device], archs),
     )
     current, config = _session(env), requests.model_config(job)
     asked = requests.library(job, config, target, current.folders)

@@ -11,7 +11,7 @@ from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
 from mlcx.spec.recipes import of_quantization, recipe_problems
 from mlcx.spec.resolve import local, verify_of
-from mlcx.spec.rules import Checked, model_of, of_host, of_name, of_overrides
+from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 
@@ -79,6 +79,7 @@ def _option(
     checked: Checked, steps: Steps, option: dict[str, Any], has_window: bool
 ) -> Iterator[Problem]:
     yield from of_host(checked, steps, option)
+    yield from of_archs(checked, steps, option)
     yield from of_overrides(checked, steps, option, has_window)
     yield from of_verify(checked, steps, option)
     device = checked.device(steps, option)

@@ -79,8 +79,10 @@ def lacks(folder: Path, kind: SourceKind) -> str:
     return f"{folder} has no {' and no '.join(names)}"
 
 
-def look_into(folder: Path, kind: SourceKind) -> ModelFolder:
+def look_into(folder: Path, kind: SourceKind, ready: bool = False) -> ModelFolder:
     """Read the config of the model in ``folder``.
+
+    A model directory whose library is ``ready`` may be of any architecture.
 
     Raises:
         InputError: The config is not a JSON object, names no architecture that there is
@@ -88,7 +90,8 @@ def look_into(folder: Path, kind: SourceKind) -> ModelFolder:
     """
     path = folder / _CONFIGS[kind]
     config = _read(path)
-    problems = [Problem(str(path), 0, 0, each) for each in config_problems(config)]
+    flaws = () if ready and kind == "mlc" else config_problems(config)
+    problems = [Problem(str(path), 0, 0, each) for each in flaws]
     quantization = config.get("quantization") if kind == "mlc" else None
     if kind == "mlc" and not isinstance(quantization, str):
         message = 'expected "quantization" to name the scheme of the weights'

@@ -10,7 +10,7 @@ from mlcx.spec.folder import ModelFolder, is_file, lacks
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.recipes import of_quantization, recipe_problems
 from mlcx.spec.resolve import library_name, local
-from mlcx.spec.rules import Checked, model_of, of_host, of_name, of_overrides
+from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 from mlcx.spec.violations import did_you_mean
@@ -31,10 +31,11 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
         if checked.has(steps, entry, "model_lib") and entry["model_lib"]:
             yield from of_name(checked, (*steps, "model_lib"), entry["model_lib"])
         yield from _symbols(checked, steps, entry)
-        model, problems = model_of(checked, steps, entry)
+        model, problems = model_of(checked, steps, entry, _is_ready(checked, entry))
         yield from problems
         has_window = model is not None and model.has_window
         yield from of_host(checked, steps, entry)
+        yield from of_archs(checked, steps, entry)
         yield from of_overrides(checked, steps, entry, has_window)
         yield from of_verify(checked, steps, entry)
         if model is not None:
@@ -94,6 +95,12 @@ def _libraries(checked: Checked) -> Iterator[Problem]:
         yield from _library_file(checked, steps, path)
 
 
+def _is_ready(checked: Checked, entry: dict[str, Any]) -> bool:
+    """Say whether the library of ``entry`` is taken over."""
+    ready = checked.source.value.get(_LIBRARIES)
+    return isinstance(ready, dict) and entry.get("model_lib") in ready
+
+
 def _library_file(checked: Checked, steps: Steps, path: str) -> Iterator[Problem]:
     file = local(checked.folder, path)
     device = checked.device((), checked.source.value)
@@ -150,8 +157,7 @@ def _verifying(
     if not checked.has(steps, entry, "verify") or entry["verify"] is None:
         return
     at = (*steps, "verify")
-    ready = checked.source.value.get(_LIBRARIES)
-    if isinstance(ready, dict) and entry.get("model_lib") in ready:
+    if _is_ready(checked, entry):
         message = f"verify: {entry['model_lib']} is taken over and not compiled here"
         yield checked.source.problem(at, f"{message}: remove this", at_key=True)
     device = checked.device((), checked.source.value)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import kind_of
 from mlcx.spec.opt import canonical
@@ -31,11 +32,13 @@ from mlcx.spec.types import (
     Verify,
     WeightsJob,
 )
+from mlcx.toolchain.cuda_archs import canonical as canonical_archs
 
 __all__ = [
     "DEFAULTS",
     "Draft",
     "Job",
+    "archs_for",
     "assemble",
     "delivery_jobs",
     "library_name",
@@ -55,6 +58,9 @@ DEFAULTS: dict[str, Any] = {
     "tokens": 512,
 }
 """What a key means when a spec does not give it. The schemas say the same."""
+
+_CUDA = "cuda"
+_MULTI_ARCH = "MLC_MULTI_ARCH"
 
 _T = TypeVar("_T")
 
@@ -263,7 +269,32 @@ def _compile(
         mcpu=given.get("mcpu", DEFAULTS["mcpu"]),
         library=library,
         verify=verify,
+        archs=archs_for(device, given.get("archs")),
     )
+
+
+def archs_for(device: Device, given: str | None) -> tuple[str, ...]:
+    """Return the architectures of CUDA that a library is for; none: the device's own.
+
+    Args:
+        device: A preset; what ``MLC_MULTI_ARCH`` names is for the one called ``cuda``.
+        given: As a spec or a command names them, which goes before the variable.
+
+    Raises:
+        UsageError: One of them is unknown, or the device has no such architectures.
+    """
+    if given is not None:
+        if device.kind != _CUDA:
+            message = f"archs are of CUDA, which {device.name} does not have"
+            raise UsageError(f"{message}: remove them")
+        return canonical_archs(given)
+    variable = os.environ.get(_MULTI_ARCH) if device.name == _CUDA else None
+    if not variable:
+        return ()
+    try:
+        return canonical_archs(variable)
+    except UsageError as error:
+        raise UsageError(f"{_MULTI_ARCH}: {error}") from error
 
 
 def verify_of(

@@ -16,11 +16,11 @@ from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
 from mlcx.spec.overrides import contradictions
-from mlcx.spec.resolve import local
+from mlcx.spec.resolve import archs_for, local
 from mlcx.spec.source import Source, Steps, pointer, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["Checked", "model_of", "of_host", "of_name", "of_overrides"]
+__all__ = ["Checked", "model_of", "of_archs", "of_host", "of_name", "of_overrides"]
 
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul"}
@@ -84,16 +84,34 @@ def of_name(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:
         yield checked.source.problem(steps, message)
 
 
+def of_archs(
+    checked: Checked, steps: Steps, entry: dict[str, Any]
+) -> Iterator[Problem]:
+    """Refuse architectures of ``entry`` that are unknown, or not its device's."""
+    device = _device_of(checked, steps, entry)
+    if device is None or not checked.has(steps, entry, "archs"):
+        return
+    try:
+        archs_for(device, entry["archs"])
+    except UsageError as error:
+        yield checked.source.problem((*steps, "archs"), str(error))
+
+
 def of_host(checked: Checked, steps: Steps, entry: dict[str, Any]) -> Iterator[Problem]:
     """Refuse a host of ``entry`` on which its device cannot be."""
-    owner = entry if "device" in entry else checked.source.value
-    device = checked.device(steps if owner is entry else (), owner)
+    device = _device_of(checked, steps, entry)
     if device is None or not checked.has(steps, entry, "host"):
         return
     try:
         device.host_for(entry["host"])
     except UsageError as error:
         yield checked.source.problem((*steps, "host"), str(error))
+
+
+def _device_of(checked: Checked, steps: Steps, entry: dict[str, Any]) -> Device | None:
+    """Return the device of ``entry``, its own or the spec's, if that is sound."""
+    owner = entry if "device" in entry else checked.source.value
+    return checked.device(steps if owner is entry else (), owner)
 
 
 def of_overrides(
@@ -107,9 +125,12 @@ def of_overrides(
 
 
 def model_of(
-    checked: Checked, steps: Steps, entry: dict[str, Any]
+    checked: Checked, steps: Steps, entry: dict[str, Any], ready: bool = False
 ) -> tuple[ModelFolder | None, tuple[Problem, ...]]:
-    """Return what the model of ``entry`` is, or why it cannot be used."""
+    """Return what the model of ``entry`` is, or why it cannot be used.
+
+    ``ready`` says that its library is not compiled here.
+    """
     if not checked.has(steps, entry, "model"):
         return None, ()
     folder = local(checked.folder, entry["model"])
@@ -118,7 +139,7 @@ def model_of(
         message = _why_no_model(entry["model"], folder)
         return None, (checked.source.problem((*steps, "model"), message),)
     try:
-        return look_into(folder, kind), ()
+        return look_into(folder, kind, ready), ()
     except InputError as error:
         return None, error.problems
 

@@ -92,6 +92,8 @@ class LibraryJob:
     """What it is held to once it is compiled."""
     recipe: QuantizationRecipe | None = None
     """What ``quantization`` names; None: a scheme, or what the model directory has."""
+    archs: tuple[str, ...] = ()
+    """Architectures of CUDA that its kernels are compiled for; none: the device's."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mlcx.errors import BuildError
@@ -28,15 +28,19 @@ class Need:
     found: Found | None
 
 
-def needs(kind: str, triple: Triple, suffix: str) -> tuple[Need, ...]:
+def needs(
+    kind: str, triple: Triple, suffix: str, archs: Collection[str] = ()
+) -> tuple[Need, ...]:
     """Return what it takes to make a library.
 
     Args:
         kind: Of its target, as TVM calls it.
         triple: What runs it.
         suffix: Of the file to make.
+        archs: Of CUDA, that it is for; none: one.
     """
-    names = {"tvm", *_linking(triple, suffix), *_OF_KIND.get(kind, ())}
+    binding = ("fatbinary",) if len(archs) > 1 else ()
+    names = {"tvm", *_linking(triple, suffix), *_OF_KIND.get(kind, ()), *binding}
     return tuple(
         Need(tool, tool.find()) for name, tool in TOOLS.items() if name in names
     )
@@ -60,13 +64,15 @@ def refusal(device: str, found: Iterable[Need]) -> str:
     return "\n".join(lines)
 
 
-def require(device: str, kind: str, triple: Triple, suffix: str) -> None:
+def require(
+    device: str, kind: str, triple: Triple, suffix: str, archs: Collection[str] = ()
+) -> None:
     """Refuse to make a library for which a tool is missing.
 
     Raises:
         BuildError: One is; names each, and the remedy.
     """
-    message = refusal(device, needs(kind, triple, suffix))
+    message = refusal(device, needs(kind, triple, suffix, archs))
     if message:
         raise BuildError(message)
 

@@ -18,7 +18,6 @@ from mlcx.errors import BuildError
 from mlcx.toolchain.distributions import folder_of, version_of
 
 __all__ = [
-    "ARCHITECTURES",
     "DISTRIBUTIONS",
     "REMEDY",
     "Image",
@@ -27,9 +26,6 @@ __all__ = [
     "require",
     "version",
 ]
-
-ARCHITECTURES = (75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121)
-"""What this version compiles for, by the number of ``sm_75`` and so on."""
 
 DISTRIBUTIONS = (
     "nvidia-cuda-nvrtc",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlcx.toolchain import nvrtc, zig
+from mlcx.toolchain import fatbinary, nvrtc, zig
 from mlcx.toolchain.distributions import folder_of, version_of
 from mlcx.toolchain.products import native_linker
 
@@ -62,10 +62,13 @@ def _zig() -> Found | None:
 
 
 def _nvrtc() -> Found | None:
-    folder = nvrtc.home()
-    return (
-        Found(f"nvidia-cuda-nvrtc {nvrtc.version()}", str(folder)) if folder else None
-    )
+    folder, version = nvrtc.home(), nvrtc.version()
+    return Found(f"{nvrtc.DISTRIBUTIONS[0]} {version}", str(folder)) if folder else None
+
+
+def _fatbinary() -> Found | None:
+    path, version = fatbinary.program(), fatbinary.version()
+    return Found(f"{fatbinary.DISTRIBUTION} {version}", str(path)) if path else None
 
 
 def _emscripten() -> Found | None:
@@ -118,6 +121,12 @@ TOOLS: dict[str, Tool] = {
         ),
         Tool("zig", "links and archives", "pip install 'mlcx[cross]'", _zig),
         Tool("nvrtc", "compiles CUDA's kernels", nvrtc.REMEDY, _nvrtc),
+        Tool(
+            "fatbinary",
+            "binds kernels for several architectures",
+            fatbinary.REMEDY,
+            _fatbinary,
+        ),
         Tool(
             "emscripten",
             "compiles the runtime of the web",

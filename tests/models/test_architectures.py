@@ -1,6 +1,7 @@
 """What holds for every architecture, tried on its tiny config."""
 
 import re
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -46,6 +47,18 @@ def test_a_config_without_its_length_is_refused(name: str) -> None:
         fields[key] = None
     with pytest.raises(InputError, match="'max_position_embeddings': expected"):
         module.Config.from_hf(fields)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "x", [1], {"a": 1}, True], ids=repr)
+@each
+def test_a_field_with_any_value_is_read_or_refused_with_a_message(
+    name: str, wrong: object
+) -> None:
+    module, config = config_of(name)
+    nested = {"rope_scaling", "rope_parameters", "layer_types", "mlp_only_layers"}
+    for key in {*tiny(name), *config.to_dict(), *nested}:
+        with suppress(InputError):
+            module.weights(module.Config.from_hf(tiny(name, **{key: wrong})))
 
 
 @each

@@ -145,6 +145,14 @@ def test_options_are_the_command_lines_of_the_verbs() -> None:
     )
 
 
+def test_architectures_are_an_option_and_take_a_tool() -> None:
+    job = library(Path("/m"), device="cuda", archs=("sm_80", "sm_90a"))
+    config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
+    _, compile_ = requests.library(job, config, target, FOLDERS)
+    assert compile_.options[-2:] == ("--archs", "sm_80,sm_90a")
+    assert any("fatbinary" in fact for fact in compile_.facts)
+
+
 def test_libraries_for_two_devices_share_one_config() -> None:
     config = Path("/m/config.json")
     targets = [Path("/top/dist/lib/a.so"), Path("/top/dist/lib/b.tar")]

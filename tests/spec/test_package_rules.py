@@ -57,6 +57,11 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         'model entry: "conv_template" is missing, which a checkpoint needs: add it, '
         'such as "chatml"',
     ),
+    "architectures of another device": (
+        {"archs": "sm_80"},
+        "/model_list/0/archs",
+        "archs are of CUDA, which cpu does not have: remove them",
+    ),
     "another scheme": (
         {"model": "mlc", "conv_template": ..., "quantization": "q0f32"},
         "/model_list/0/quantization",
@@ -168,6 +173,21 @@ def test_an_architecture_that_is_not_there_is_told_before_any_step(
 
 
 LIBRARIES = "model_lib_path_for_prepare_libs"
+
+
+def test_a_model_directory_with_its_library_may_be_of_any_architecture(
+    write: Callable[..., str], package: Callable[..., dict[str, Any]], entry: Any
+) -> None:
+    (Path("mlc") / "mlc-chat-config.json").write_text(
+        '{"model_type": "chatglm", "quantization": "q4f16_1"}'
+    )
+    Path("lib.so").touch()
+    given = entry(
+        model="mlc", model_lib="x", quantization=..., conv_template=..., verify=...
+    )
+    (problem,) = check([write(package(given))])
+    assert problem.message.endswith('found "chatglm"')
+    assert not check([write(package(given, **{LIBRARIES: {"x": "lib.so"}}))])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlcx.errors import UsageError
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.types import (
@@ -228,3 +229,40 @@ def test_a_package_config_without_models_is_an_empty_plan(
 ) -> None:
     plan = load(write({"device": "cpu"}))
     assert (plan.libraries, plan.bundles, plan.app) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "archs"),
+    [
+        ({}, None, ()),
+        ({}, "90a,80", ("sm_80", "sm_90a")),
+        ({"archs": "sm_90,75"}, "80", ("sm_75", "sm_90")),
+    ],
+)
+def test_a_spec_names_architectures_else_the_variable(
+    write: Callable[..., str],
+    delivery: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, str],
+    variable: str | None,
+    archs: tuple[str, ...],
+) -> None:
+    monkeypatch.delenv("MLC_MULTI_ARCH", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("MLC_MULTI_ARCH", variable)
+    options = [{"device": "cuda", **given}, {"device": "cpu"}]
+    plan = load(write(delivery(default_compile_options=options)))
+    assert {job.device: job.archs for job in plan.libraries} == {
+        "cuda": archs,
+        "cpu": (),
+    }
+
+
+def test_a_variable_that_names_no_architecture_is_refused(
+    write: Callable[..., str],
+    delivery: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLC_MULTI_ARCH", "ninety")
+    with pytest.raises(UsageError, match="MLC_MULTI_ARCH: CUDA architecture 'ninety'"):
+        load(write(delivery(default_compile_options=[{"device": "cuda"}])))

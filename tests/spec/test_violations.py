@@ -28,7 +28,7 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         'model entry: unknown key "conv_templat"'
         ': expected one of "model", "model_id", "quantization", "conv_template", '
         '"estimated_vram_bytes", "bundle_weight", "overrides", "model_lib", "host", '
-        '"mcpu", "verify"',
+        '"mcpu", "archs", "verify"',
     ),
     "misspelt missing key": (
         {"model_id": ..., "modelid": "a"},
@@ -119,6 +119,11 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         {"mcpu": "-march"},
         "/model_list/0/mcpu",
         'mcpu: expected an LLVM CPU name such as "x86-64-v3", or auto, found "-march"',
+    ),
+    "architectures with spaces": (
+        {"archs": "80 90a"},
+        "/model_list/0/archs",
+        'archs: expected architectures of CUDA such as "sm_80,sm_90a", found "80 90a"',
     ),
 }
 

@@ -38,6 +38,7 @@ def images(fatbin: bytes) -> list[tuple[int, int, bytes]]:
 
 def kernels(cubin: bytes) -> set[str]:
     """Return the names of the kernels in an ELF file for GPUs."""
+    lief.logging.disable()
     binary = lief.ELF.parse(list(cubin))
     assert isinstance(binary, lief.ELF.Binary)
     names = (str(section.name) for section in binary.sections)

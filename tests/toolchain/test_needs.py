@@ -32,6 +32,11 @@ def test_a_library_needs_what_its_kernels_and_its_format_do(
     assert " ".join(need.tool.name for need in found) == names
 
 
+def test_several_architectures_take_one_more_tool() -> None:
+    found = needs.needs("cuda", parse(AUTO), ".tar", ("sm_80", "sm_90a"))
+    assert [need.tool.name for need in found] == ["tvm", "nvrtc", "fatbinary"]
+
+
 def test_every_need_has_a_tool_and_every_tool_a_remedy() -> None:
     assert all(tool.remedy and tool.purpose for tool in tools.TOOLS.values())
     assert all(name in tools.TOOLS for kind in needs._OF_KIND.values() for name in kind)

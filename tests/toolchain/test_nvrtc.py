@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mlcx.errors import BuildError
-from mlcx.toolchain import nvrtc
+from mlcx.toolchain import cuda_archs, nvrtc
 
 SOURCE = """
 #include <cuda_fp16.h>
@@ -52,7 +52,7 @@ def test_the_architectures_are_those_of_the_installed_compiler() -> None:
     assert library.nvrtcGetNumSupportedArchs(ctypes.byref(count)) == 0
     numbers = (ctypes.c_int * count.value)()
     assert library.nvrtcGetSupportedArchs(numbers) == 0
-    assert tuple(numbers) == nvrtc.ARCHITECTURES
+    assert tuple(numbers) == cuda_archs.ARCHITECTURES
 
 
 def test_without_it_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,32 +1,30 @@
-"""The architectures of NVIDIA's GPUs that a target names.
+"""What a target for NVIDIA's GPUs names, and what its kernels are scheduled for.
 
-A target for several names them all, separated by commas: ``sm_80,sm_90a``. TVM takes
-such a target and hands it on, but its schedules read a single number: they are given
-the first of the architectures, without the letter.
+A target for several architectures names them all, separated by commas:
+``sm_80,sm_90a``. TVM takes such a target and hands it on, but its schedules read a
+single number: they are given the first of them, without a letter.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 from tvm.target import Target
 
-from mlcx.errors import UsageError
-from mlcx.toolchain.nvrtc import ARCHITECTURES
+from mlcx.toolchain.cuda_archs import canonical, number
 
-__all__ = ["archs_of", "forward_arch", "scheduling_target"]
+__all__ = ["archs_of", "scheduling_target", "with_archs"]
 
-_ARCH = re.compile(r"sm_(\d{2,3})([af]?)")
+_KIND = "cuda"
 
 
 def archs_of(target: Target) -> tuple[str, ...]:
-    """Return the architectures of a CUDA ``target``, oldest first.
+    """Return the architectures of a CUDA ``target``, oldest first; of another: none.
 
     Raises:
-        UsageError: One is none that kernels can be compiled for.
+        UsageError: One is none that there is a compiler for.
     """
-    text = str(target.attrs["arch"])
-    return tuple(sorted(set(text.split(",")), key=_order))
+    return canonical(str(target.attrs["arch"])) if target.kind.name == _KIND else ()
 
 
 def scheduling_target(target: Target) -> Target:
@@ -37,26 +35,11 @@ def scheduling_target(target: Target) -> Target:
     Raises:
         UsageError: As ``archs_of``.
     """
-    if target.kind.name != "cuda":
-        return target
-    number, _ = _order(archs_of(target)[0])
-    attributes = {**target.export(), "arch": f"sm_{number}"}
+    archs = archs_of(target)
+    return with_archs(target, [f"sm_{number(archs[0])}"]) if archs else target
+
+
+def with_archs(target: Target, archs: Sequence[str]) -> Target:
+    """Return the CUDA ``target`` for other architectures, else as it is."""
+    attributes = {**target.export(), "arch": ",".join(archs)}
     return Target(attributes, host=target.host)
-
-
-def forward_arch(archs: tuple[str, ...]) -> str | None:
-    """Return the latest of ``archs`` whose code later GPUs can be given; None: none.
-
-    What is compiled for an architecture with a letter runs on no later one.
-    """
-    plain = [arch for arch in archs if not _order(arch)[1]]
-    return plain[-1] if plain else None
-
-
-def _order(arch: str) -> tuple[int, str]:
-    found = _ARCH.fullmatch(arch)
-    if found is None or int(found[1]) not in ARCHITECTURES:
-        known = ", ".join(f"sm_{number}" for number in ARCHITECTURES)
-        expected = f"expected some of {known}, with commas between"
-        raise UsageError(f"CUDA architecture {arch!r}: {expected}")
-    return int(found[1]), found[2]

@@ -17,10 +17,11 @@ from tvm.runtime import _ffi_api
 from tvm.target import Target
 from tvm_ffi import get_global_func
 
-from mlcx.compiler.cuda.archs import archs_of, forward_arch
+from mlcx.compiler.cuda.archs import archs_of
 from mlcx.errors import BuildError
 from mlcx.library.stream import Stream, packed, sized
 from mlcx.toolchain import fatbinary, nvrtc
+from mlcx.toolchain.cuda_archs import forward
 
 __all__ = [
     "Packer",
@@ -63,10 +64,11 @@ def check_compiler(target: Target) -> None:
         BuildError: What it takes is not installed.
         UsageError: One of the architectures is none that there is a compiler for.
     """
-    if target.kind.name == _KIND:
+    archs = archs_of(target)
+    if archs:
         nvrtc.require()
-        if len(archs_of(target)) > 1:
-            fatbinary.require()
+    if len(archs) > 1:
+        fatbinary.require()
 
 
 def packer(target: Target) -> Packer:
@@ -122,8 +124,8 @@ def _compiled(source: str, archs: tuple[str, ...]) -> tuple[str, bytes]:
     if len(images) == 1:
         return "cubin", images[archs[0]].cubin
     cubins = {arch: image.cubin for arch, image in images.items()}
-    forward = forward_arch(archs)
-    ptx = {} if forward is None else {forward: images[forward].ptx}
+    latest = forward(archs)
+    ptx = {} if latest is None else {latest: images[latest].ptx}
     return "fatbin", fatbinary.bind(cubins, ptx)
 
 
