@@ -9,9 +9,12 @@ from tvm.tirx.transform import ForceNarrowIndexToInt32
 
 from mlcx.compiler.context import Context, Phase
 from mlcx.compiler.intrinsics import load_intrinsics
-from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape
+from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
 from mlcx.compiler.passes.gpu_low_batch import SpecializeLowBatch
 from mlcx.compiler.passes.gpu_matmul import bias_rule, nt_matmul_rule
+from mlcx.compiler.passes.gpu_moe import gpu_moe_rule
+from mlcx.compiler.passes.gpu_rotary import gpu_rotary_rule
+from mlcx.compiler.passes.recurrence import recurrence_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
 
 __all__ = ["gpu_phases"]
@@ -31,6 +34,11 @@ def _dispatch(context: Context) -> tuple[Pass, ...]:
     rules = {
         "relax.matmul": nt_matmul_rule(),
         "relax.add": bias_rule(),
+        "relax.call_dps_packed": either(
+            recurrence_rule(context.target),
+            gpu_moe_rule(context.target),
+            gpu_rotary_rule(),
+        ),
         "relax.nn.rms_norm": rms_norm_rule(context.target),
         "relax.reshape": collapse_reshape,
     }

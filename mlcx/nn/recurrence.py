@@ -4,7 +4,7 @@ Rows are the tokens of all sequences of a forward, one sequence after the other:
 in all. ``ends`` (b,) int32 has the row of each sequence's last token, so each sequence
 starts at the row after the end of the one before.
 
-They are placeholders, which ``passes/cpu_recurrence.py`` replaces on the CPU.
+They are placeholders, which ``passes/recurrence.py`` replaces.
 """
 
 from __future__ import annotations

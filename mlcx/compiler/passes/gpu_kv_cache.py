@@ -19,6 +19,9 @@ __all__ = ["gpu_kv_kernels"]
 _PAGE_SIZE = 16
 """That of every engine; kernels for GPUs know no other."""
 
+_LEAST_WIDTH = 32
+"""Of heads: with less, prefill is wrong where a tile of 16 queries is not full."""
+
 _ROTATED_BEFORE: dict[str, str] = {}
 """Scaling of a rotation inside attention, which is never asked for."""
 
@@ -69,6 +72,8 @@ def _refuse(spec: KVCacheSpec, target: Target) -> None:
 
 def _beyond(spec: KVCacheSpec) -> Iterator[str]:
     """Name what the kernels lack."""
+    if spec.head_dim < _LEAST_WIDTH:
+        yield f"heads of {spec.head_dim} dimensions (but {_LEAST_WIDTH} and more)"
     if spec.softcap is not None:
         yield f"the soft cap of scores ({spec.softcap:g})"
     if spec.layer_window is not None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from itertools import pairwise
 
 import tvm
+import tvm_ffi
 from tvm import tirx
 from tvm.ir import Expr
 from tvm.ir.transform import Pass, PassContext, module_pass
 from tvm.s_tir import SBlock, SBlockRealize, dlight
 from tvm.target import Target
 from tvm.tirx.buffer import is_buffer_var
+
+from mlcx.compiler.kernels.gpu.matmul import PRODUCT
 
 __all__ = ["SpecializeLowBatch"]
 
@@ -44,7 +47,7 @@ def SpecializeLowBatch(target: Target) -> Pass:  # noqa: N802
 def _specialized(function: tirx.PrimFunc, target: Target) -> tirx.PrimFunc | None:
     """Return ``function`` with all its schedules, or None where one does not apply."""
     sizes = _free_sizes(function)
-    if len(sizes) != 1:
+    if len(sizes) != 1 or not _is_product(function):
         return None
     few = [dlight.gpu.LowBatchGEMV(rows) for _, rows in _SCHEDULES]
     bodies = [_body(rule, function, target) for rule in (*few, dlight.gpu.Matmul())]
@@ -71,6 +74,20 @@ def _body(
 ) -> tirx.Stmt | None:
     schedule = rule.apply(function, target, False)
     return None if schedule is None else schedule.mod["main"].body
+
+
+def _is_product(function: tirx.PrimFunc) -> bool:
+    """Say whether it is a product with a transposed matrix, fused to whatever else.
+
+    Of others, the schedules for few rows make something else.
+    """
+    names: set[str] = set()
+
+    def visit(block: SBlock) -> None:
+        names.add(str(block.name_hint))
+
+    tvm_ffi.structural_walk(function.body, (SBlock, visit), order="post")
+    return PRODUCT in names
 
 
 def _free_sizes(function: tirx.PrimFunc) -> list[tirx.Var]:

@@ -7,22 +7,15 @@ of the reshape to the batch's shape, where it is fused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 from tvm import relax, tirx
-from tvm.relax.transform import FuseTIR
 
 from mlcx.compiler.kernels.gpu.matmul import nt_matmul
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.compiler.passes.gpu_dequantize import dequantizing, stored
 
 __all__ = ["bias_rule", "nt_matmul_rule"]
-
-_DEQUANTIZE = "dequantize"
-"""What the functions are called that quantized layers compute their weights by."""
-
-_OUT_ELEMENTWISE_FUSIBLE = 4
-"""The ``op_pattern`` of products."""
 
 
 def nt_matmul_rule() -> Rule:
@@ -38,15 +31,15 @@ def nt_matmul_rule() -> Rule:
         # One kernel serves every shape of as many rows: (1, s), (b, 1) and (s,).
         rows = prod(list(x.ty.shape)[:-1])
         count = int(rows) if isinstance(rows, tirx.IntImm | int) else None
-        name, dequantize, stored = _stored(weight, scope)
+        source = stored(weight, scope)
         kernel = scope.kernel(
-            (name, count, n, k, dtypes),
-            f"{name}_matmul",
-            lambda: _kernel(nt_matmul(count, n, k, dtypes), dequantize, stored),
+            (source.name, count, n, k, dtypes),
+            f"{source.name}_matmul",
+            lambda: dequantizing(nt_matmul(count, n, k, dtypes), 1, source),
         )
         flat = scope.reshape(x, relax.ShapeExpr([rows, k]))
         out = relax.TensorType((rows, n), dtypes[2])
-        product = relax.call_tir(kernel, relax.Tuple([flat, *stored]), out)
+        product = relax.call_tir(kernel, relax.Tuple([flat, *source.tensors]), out)
         return scope.reshape(scope.emit(product), call.ty.shape)
 
     return rule
@@ -67,57 +60,3 @@ def bias_rule() -> Rule:
         return scope.reshape(added, call.ty.shape)
 
     return rule
-
-
-def _stored(
-    weight: relax.Expr, scope: Scope
-) -> tuple[str, tirx.PrimFunc | None, list[relax.Expr]]:
-    """Return a name, what dequantizes a weight, if it is, and the tensors of it."""
-    arguments = scope.operands(weight, "relax.call_tir")
-    if arguments is None or not arguments[0].name_hint.startswith(_DEQUANTIZE):
-        return "nt", None, [weight]
-    name = str(arguments[0].name_hint)
-    return name, scope.module[arguments[0]], list(arguments[1].fields)
-
-
-def _kernel(
-    product: tirx.PrimFunc,
-    dequantize: tirx.PrimFunc | None,
-    stored: Sequence[relax.Expr],
-) -> tirx.PrimFunc:
-    """Return the product by itself, or of what ``dequantize`` makes of ``stored``."""
-    if dequantize is None:
-        return product
-    builder = relax.BlockBuilder()
-    first = builder.add_func(dequantize.without_attr("global_symbol"), _DEQUANTIZE)
-    second = builder.add_func(product.without_attr("global_symbol"), "product")
-    x, weight, out = (_type_of(each) for each in _buffers(product))
-    given = [relax.Var("x", x)]
-    given += [relax.Var(f"stored{i}", each.ty) for i, each in enumerate(stored)]
-    with builder.function("both", given, {"Primitive": True}):
-        with builder.dataflow():
-            made = builder.emit(relax.call_tir(first, relax.Tuple(given[1:]), weight))
-            value = relax.call_tir(second, relax.Tuple([given[0], made]), out)
-            result = builder.emit_output(value)
-        builder.emit_func_output(result)
-    return _only_kernel(builder, given)
-
-
-def _only_kernel(builder: relax.BlockBuilder, given: list[relax.Var]) -> tirx.PrimFunc:
-    """Return the function ``both`` as one kernel."""
-    both = builder.get().get_global_var("both")
-    fresh = [relax.Var(each.name, each.ty) for each in given]
-    with builder.function("main", fresh):
-        with builder.dataflow():
-            result = builder.emit_output(relax.Call(both, fresh))
-        builder.emit_func_output(result)
-    fused = FuseTIR()(builder.finalize())["both"]
-    return fused.with_attr("op_pattern", _OUT_ELEMENTWISE_FUSIBLE)
-
-
-def _buffers(function: tirx.PrimFunc) -> list[tirx.Buffer]:
-    return list(function.params)
-
-
-def _type_of(buffer: tirx.Buffer) -> relax.TensorType:
-    return relax.TensorType(list(buffer.shape), buffer.dtype)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tvm import te, tirx
 
-__all__ = ["nt_matmul"]
+__all__ = ["PRODUCT", "nt_matmul"]
+
+PRODUCT = "nt_matmul"
+"""Name of the block that sums, wherever it is fused to."""
 
 
 def nt_matmul(
@@ -25,7 +28,7 @@ def nt_matmul(
         terms = x[i, axis].astype("float32") * weight[j, axis].astype("float32")
         return te.sum(terms, axis=axis)
 
-    out = te.compute((size, n_), product, name="matmul")
+    out = te.compute((size, n_), product, name=PRODUCT)
     if dtypes[2] != "float32":
         sums = out
         out = te.compute(

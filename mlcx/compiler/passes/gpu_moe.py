@@ -1,0 +1,97 @@
+"""On GPUs, mixtures of experts: one kernel for each placeholder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tvm_ffi
+from tvm import relax, tirx
+from tvm.s_tir import dlight
+from tvm.target import Target
+
+from mlcx.compiler.kernels.gpu.moe import combination, pairs_matmul, routing
+from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.compiler.passes.gpu_dequantize import dequantizing, stored
+from mlcx.nn.moe import COMBINE, EXPERTS, ROUTE, ROUTE_NORMALIZED
+
+__all__ = ["gpu_moe_rule"]
+
+_OPAQUE = 8
+"""The ``op_pattern`` of what nothing is fused to."""
+
+_Own = Callable[[relax.Call, Scope], relax.Expr]
+
+
+def gpu_moe_rule(target: Target) -> Rule:
+    """Return the rule for calls of the placeholders in ``nn/moe.py``."""
+    rules: dict[str, _Own] = {
+        ROUTE: _route(normalized=False),
+        ROUTE_NORMALIZED: _route(normalized=True),
+        EXPERTS: _experts(target),
+        COMBINE: _combine,
+    }
+
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
+        function = call.args[0]
+        if not isinstance(function, relax.ExternFunc):
+            return None
+        own = rules.get(str(function.global_symbol))
+        return own(call, scope) if own else None
+
+    return rule
+
+
+def _route(*, normalized: bool) -> _Own:
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr:
+        experts = int(call.args[1].fields[0].ty.shape[1])
+        chosen = int(call.ty.fields[0].shape[1])
+        kernel = scope.kernel(
+            (ROUTE, experts, chosen, normalized),
+            "moe_routing",
+            lambda: routing(experts, chosen, normalized=normalized),
+        )
+        return relax.call_tir(kernel, call.args[1], list(call.ty.fields))
+
+    return rule
+
+
+def _experts(target: Target) -> _Own:
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr:
+        order, _, x, weight = call.args[1].fields
+        tokens, chosen = order.ty.shape
+        count = int(tokens) if isinstance(tokens, tirx.IntImm) else None
+        experts, n, k = (int(size) for size in weight.ty.shape)
+        spread = bool(tvm_ffi.structural_equal(x.ty.shape[0], tokens))
+        dtypes = (dtype_of(x), dtype_of(weight), dtype_of(call))
+        options = (count, int(chosen), (experts, n, k), spread, dtypes)
+        source = stored(weight, scope)
+        kernel = scope.kernel(
+            (EXPERTS, source.name, *options),
+            "moe_experts",
+            lambda: _scheduled(dequantizing(pairs_matmul(*options), 2, source), target),
+        )
+        arguments = relax.Tuple([x, order, *source.tensors])
+        return relax.call_tir(kernel, arguments, call.ty)
+
+    return rule
+
+
+def _scheduled(product: tirx.PrimFunc, target: Target) -> tirx.PrimFunc:
+    """Return ``product`` with a block of threads for each of its elements.
+
+    The rules for products of matrices would not see that each row has its own.
+    """
+    rules = (dlight.gpu.Reduction(), dlight.gpu.Fallback())
+    schedules = (rule.apply(product, target, False) for rule in rules)
+    chosen = next(each for each in schedules if each is not None)
+    attrs = {"tirx.is_scheduled": True, "op_pattern": _OPAQUE}
+    return chosen.mod["main"].with_attr(attrs)
+
+
+def _combine(call: relax.Call, scope: Scope) -> relax.Expr:
+    weights, parts = call.args[1].fields
+    options = (int(weights.ty.shape[1]), int(parts.ty.shape[1]), dtype_of(call))
+    kernel = scope.kernel(
+        (COMBINE, *options), "moe_combine", lambda: combination(*options)
+    )
+    return relax.call_tir(kernel, call.args[1], call.ty)
