@@ -24,6 +24,9 @@ _TILE = 2 * THREADS
 
 _LOG_TILE = _TILE.bit_length() - 1
 
+_LOWEST = -3.4028234663852886e38
+"""Of float32: what stands past the end of a row."""
+
 _Pairs = Callable[[Expr], tuple[Expr, Expr]]
 """Number of a pair to the places of its two elements, the lower first."""
 
@@ -84,26 +87,37 @@ class _Tile:
 
     def load(self, values: tirx.Buffer, indices: tirx.Buffer | None) -> None:
         """Emit reading it; without ``indices`` elements are numbered."""
-        row = self._here.at[0]
+        row, width = self._here.at[0], self._rows.width
         for slot, at in self._slots():
-            with T.If(at < self._rows.width), T.Then():
-                number = T.Cast("int32", at) if indices is None else indices[row, at]
-                T.buffer_store(self._values, values[row, at], [slot])
-                T.buffer_store(self._indices, number, [slot])
+            number = T.Cast("int32", at)
+            if indices is not None:
+                number = T.if_then_else(at < width, indices[row, at], number)
+            value = T.if_then_else(at < width, values[row, at], T.float32(_LOWEST))
+            T.buffer_store(self._values, value, [slot])
+            T.buffer_store(self._indices, number, [slot])
         meet()
 
     def store(self) -> None:
         """Emit writing it to the rows."""
         row = self._here.at[0]
         for slot, at in self._slots():
+            value, number = T.bind(self._values[slot]), T.bind(self._indices[slot])
             with T.If(at < self._rows.width), T.Then():
-                T.buffer_store(self._rows.ranked, self._values[slot], [row, at])
-                T.buffer_store(self._rows.indices, self._indices[slot], [row, at])
+                T.buffer_store(self._rows.ranked, value, [row, at])
+                T.buffer_store(self._rows.indices, number, [row, at])
 
     def compare(self, low: Expr, high: Expr) -> None:
-        """Emit putting two elements in order, ``low`` being before ``high``."""
-        with T.If(self._begin() + high < self._rows.width), T.Then():
-            _order(self._values, self._indices, (low,), (high,))
+        """Emit putting two elements in order, ``low`` being before ``high``.
+
+        Not under a condition, where TVM cannot have the threads wait for each other.
+        """
+        x, y = T.bind(self._values[low]), T.bind(self._values[high])
+        i, j = T.bind(self._indices[low]), T.bind(self._indices[high])
+        later = T.bind(_comes_first(y, x, j, i))
+        T.buffer_store(self._values, T.Select(later, y, x), [low])
+        T.buffer_store(self._values, T.Select(later, x, y), [high])
+        T.buffer_store(self._indices, T.Select(later, j, i), [low])
+        T.buffer_store(self._indices, T.Select(later, i, j), [high])
         meet()
 
     def _slots(self) -> list[tuple[Expr, Expr]]:
@@ -136,12 +150,13 @@ def _merge_tiles(rows: _Rows) -> None:
 
 
 def _compare_far(rows: _Rows, pairs: _Pairs) -> None:
-    """Emit one step over whole rows, in memory."""
-    with block(rows.count, rows.tiles) as here:
+    """Emit one step over whole rows, in memory: over as many tiles as a power of 2."""
+    tiles = 1 << (rows.tiles - 1).bit_length()
+    with block(rows.count, tiles) as here:
         row, part = here.at
         low, high = pairs(part * THREADS + T.Cast("int64", here.thread))
         with T.If(high < rows.width), T.Then():
-            _order(rows.ranked, rows.indices, (row, low), (row, high))
+            _order(rows, row, low, high)
 
 
 def _inwards(pair: Expr, size: Expr) -> tuple[Expr, Expr]:
@@ -157,17 +172,17 @@ def _apart(pair: Expr, distance: Expr) -> tuple[Expr, Expr]:
     return low, T.bind(low + distance)
 
 
-def _order(
-    values: tirx.Buffer,
-    indices: tirx.Buffer,
-    low: tuple[Expr, ...],
-    high: tuple[Expr, ...],
-) -> None:
+def _order(rows: _Rows, row: Expr, low: Expr, high: Expr) -> None:
     """Emit the exchange of two elements if the later one comes first."""
-    x, y = T.bind(values[low]), T.bind(values[high])
-    i, j = T.bind(indices[low]), T.bind(indices[high])
-    with T.If(tirx.any(y > x, tirx.all(x == y, j < i))), T.Then():
-        T.buffer_store(values, y, low)
-        T.buffer_store(values, x, high)
-        T.buffer_store(indices, j, low)
-        T.buffer_store(indices, i, high)
+    x, y = T.bind(rows.ranked[row, low]), T.bind(rows.ranked[row, high])
+    i, j = T.bind(rows.indices[row, low]), T.bind(rows.indices[row, high])
+    with T.If(_comes_first(y, x, j, i)), T.Then():
+        T.buffer_store(rows.ranked, y, [row, low])
+        T.buffer_store(rows.ranked, x, [row, high])
+        T.buffer_store(rows.indices, j, [row, low])
+        T.buffer_store(rows.indices, i, [row, high])
+
+
+def _comes_first(x: Expr, y: Expr, i: Expr, j: Expr) -> Expr:
+    """Say whether element ``i`` of value ``x`` comes before ``j`` of ``y``."""
+    return tirx.any(x > y, tirx.all(x == y, i < j))
