@@ -2,7 +2,9 @@
 
 import struct
 
-import lief
+import pytest
+
+lief = pytest.importorskip("lief")
 
 FATBIN = struct.pack("<IH", 0xBA55ED50, 1)
 PTX, ELF = 1, 2

@@ -20,10 +20,13 @@ LARGE = CONFIG | {"vocab_size": 140000}
 """Its embedding has a shard to itself, all else is in another, which comes later."""
 
 INTERRUPTED = """
-import json, os, sys
+import json, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tiny_llama import Recorder, run
+
+# A shell makes what it runs in the background deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 source, output, number, config = sys.argv[2:]
 
