@@ -130,8 +130,11 @@ class Project:
         return {row["target"]: row for row in rows}
 
     def edit(self, file: str, **fields: object) -> None:
-        value = json.loads((self.root / file).read_text())
-        write_json(self.root / file, {**value, **fields})
+        path = self.root / file
+        value, made = json.loads(path.read_text()), int(path.stat().st_mtime)
+        # SCons tells files of one size apart by whole seconds.
+        wait_for(lambda: time.time() >= made + 1)
+        write_json(path, {**value, **fields})
 
 
 def write_json(path: Path, value: object) -> None:
