@@ -12,7 +12,7 @@ from mlcx.compiler.kernels.cpu.moe_combine import combination
 from mlcx.compiler.kernels.cpu.moe_experts import Pairs, experts_matmul
 from mlcx.compiler.kernels.cpu.moe_routing import routing
 from mlcx.compiler.passes.cpu_matmul import stored
-from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of, of_symbols
 from mlcx.nn.moe import COMBINE, EXPERTS, ROUTE, ROUTE_NORMALIZED
 
 __all__ = ["moe_rule"]
@@ -22,21 +22,14 @@ _Own = Callable[[relax.Call, Scope], relax.Expr]
 
 def moe_rule(target: Target) -> Rule:
     """Return the rule for calls of the placeholders in ``nn/moe.py``."""
-    rules = {
-        ROUTE: _route(normalized=False),
-        ROUTE_NORMALIZED: _route(normalized=True),
-        EXPERTS: _experts(target),
-        COMBINE: _combine(target),
-    }
-
-    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
-        function = call.args[0]
-        if not isinstance(function, relax.ExternFunc):
-            return None
-        own = rules.get(str(function.global_symbol))
-        return own(call, scope) if own else None
-
-    return rule
+    return of_symbols(
+        {
+            ROUTE: _route(normalized=False),
+            ROUTE_NORMALIZED: _route(normalized=True),
+            EXPERTS: _experts(target),
+            COMBINE: _combine(target),
+        }
+    )
 
 
 def _route(*, normalized: bool) -> _Own:

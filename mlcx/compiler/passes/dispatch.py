@@ -21,6 +21,7 @@ __all__ = [
     "collapse_reshape",
     "dtype_of",
     "either",
+    "of_symbols",
     "sizes_of",
 ]
 
@@ -97,6 +98,19 @@ def either(*rules: Rule) -> Rule:
     def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
         answers = (each(call, scope) for each in rules)
         return next((each for each in answers if each is not None), None)
+
+    return rule
+
+
+def of_symbols(rules: Mapping[str, Rule]) -> Rule:
+    """Return the rule that does as that of the packed function which is called."""
+
+    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
+        function = call.args[0]
+        if not isinstance(function, relax.ExternFunc):
+            return None
+        own = rules.get(str(function.global_symbol))
+        return own(call, scope) if own else None
 
     return rule
 

@@ -10,7 +10,7 @@ from tvm.s_tir import dlight
 from tvm.target import Target
 
 from mlcx.compiler.kernels.gpu.moe import combination, pairs_matmul, routing
-from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of, of_symbols
 from mlcx.compiler.passes.gpu_dequantize import dequantizing, stored
 from mlcx.nn.moe import COMBINE, EXPERTS, ROUTE, ROUTE_NORMALIZED
 
@@ -24,21 +24,14 @@ _Own = Callable[[relax.Call, Scope], relax.Expr]
 
 def gpu_moe_rule(target: Target) -> Rule:
     """Return the rule for calls of the placeholders in ``nn/moe.py``."""
-    rules: dict[str, _Own] = {
-        ROUTE: _route(normalized=False),
-        ROUTE_NORMALIZED: _route(normalized=True),
-        EXPERTS: _experts(target),
-        COMBINE: _combine,
-    }
-
-    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
-        function = call.args[0]
-        if not isinstance(function, relax.ExternFunc):
-            return None
-        own = rules.get(str(function.global_symbol))
-        return own(call, scope) if own else None
-
-    return rule
+    return of_symbols(
+        {
+            ROUTE: _route(normalized=False),
+            ROUTE_NORMALIZED: _route(normalized=True),
+            EXPERTS: _experts(target),
+            COMBINE: _combine,
+        }
+    )
 
 
 def _route(*, normalized: bool) -> _Own:
