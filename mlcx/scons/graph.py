@@ -63,7 +63,7 @@ class Graph:
     def _declare(self, request: Request) -> tuple[Step, Nodes]:
         step = self._step(request)
         nodes = self._build(request, step)
-        self._env.Depends(nodes, [self._env.Value(fact) for fact in request.facts])
+        self._env.Depends(nodes, [self._env.Value(str(fact)) for fact in request.facts])
         # A step replaces its target in one go: SCons must not remove it before.
         self._env.Precious(nodes)
         policy = self._session.services.policy

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE
 from mlcx.scons import files, inputs
+from mlcx.scons.facts import Fact
 from mlcx.scons.report import About
 from mlcx.scons.requests import Folders, Request, library, model_config, weights
 from mlcx.spec.digest import digest_json
@@ -162,5 +163,5 @@ def _both(file: Path) -> tuple[Path, Path]:
     return file, file.with_suffix(".npy")
 
 
-def _facts() -> tuple[str, ...]:
+def _facts() -> tuple[Fact, ...]:
     return (inputs.sources("quality", "runtime"), inputs.tvm())

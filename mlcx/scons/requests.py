@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mlcx.artifact import (
@@ -17,9 +17,10 @@ from mlcx.artifact import (
     TENSOR_CACHE,
 )
 from mlcx.scons import files, inputs
+from mlcx.scons.facts import Fact
 from mlcx.scons.report import About
 from mlcx.spec.devices import DEVICES
-from mlcx.spec.digest import digest_json
+from mlcx.spec.digest import canonical_json, digest_json
 from mlcx.spec.types import (
     BundleJob,
     LibraryJob,
@@ -56,7 +57,7 @@ class Request:
     targets: tuple[Path, ...]
     sources: tuple[Path, ...]
     options: tuple[str, ...] = ()
-    facts: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
     """What it depends on besides the sources."""
     about: About = field(default=About(), compare=False)
     files: tuple[tuple[str, Path], ...] = ()
@@ -219,9 +220,10 @@ def _bundle(job: BundleJob, folders: Folders) -> Request:
 
 def _app_config(plan: Plan, folders: Folders) -> Request:
     target = folders.output / "bundle" / APP_CONFIG
-    facts = (*_packaging(), f"rows {plan.app!r}")
+    rows = ((row.model_id, canonical_json(asdict(row))) for row in plan.app)
+    facts = (*_packaging(), Fact.of("rows", rows))
     return Request("app_config", (target,), (plan.spec,), (), facts)
 
 
-def _packaging() -> tuple[str, ...]:
+def _packaging() -> tuple[Fact, ...]:
     return (inputs.sources("package", "package"),)

@@ -14,6 +14,7 @@ __all__ = [
     "digest_file",
     "digest_json",
     "digest_sources",
+    "source_digests",
 ]
 
 _PACKAGE = Path(__file__).parents[1]
@@ -45,7 +46,12 @@ def digest_file(path: Path) -> str:
 
 
 def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
-    """Return a digest of the sources of ``packages``: their names and content.
+    """Return a digest of ``source_digests``: of their names and content."""
+    return digest_json(source_digests(packages, root))
+
+
+def source_digests(packages: Iterable[str], root: Path = _PACKAGE) -> dict[str, str]:
+    """Return the digest of each source file of ``packages``, by name, sorted.
 
     Those are Python files, and the JSON files that Python reads as data. What running a
     package can load is ``layers.closure`` of it.
@@ -54,12 +60,8 @@ def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
         packages: Folders or modules below ``root``: ``nn``, ``errors``, ``cli/run``.
         root: The folder of the sources of mlcx.
     """
-    files = {
-        path.relative_to(root).as_posix(): digest_file(path)
-        for name in packages
-        for path in _files(root, name)
-    }
-    return digest_json(files)
+    files = sorted({path for name in packages for path in _files(root, name)})
+    return {path.relative_to(root).as_posix(): digest_file(path) for path in files}
 
 
 def describe_host(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -9,7 +9,7 @@ from mlcx.errors import BuildError
 from mlcx.toolchain.tools import TOOLS, Found, Tool
 from mlcx.toolchain.triple import Triple
 
-__all__ = ["Need", "needs", "refusal", "require", "signature"]
+__all__ = ["Need", "needs", "refusal", "require", "versions"]
 
 _OF_KIND = {
     "cuda": ("nvrtc",),
@@ -77,14 +77,10 @@ def require(
         raise BuildError(message)
 
 
-def signature(found: Iterable[Need]) -> str:
-    """Return a text that changes when another version of a tool is found.
-
-    TVM's is not in it.
-    """
-    versions = (
-        f"{need.tool.name} {need.found.version if need.found else 'none'}"
+def versions(found: Iterable[Need]) -> dict[str, str]:
+    """Return the version of each tool, ``none`` without one; TVM is left out."""
+    return {
+        need.tool.name: need.found.version if need.found else "none"
         for need in found
         if need.tool.name != "tvm"
-    )
-    return ", ".join(versions) or "none"
+    }

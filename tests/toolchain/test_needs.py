@@ -68,9 +68,9 @@ def test_another_version_is_another_signature(
         program.chmod(0o755)
         tools._says.cache_clear()
         found = needs.needs("llvm", parse("auto"), ".so")
-        signatures.append(needs.signature(found))
+        signatures.append(needs.versions(found))
     tools._says.cache_clear()
-    assert signatures == ["linker gcc 12.2", "linker gcc 13.1"]
+    assert signatures == [{"linker": "gcc 12.2"}, {"linker": "gcc 13.1"}]
 
 
 def test_vulkan_is_there_once_the_compiler_has_it(
