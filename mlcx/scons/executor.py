@@ -10,18 +10,28 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Executor", "LocalExecutor", "tail"]
+__all__ = ["Executor", "LocalExecutor", "Outcome", "tail"]
 
 _GRACE = 3.0
 """Seconds that an interrupted step has to clean up after itself."""
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the process of a step ended."""
+
+    status: int
+    peak_memory: int | None = None
+    """Most bytes of memory that one process of the step had; None: not known."""
 
 
 class Executor(Protocol):
@@ -31,8 +41,10 @@ class Executor(Protocol):
     def stopped(self) -> bool:
         """Whether the build was interrupted."""
 
-    def run(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> int:
-        """Run ``command``, all its output into ``log``; return its exit status."""
+    def run(
+        self, command: Sequence[str], environ: Mapping[str, str], log: Path
+    ) -> Outcome:
+        """Run ``command``, all its output into ``log``; return how it ended."""
 
     def stop(self) -> None:
         """Interrupt the steps that run and refuse new ones."""
@@ -45,7 +57,7 @@ class LocalExecutor:
         """Keep the descriptors ``inherited`` open in every step."""
         self._inherited = tuple(inherited)
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._guard = threading.Lock()
+        self._guard = threading.Condition()
         self._stopped = False
 
     @property
@@ -64,32 +76,34 @@ class LocalExecutor:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
 
-    def run(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> int:
-        """Run ``command``, all its output into ``log``; return its exit status."""
+    def run(
+        self, command: Sequence[str], environ: Mapping[str, str], log: Path
+    ) -> Outcome:
+        """Run ``command``, all its output into ``log``; return how it ended."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
             process = self._start(command, environ, output.fileno())
             if process is None:
-                return 128 + signal.SIGINT
+                return Outcome(128 + signal.SIGINT)
             try:
-                return process.wait()
+                return _wait(process)
             finally:
                 with self._guard:
                     self._running.discard(process)
+                    self._guard.notify_all()
 
     def stop(self) -> None:
         """Interrupt the steps that run, kill those that do not end, refuse new ones."""
         with self._guard:
             self._stopped = True
-            running = tuple(self._running)
+            running = set(self._running)
         for process in running:
             _signal_group(process, signal.SIGINT)
-        deadline = time.monotonic() + _GRACE
+        with self._guard:
+            self._guard.wait_for(lambda: not running & self._running, _GRACE)
         for process in running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
             _signal_group(process, signal.SIGKILL)
 
     def _start(
@@ -114,6 +128,14 @@ class LocalExecutor:
         while numbers := os.read(reader, 64):
             if _SIGNALS.intersection(numbers):
                 self.stop()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> Outcome:
+    """Wait for ``process``; nobody else does, so that its use of memory is known."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Outcome(process.returncode, usage.ru_maxrss * unit)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

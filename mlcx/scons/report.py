@@ -23,6 +23,7 @@ __all__ = [
     "Journal",
     "Result",
     "Row",
+    "Run",
     "Status",
     "figures_in",
     "measure",
@@ -61,6 +62,12 @@ class Result:
     log: str | None = None
     error: str | None = None
     """Of a step that failed: why, or the last lines of its log."""
+    started: float | None = None
+    """Seconds since 1970."""
+    peak_memory: int | None = None
+    """Most bytes that one process of the step had in memory."""
+    lane: int | None = None
+    """Which of the steps that ran at one time this was, from 0."""
 
     def unchanged(self) -> Result:
         """Return what this says of a target that is still as it was built."""
@@ -76,10 +83,18 @@ class Row:
     result: Result
     figures: Mapping[str, object] | None = None
     """Of a library that was measured."""
+    before: Result | None = None
+    """Of a step that ran: how it went the last time that it was built before."""
+    ran: bool = False
+    """Whether the step ran in this run of the build."""
 
     def to_dict(self) -> dict[str, object]:
         """Return this flat, ready for JSON."""
         flat = {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
+        flat["ran"] = self.ran
+        if self.before is not None:
+            names = ("seconds", "bytes", "sha256", "peak_memory")
+            flat["before"] = {name: getattr(self.before, name) for name in names}
         return flat if self.figures is None else {**flat, "figures": self.figures}
 
     def failed_by(self, verdict: Row) -> Row:
@@ -87,6 +102,21 @@ class Row:
         log, error = verdict.result.log, verdict.result.error
         result = replace(self.result, status="failed", log=log, error=error)
         return replace(self, result=result, figures=verdict.figures)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a build."""
+
+    started: float
+    """Seconds since 1970."""
+    seconds: float
+    rows: tuple[Row, ...]
+
+    def counts(self) -> dict[Status, int]:
+        """Return how many jobs there are of each status that occurs."""
+        found = Counter(row.result.status for row in self.rows)
+        return {each: found[each] for each in _STATUSES if found[each]}
 
 
 def figures_in(file: Path) -> Mapping[str, object] | None:
@@ -111,7 +141,11 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines = 0
-        self._latest = self._read()
+        self._latest: dict[str, Result] = {}
+        self._built: dict[str, Result] = {}
+        for result in self._read():
+            self._keep(result)
+        self._before = dict(self._built)
         self._now: dict[str, Result] = {}
 
     def latest(self, target: str) -> Result | None:
@@ -122,9 +156,14 @@ class Journal:
         """Return how the step that makes ``target`` ended in this run, if it ran."""
         return self._now.get(target)
 
+    def before(self, target: str) -> Result | None:
+        """Return how ``target`` was built the last time before this run, if it was."""
+        return self._before.get(target)
+
     def add(self, result: Result) -> None:
         """Append ``result``, with one write: threads and kills cannot tear a line."""
-        self._latest[result.target] = self._now[result.target] = result
+        self._keep(result)
+        self._now[result.target] = result
         self._lines += 1
         line = json.dumps(asdict(result)) + "\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -136,17 +175,23 @@ class Journal:
 
     def compact(self) -> None:
         """Drop the results that newer ones have replaced."""
-        if self._lines > len(self._latest):
-            lines = (json.dumps(asdict(each)) for each in self._latest.values())
+        built, last = self._built.values(), self._latest.values()
+        kept = [*built, *(each for each in last if each.status != "built")]
+        if self._lines > len(kept):
+            lines = (json.dumps(asdict(each)) for each in kept)
             write_text(self.path, "".join(f"{line}\n" for line in lines))
 
-    def _read(self) -> dict[str, Result]:
+    def _keep(self, result: Result) -> None:
+        self._latest[result.target] = result
+        if result.status == "built":
+            self._built[result.target] = result
+
+    def _read(self) -> list[Result]:
         if not self.path.exists():
-            return {}
+            return []
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         self._lines = len(lines)
-        found = filter(None, map(_result, lines))
-        return {result.target: result for result in found}
+        return list(filter(None, map(_result, lines)))
 
 
 def _result(line: str) -> Result | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -13,13 +14,13 @@ from typing import Any
 
 import SCons.Node
 
-from mlcx.artifact import write_json
 from mlcx.errors import UsageError
-from mlcx.scons import lock
+from mlcx.scons import documents, lock
 from mlcx.scons.executor import LocalExecutor
+from mlcx.scons.lanes import Lanes
 from mlcx.scons.policy import policy
 from mlcx.scons.progress import Console
-from mlcx.scons.report import Journal, Result, Row, figures_in, summary
+from mlcx.scons.report import Journal, Result, Row, Run, figures_in, summary
 from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
 
@@ -61,6 +62,7 @@ class Session:
         self._top = top
         self._known = _known(folders.build)
         self._declared: dict[Path, Declared] = {}
+        self._started = time.time()
         if mode.builds or mode.cleans:
             atexit.register(self._close)
 
@@ -71,7 +73,7 @@ class Session:
 
     @property
     def _report(self) -> Path:
-        return self.folders.output / "report.json"
+        return documents.paths(self.folders.output)[0]
 
     def find(self, request: Request) -> Declared | None:
         """Return what makes the target of ``request``, if it was declared.
@@ -98,8 +100,8 @@ class Session:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
             rows = self._rows()
-            jobs = [row.to_dict() for row in rows]
-            write_json(self._report, {"jobs": jobs})
+            run = Run(self._started, time.time() - self._started, tuple(rows))
+            documents.write(run, self.folders.output, self._top)
             self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
@@ -118,7 +120,9 @@ class Session:
         result = self._result(step, state)
         judged = declared.request.judges is not None and result.status != "not built"
         figures = figures_in(declared.request.sources[0]) if judged else None
-        return Row(step.verb, step.about, result, figures)
+        ran = self.services.journal.this_run(step.target) is not None
+        before = self.services.journal.before(step.target) if ran else None
+        return Row(step.verb, step.about, result, figures, before, ran)
 
     def _result(self, step: Step, state: int) -> Result:
         ran = self.services.journal.this_run(step.target)
@@ -140,7 +144,7 @@ class Session:
         ]
         if not any(path.exists() for path in targets):
             own = (self.folders.build / name for name in (_STAMP, _JOURNAL, _LOCK))
-            for path in (self._report, *own):
+            for path in (*documents.paths(self.folders.output), *own):
                 path.unlink(missing_ok=True)
         for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):
@@ -180,4 +184,4 @@ def _services(build: Path, mode: Mode) -> Services:
     executor = LocalExecutor([lock.acquire(build / _LOCK, console)] if changes else [])
     if mode.builds:
         executor.stop_on_signals()
-    return Services(executor, Journal(build / _JOURNAL), console, chosen)
+    return Services(executor, Journal(build / _JOURNAL), console, chosen, Lanes())

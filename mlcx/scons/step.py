@@ -9,14 +9,15 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlcx.scons.executor import Executor, tail
+from mlcx.scons.executor import Executor, Outcome, tail
+from mlcx.scons.lanes import Lanes
 from mlcx.scons.parts import fault, leftovers
 from mlcx.scons.policy import VARIABLE, Policy
 from mlcx.scons.progress import Reporter
-from mlcx.scons.report import About, Journal, Result, Status, measure
+from mlcx.scons.report import About, Journal, Result, measure
 
 __all__ = ["Services", "Step"]
 
@@ -32,6 +33,7 @@ class Services:
     journal: Journal
     reporter: Reporter
     policy: Policy
+    lanes: Lanes
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,35 @@ class Step:
         """Run the command ``words``, as SCons' ``SPAWN``; return its exit status."""
         refusal = self._refusal()
         if refusal:
-            self._end("failed", 0.0, refusal, None)
+            self.services.journal.add(Result(self.target, "failed", 0.0, error=refusal))
             self.services.reporter.error(refusal)
             return 1
-        command = [str(word) for word in words]
-        started = time.monotonic()
-        status, error = self._run(command, environ)
-        seconds = round(time.monotonic() - started, 3)
+        with self.services.lanes.one() as lane:
+            return self._measured([str(word) for word in words], environ, lane)
+
+    def _measured(
+        self, command: list[str], environ: Mapping[str, str], lane: int
+    ) -> int:
+        """Run ``command`` and keep how it went, and when; return its exit status."""
+        started, begin = time.time(), time.monotonic()
+        outcome, error = self._run(command, environ)
+        result = Result(
+            self.target,
+            "interrupted",
+            round(time.monotonic() - begin, 3),
+            log=self.log,
+            started=round(started, 3),
+            peak_memory=outcome.peak_memory,
+            lane=lane,
+        )
         if error is None:
-            self._succeed(seconds)
-            return 0
-        if self.services.executor.stopped:
-            self._end("interrupted", seconds, None, self.log)
-        else:
-            self._end("failed", seconds, error, self.log)
-            self.services.reporter.error(self._message(status, error, command))
-        return status or 1
+            size, digest = measure(map(Path, self.targets))
+            result = replace(result, status="built", bytes=size, sha256=digest)
+        elif not self.services.executor.stopped:
+            result = replace(result, status="failed", error=error)
+            self.services.reporter.error(self._message(outcome.status, error, command))
+        self.services.journal.add(result)
+        return 0 if error is None else outcome.status or 1
 
     def _refusal(self) -> str:
         policy = self.services.policy
@@ -94,30 +109,19 @@ class Step:
 
     def _run(
         self, command: list[str], environ: Mapping[str, str]
-    ) -> tuple[int, str | None]:
+    ) -> tuple[Outcome, str | None]:
         targets = [Path(target) for target in self.targets]
         for file in leftovers(targets):
             file.unlink(missing_ok=True)
         try:
-            status = self.services.executor.run(command, environ, Path(self.log))
+            outcome = self.services.executor.run(command, environ, Path(self.log))
         except OSError as error:
-            return 1, f"{command[0]}: {error.strerror}"
+            return Outcome(1), f"{command[0]}: {error.strerror}"
         if self.services.executor.stopped:
-            return status or 1, "interrupted"
-        if status:
-            return status, "\n".join(tail(Path(self.log), _QUOTED))
-        return 0, _unmade(targets)
-
-    def _succeed(self, seconds: float) -> None:
-        size, digest = measure(map(Path, self.targets))
-        result = Result(self.target, "built", seconds, size, digest, self.log)
-        self.services.journal.add(result)
-
-    def _end(
-        self, status: Status, seconds: float, error: str | None, log: str | None
-    ) -> None:
-        result = Result(self.target, status, seconds, log=log, error=error)
-        self.services.journal.add(result)
+            return outcome, "interrupted"
+        if outcome.status:
+            return outcome, "\n".join(tail(Path(self.log), _QUOTED))
+        return outcome, _unmade(targets)
 
     def _message(self, status: int, error: str, command: list[str]) -> str:
         quoted = "".join(f"\n    {line}" for line in error.splitlines())

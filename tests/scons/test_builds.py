@@ -36,7 +36,9 @@ def test_a_build_makes_every_file_of_the_spec(project: Project) -> None:
         *(f"bundle/{model}/{name}" for model in ("one", "two") for name in names),
         "lib/one.so",
         "lib/two.so",
+        "report.html",
         "report.json",
+        "report.md",
     ]
     assert (dist / "bundle/one/params_shard_0.bin").read_bytes() == b"one" * 500
     app = json.loads((dist / "bundle/mlc-app-config.json").read_text())

@@ -16,7 +16,7 @@ def python(text: str) -> list[str]:
 def test_all_output_goes_to_the_log_below_the_command(tmp_path: Path) -> None:
     text = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
     log = tmp_path / "new" / "log"
-    assert LocalExecutor().run(python(text), os.environ, log) == 0
+    assert LocalExecutor().run(python(text), os.environ, log).status == 0
     first, *others = log.read_text().splitlines()
     assert first.startswith("$ ")
     assert others == ["out", "err"]
@@ -24,12 +24,12 @@ def test_all_output_goes_to_the_log_below_the_command(tmp_path: Path) -> None:
 
 def test_the_exit_status_is_returned(tmp_path: Path) -> None:
     run = LocalExecutor().run
-    assert run(python("raise SystemExit(7)"), os.environ, tmp_path / "log") == 7
+    assert run(python("raise SystemExit(7)"), os.environ, tmp_path / "log").status == 7
 
 
 def test_a_step_cannot_wait_for_the_keyboard(tmp_path: Path) -> None:
     text = "import sys; raise SystemExit(len(sys.stdin.read()))"
-    assert LocalExecutor().run(python(text), os.environ, tmp_path / "log") == 0
+    assert LocalExecutor().run(python(text), os.environ, tmp_path / "log").status == 0
 
 
 def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
@@ -38,7 +38,8 @@ def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
 
     def step() -> None:
         text = "import time; time.sleep(60)"
-        statuses.append(executor.run(python(text), os.environ, tmp_path / "log"))
+        outcome = executor.run(python(text), os.environ, tmp_path / "log")
+        statuses.append(outcome.status)
 
     thread = threading.Thread(target=step)
     thread.start()
@@ -54,7 +55,7 @@ def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
     assert statuses[0] != 0
     marker = tmp_path / "marker"
     text = f"open({str(marker)!r}, 'w')"
-    assert executor.run(python(text), os.environ, tmp_path / "log") != 0
+    assert executor.run(python(text), os.environ, tmp_path / "log").status != 0
     assert not marker.exists()
 
 
@@ -66,3 +67,12 @@ def test_the_tail_of_a_log_leaves_out_blank_lines(tmp_path: Path) -> None:
     assert tail(log, 5) == ["\ufffd broken"]
     log.write_text("")
     assert tail(log, 5) == []
+
+
+def test_the_most_memory_of_a_step_is_known_also_of_its_children(
+    tmp_path: Path,
+) -> None:
+    child = "held = b'x' * (200 << 20)"
+    text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    outcome = LocalExecutor().run(python(text), os.environ, tmp_path / "log")
+    assert 200 << 20 < outcome.peak_memory < 300 << 20

@@ -115,8 +115,10 @@ def test_the_report_holds_what_was_made(built: Project) -> None:
     weights = built.report()["build/one/model/tensor-cache.json"]
     index = built.root / "build/one/model/tensor-cache.json"
     assert weights["bytes"] == 3000 + index.stat().st_size
+    assert row["peak_memory"] > 1 << 20
+    assert row["ran"]
     built.build()
-    assert built.report()[ONE] == {**row, "status": "up to date"}
+    assert built.report()[ONE] == {**row, "status": "up to date", "ran": False}
 
 
 def test_a_verb_that_does_not_make_its_target_fails(project: Project) -> None:

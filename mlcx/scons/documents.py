@@ -1,0 +1,141 @@
+"""The report of a run, three times: for programs, for a terminal and for a browser.
+
+All three are written from the same rows. The page for browsers is one file, which needs
+no other and no network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from mlcx import __version__
+from mlcx.artifact import write_json, write_text
+from mlcx.scons.report import Row, Run
+from mlcx.scons.timeline import timeline
+from mlcx.scons.units import change, duration, size
+
+__all__ = ["paths", "write"]
+
+_Shown = Callable[[float | None], str]
+
+_NAMES = ("report.json", "report.md", "report.html")
+
+
+def paths(output: Path) -> tuple[Path, ...]:
+    """Return the files of the report in the folder ``output``, JSON first."""
+    return tuple(output / name for name in _NAMES)
+
+
+def write(run: Run, output: Path, top: Path) -> None:
+    """Write the report of ``run``, whose paths are relative to ``top``."""
+    as_json, markdown, page = paths(output)
+    link = os.path.relpath(top, output)
+    write_json(as_json, _content(run))
+    write_text(markdown, _markdown(run, link))
+    write_text(page, _page(run, link))
+
+
+def _content(run: Run) -> dict[str, object]:
+    return {
+        "mlcx": __version__,
+        "started": round(run.started, 3),
+        "seconds": round(run.seconds, 3),
+        "counts": run.counts(),
+        "jobs": [row.to_dict() for row in run.rows],
+    }
+
+
+def _markdown(run: Run, link: str) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in run.counts().items())
+    head = f"# Build report\n\n{counts}; {_when(run)}, took {duration(run.seconds)}.\n"
+    names = ("Status", "Step", "Target", "For", "Time", "Size", "Memory", "sha256")
+    lines = [_line(names), "|".join(["", *["---"] * len(names), ""])]
+    lines += [_line(_cells(row, link)) for row in run.rows]
+    return "\n".join([head, *lines, *_failures(run), ""])
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(row: Row, link: str) -> tuple[str, ...]:
+    result, before = row.result, row.before or row.result
+    target = _code(result.target)
+    log = f" ([log](<{link}/{result.log}>))" if result.log else ""
+    return (
+        f"**{result.status}**" if result.status == "failed" else result.status,
+        row.verb,
+        target + log.replace("|", "%7C"),
+        _code(str(row.about)) if str(row.about) else "",
+        _compared(before.seconds, result.seconds, duration),
+        _compared(before.bytes, result.bytes, size),
+        size(result.peak_memory),
+        _code(result.sha256[:12]) if result.sha256 else "",
+    )
+
+
+def _code(text: str) -> str:
+    """Return ``text`` as code in a cell of a table, whatever it holds."""
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text}{fence}".replace("|", "\\|").replace("\n", " ")
+
+
+def _compared(old: float | None, new: float | None, shown: _Shown) -> str:
+    if old is None or new is None or shown(old) == shown(new):
+        return shown(new)
+    return f"{shown(old)} → {shown(new)}"
+
+
+def _failures(run: Run) -> Iterator[str]:
+    for row in run.rows:
+        if row.result.status == "failed":
+            error = row.result.error or ""
+            fence = "`" * (3 + error.count("```"))
+            yield f"\n## failed: {row.verb} {_code(row.result.target)}\n"
+            yield f"{row.about}\n\n{fence}\n{error}\n{fence}"
+
+
+def _when(run: Run) -> str:
+    return f"{datetime.fromtimestamp(run.started).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _page(run: Run, link: str) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("mlcx.scons", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=size, duration=duration)
+    environment.globals.update(change=change)
+    text: str = environment.get_template("report.html.j2").render(
+        version=__version__,
+        run=run,
+        when=_when(run),
+        figures=_figures(run),
+        timeline=timeline(run.rows),
+        link=link,
+    )
+    return text
+
+
+def _figures(run: Run) -> Mapping[str, str]:
+    """Return what there is to say of a run as a whole."""
+    results = [row.result for row in run.rows]
+    worked = sum(row.result.seconds or 0.0 for row in run.rows if row.ran)
+    hits = sum(each.status in {"up to date", "cached"} for each in results)
+    peak = max((each.peak_memory or 0 for each in results), default=0)
+    return {
+        "jobs": str(len(results)),
+        "time": duration(run.seconds),
+        "work of the steps": duration(worked),
+        "reused": f"{hits} of {len(results)}",
+        "size": size(sum(each.bytes or 0 for each in results)),
+        "most memory of a step": size(peak or None) or "none ran",
+    }

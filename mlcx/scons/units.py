@@ -1,0 +1,35 @@
+"""Figures as people read them: bytes, seconds, and how much they have changed."""
+
+from __future__ import annotations
+
+__all__ = ["change", "duration", "size"]
+
+
+def size(count: float | None) -> str:
+    """Return ``count`` bytes in the unit that suits them; empty for None."""
+    if count is None:
+        return ""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.3g} {unit}" if count < 100 else f"{count:.0f} {unit}"
+    return f"{count / 1000:.3g} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """Return ``seconds`` as a person would say them; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def change(old: float | None, new: float | None) -> str:
+    """Return how many percent ``new`` differs by, after a comma; empty for none."""
+    percent = round((new - old) / old * 100) if old and new is not None else 0
+    return f", {percent:+d} %".replace("-", "\N{MINUS SIGN}") if percent else ""
