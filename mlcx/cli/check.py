@@ -109,6 +109,9 @@ def _rows(loaded: Plan) -> Iterator[tuple[str, ...]]:
             yield "verify", library.model_id, scheme, library.device, asked
     for ready in loaded.prebuilt:
         yield "prebuilt", ready.model_lib, "", "", ready.library
+    if loaded.static_lib is not None:
+        device, made = loaded.static_lib.device, loaded.static_lib.library
+        yield "static library", "", "", device, made
     for bundle in loaded.bundles:
         yield "bundle", bundle.model_id, "", "", bundle.directory
 

@@ -46,6 +46,7 @@ BUILDERS: dict[str, Any] = {
         "compile",
         "bundle",
         "prebuilt",
+        "static_lib",
         "app_config",
         "reference-logits",
         "measure-quality",

@@ -88,7 +88,9 @@ class Graph:
             [self._file(path) for path in request.targets],
             [self._file(path) for path in request.sources],
             MLCX_VERB=request.verb,
-            MLCX_MODEL=[Word(self._name(request.model), signed=False)],
+            MLCX_MODEL=[
+                Word(self._name(path), signed=False) for path in request.models
+            ],
             MLCX_OPTIONS=[Word(option, signed=True) for option in request.options],
             MLCX_FILES=[
                 word

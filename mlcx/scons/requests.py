@@ -28,6 +28,7 @@ from mlcx.spec.types import (
     Plan,
     PrebuiltJob,
     QuantizationRecipe,
+    StaticLibJob,
     WeightsJob,
 )
 from mlcx.toolchain.triple import AUTO
@@ -39,6 +40,9 @@ _TO_FOLDERS = {"gen_config", "convert_weight", "bundle"}
 
 _OF_FOLDERS = _TO_FOLDERS | {"reference-logits", "measure-quality"}
 """Verbs that take the folder of their first source."""
+
+_ON_ALL = {"static_lib"}
+"""Verbs that take all their sources."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,12 @@ class Request:
     """The tools that are missing for it, with their remedies."""
 
     @property
-    def model(self) -> Path:
+    def models(self) -> tuple[Path, ...]:
         """What the verb is called on."""
+        if self.verb in _ON_ALL:
+            return self.sources
         source = self.sources[0]
-        return source.parent if self.verb in _OF_FOLDERS else source
+        return (source.parent if self.verb in _OF_FOLDERS else source,)
 
     @property
     def output(self) -> Path:
@@ -93,6 +99,8 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
         target = folders.output / library_job.library
         yield from library(library_job, config, target, folders)
     yield from (_prebuilt(ready, folders) for ready in plan.prebuilt)
+    if plan.static_lib is not None:
+        yield _static_lib(plan.static_lib, folders)
     yield from (_bundle(bundle, folders) for bundle in plan.bundles)
     if plan.kind == "package":
         yield _app_config(plan, folders)
@@ -204,6 +212,20 @@ def _prebuilt(job: PrebuiltJob, folders: Folders) -> Request:
     target = folders.output / job.library
     about = About(job.model_lib)
     return Request("prebuilt", (target,), (job.source,), (), _packaging(), about)
+
+
+def _static_lib(job: StaticLibJob, folders: Folders) -> Request:
+    target = folders.output / job.library
+    tools, missing = inputs.toolchain(job.device, AUTO, target.suffix)
+    return Request(
+        "static_lib",
+        (target,),
+        tuple(folders.output / library for library in job.libraries),
+        tuple(word for name in job.names for word in ("--model-lib", name)),
+        (*_packaging(), tools),
+        About(device=job.device),
+        lacks=missing,
+    )
 
 
 def _bundle(job: BundleJob, folders: Folders) -> Request:

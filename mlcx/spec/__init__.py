@@ -55,7 +55,8 @@ def load(path: str | Path, stamp: Path | None = None) -> Plan:
     jobs, clashes = distinct(source, list(_drafts(checked, kind, problems)))
     if problems or clashes:
         raise InputError(sorted([*problems, *clashes]))
-    return assemble(local(checked.folder, Path(path).name), kind, jobs)
+    spec = local(checked.folder, Path(path).name)
+    return assemble(spec, kind, jobs, source.value.get("device"))
 
 
 def check(paths: Iterable[str | Path]) -> list[Problem]:

@@ -27,10 +27,10 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
     yield from _ids(checked)
     yield from _libraries(checked)
     yield from recipe_problems(checked)
+    yield from _symbols(checked)
     for steps, entry in checked.items("model_list"):
         if checked.has(steps, entry, "model_lib") and entry["model_lib"]:
             yield from of_name(checked, (*steps, "model_lib"), entry["model_lib"])
-        yield from _symbols(checked, steps, entry)
         model, problems = model_of(checked, steps, entry, _is_ready(checked, entry))
         yield from problems
         has_window = model is not None and model.has_window
@@ -62,23 +62,35 @@ def _ids(checked: Checked) -> Iterator[Problem]:
             yield checked.source.problem(at, f"{message}: choose another")
 
 
-def _symbols(
-    checked: Checked, steps: Steps, entry: dict[str, Any]
-) -> Iterator[Problem]:
-    """Refuse a name of a static library that its symbols cannot begin with."""
+def _symbols(checked: Checked) -> Iterator[Problem]:
+    """Refuse names of static libraries by which their symbols cannot be told."""
     device = checked.device((), checked.source.value)
     if device is None or not device.static:
         return
-    given = entry.get("model_lib")
-    key = "model_lib" if given else "model_id"
-    if not checked.has(steps, entry, key):
-        return
-    try:
-        canonical_prefix(library_name(entry))
-    except UsageError as error:
-        message = f"{device.name} libraries are found by their symbols: {error}"
-        way_out = "choose another" if given else "give model_lib"
-        yield checked.source.problem((*steps, key), f"{message}: {way_out}")
+    why = f"{device.name} libraries are found by their symbols"
+    first: dict[str, str] = {}
+    for steps, entry in checked.items("model_list"):
+        given = entry.get("model_lib")
+        key, way_out = ("model_lib", "choose another") if given else _UNNAMED
+        if not checked.has(steps, entry, key):
+            continue
+        name = library_name(entry)
+        try:
+            earlier = first.setdefault(canonical_prefix(name), name)
+            problem = "" if earlier == name else _same_symbols(name, earlier)
+        except UsageError as error:
+            problem = str(error)
+        if problem:
+            message = f"{why}: {problem}: {way_out}"
+            yield checked.source.problem((*steps, key), message)
+
+
+_UNNAMED = ("model_id", "give model_lib")
+
+
+def _same_symbols(name: str, earlier: str) -> str:
+    prefix = quote(canonical_prefix(name))
+    return f"those of {quote(name)} and of {quote(earlier)} would begin with {prefix}"
 
 
 def _libraries(checked: Checked) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from mlcx.errors import UsageError
+from mlcx.spec.app import static_lib
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import kind_of
 from mlcx.spec.opt import canonical
@@ -127,16 +128,25 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
             yield Draft(job, ("tasks", index), steps)
 
 
-def assemble(spec: Path, kind: SpecKind, jobs: Sequence[Job]) -> Plan:
-    """Sort ``jobs`` by type, each in its order, into the plan of ``spec``."""
+def assemble(
+    spec: Path, kind: SpecKind, jobs: Sequence[Job], device: str | None
+) -> Plan:
+    """Sort ``jobs`` by type, each in its order, into the plan of ``spec``.
+
+    ``device`` is the app's; None: the spec is of no app.
+    """
+    libraries, prebuilt = _only(LibraryJob, jobs), _only(PrebuiltJob, jobs)
+    app = _only(AppEntry, jobs)
+    linked = None if device is None else static_lib(device, libraries, prebuilt, app)
     return Plan(
         spec=spec,
         kind=kind,
         weights=_only(WeightsJob, jobs),
-        libraries=_only(LibraryJob, jobs),
+        libraries=libraries,
         bundles=_only(BundleJob, jobs),
-        app=_only(AppEntry, jobs),
-        prebuilt=_only(PrebuiltJob, jobs),
+        app=app,
+        prebuilt=prebuilt,
+        static_lib=linked,
     )
 
 

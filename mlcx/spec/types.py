@@ -19,6 +19,7 @@ __all__ = [
     "PrebuiltJob",
     "QuantizationRecipe",
     "SourceKind",
+    "StaticLibJob",
     "Verify",
     "WeightsJob",
 ]
@@ -108,6 +109,19 @@ class PrebuiltJob:
 
 
 @dataclass(frozen=True)
+class StaticLibJob:
+    """Archive the libraries of an app as the one that it links."""
+
+    device: str
+    libraries: tuple[str, ...]
+    """The files to archive, relative to the output folder."""
+    names: tuple[str, ...]
+    """What the app calls them; each must be found by its symbols."""
+    library: str
+    """The file to make, relative to the output folder."""
+
+
+@dataclass(frozen=True)
 class BundleJob:
     """Lay out a model directory for an app."""
 
@@ -145,3 +159,5 @@ class Plan:
     """Rows of mlc-app-config.json; empty for a delivery."""
     prebuilt: tuple[PrebuiltJob, ...] = ()
     """Libraries to copy instead of compiling them; empty for a delivery."""
+    static_lib: StaticLibJob | None = None
+    """What the app links; None for a delivery and where an app loads libraries."""

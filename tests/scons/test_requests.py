@@ -201,13 +201,13 @@ def test_a_prebuilt_library_is_taken_over(checkpoint: Path) -> None:
     ready = PrebuiltJob("lib", Path("/elsewhere/a.tar"), "lib/lib.tar")
     plan = replace(plan_of(checkpoint), libraries=(), prebuilt=(ready,))
     made = by_verb(plan)["prebuilt"]
-    assert made.model == Path("/elsewhere/a.tar")
+    assert made.models == (Path("/elsewhere/a.tar"),)
     assert made.output == Path("/top/dist/lib/lib.tar")
 
 
 def test_verbs_on_folders_get_folders(checkpoint: Path) -> None:
     found = by_verb(plan_of(checkpoint))
-    assert found["convert_weight"].model == checkpoint
+    assert found["convert_weight"].models == (checkpoint,)
     assert found["convert_weight"].output == Path("/top/build/m/model")
-    assert found["bundle"].model == Path("/top/build/m/model")
+    assert found["bundle"].models == (Path("/top/build/m/model"),)
     assert found["bundle"].output == Path("/top/dist/bundle/m")

@@ -26,6 +26,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("verb")
     parser.add_argument("model", type=Path)
+    parser.add_argument("others", type=Path, nargs="*")
+    parser.add_argument("--model-lib", action="append", type=Path, default=[])
     parser.add_argument("-o", "--output", type=Path, required=True)
     for name in ("quantization", "conv-template", "overrides", "device", "opt"):
         parser.add_argument(f"--{name}")
@@ -33,7 +35,7 @@ def main() -> int:
         parser.add_argument(f"--{name}")
     for name in ("max-kl", "min-top1"):
         parser.add_argument(f"--{name}")
-    for name in ("model-lib", "reference", "text"):
+    for name in ("reference", "text"):
         parser.add_argument(f"--{name}", type=Path)
     args = parser.parse_args()
     with (CONTROL / "calls").open("a") as file:
@@ -114,10 +116,16 @@ def compile_(args: argparse.Namespace) -> None:
     write(args.output, content.encode() * 100)
 
 
+def static_lib(args: argparse.Namespace) -> None:
+    names = "".join(f"{name}\n" for name in args.model_lib)
+    libraries = (path.read_bytes() for path in (args.model, *args.others))
+    write(args.output, names.encode() + b"".join(libraries))
+
+
 def reference_logits(args: argparse.Namespace) -> None:
     text = args.text.read_text() if args.text else "mlcx's own"
     weights = (args.model / "tensor-cache.json").read_bytes()
-    write(args.output.with_suffix(".npy"), weights + args.model_lib.read_bytes())
+    write(args.output.with_suffix(".npy"), weights + args.model_lib[0].read_bytes())
     write_json(args.output, {"text": text, "tokens": args.tokens})
 
 
@@ -126,7 +134,7 @@ def measure_quality(args: argparse.Namespace) -> None:
     names = ("model_type", "quantization", "device", "text")
     content = {
         "kind": "mlcx-quality",
-        "library": args.model_lib.name,
+        "library": args.model_lib[0].name,
         "quantization": "q4f16_1",
         "device": args.device,
         "window": 256,
@@ -150,6 +158,7 @@ VERBS = {
     "convert_weight": convert_weight,
     "normalize": normalize,
     "compile": compile_,
+    "static_lib": static_lib,
     "reference-logits": reference_logits,
     "measure-quality": measure_quality,
 }

@@ -1,0 +1,83 @@
+"""What an app links: one archive of all its libraries, told apart by their symbols."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlcx.spec import check, load
+from mlcx.spec.types import StaticLibJob
+
+LIBRARIES = "model_lib_path_for_prepare_libs"
+
+
+@pytest.mark.parametrize(
+    ("device", "library"),
+    [
+        ("iphone", "lib/libmodel_iphone.a"),
+        ("macabi", "lib/libmodel_iphone.a"),
+        ("android", "lib/libmodel_android.a"),
+        ("android:adreno", "lib/libmodel_android.a"),
+    ],
+)
+def test_an_app_on_a_phone_links_one_archive_of_its_libraries(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+    here: Path,
+    device: str,
+    library: str,
+) -> None:
+    (here / "ready.tar").touch()
+    spec = package(
+        entry(model_id="a-1"),
+        entry(model_id="b", model_lib="a_1"),
+        entry(model_id="c", model_lib="mine"),
+        device=device,
+        **{LIBRARIES: {"mine": "ready.tar"}},
+    )
+    assert load(write(spec)).static_lib == StaticLibJob(
+        device, ("lib/mine.tar", "lib/a_1.tar"), ("a_1", "mine"), library
+    )
+
+
+@pytest.mark.parametrize("device", ["cpu", "metal", "android:adreno-so"])
+def test_an_app_that_loads_its_libraries_links_none(
+    write: Callable[..., str], package: Callable[..., dict[str, Any]], device: str
+) -> None:
+    assert load(write(package(device=device))).static_lib is None
+
+
+def test_an_app_without_models_links_none(
+    write: Callable[..., str], package: Callable[..., dict[str, Any]]
+) -> None:
+    spec = {**package(device="iphone"), "model_list": []}
+    assert load(write(spec)).static_lib is None
+
+
+DIGIT = "expected letters, digits, '_' and '-', not starting with a digit"
+CASES = [
+    ("a-b", None),
+    ("a_b", 'those of "a_b" and of "a-b" would begin with "a_b_"'),
+    ("1b", f"system library prefix '1b': {DIGIT}"),
+]
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_names_that_symbols_cannot_tell_apart_are_refused(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+    name: str,
+    problem: str | None,
+) -> None:
+    entries = [
+        entry(model_id=model_id, model_lib=model_lib)
+        for model_id, model_lib in (("x", "a-b"), ("y", name))
+    ]
+    found = check([write(package(*entries, device="iphone"))])
+    why, way_out = "iphone libraries are found by their symbols", "choose another"
+    expected = [f"{why}: {problem}: {way_out}"] if problem else []
+    assert [each.message for each in found] == expected
+    assert all(each.pointer == "/model_list/1/model_lib" for each in found)
