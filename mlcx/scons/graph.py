@@ -9,6 +9,7 @@ from typing import Any
 import SCons.Node
 
 from mlcx.errors import BuildError
+from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
 from mlcx.scons.parts import differs, fault, made_beside
 from mlcx.scons.requests import Request
@@ -66,6 +67,7 @@ class Graph:
         self._env.Depends(nodes, [self._env.Value(str(fact)) for fact in request.facts])
         # A step replaces its target in one go: SCons must not remove it before.
         self._env.Precious(nodes)
+        signs.keep(nodes)
         policy = self._session.services.policy
         if self._is_damaged(request) or (request.verb == "compile" and policy.always):
             self._forced.update(step.targets)

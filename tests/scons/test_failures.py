@@ -162,6 +162,29 @@ def test_a_killed_build_goes_on_to_what_a_clean_one_makes(
     assert built.build() == []
 
 
+@pytest.mark.parametrize(("jobs", "others"), [("-j1", 1), ("-j3", 10)])
+def test_a_killed_build_loses_no_step_that_was_done(
+    project: Project, jobs: str, others: int
+) -> None:
+    project.order("hang", ONE)
+    process = project.start(jobs)
+    step = hanging(project)
+    journal = project.root / "build/journal.jsonl"
+    wait_for(lambda: len(journal.read_text().splitlines()) >= others)
+    time.sleep(0.2)  # in which SCons learns of the last one
+    os.kill(process.pid, signal.SIGKILL)
+    os.killpg(step, signal.SIGKILL)
+    process.wait()
+    done = len(journal.read_text().splitlines())
+    project.order("hang")
+    assert len(project.build()) == 11 - done
+    assert {row["status"] for row in project.report().values()} == {
+        "built",
+        "up to date",
+    }
+    assert project.build() == []
+
+
 def test_a_killed_rebuild_keeps_the_old_library(built: Project) -> None:
     before = (built.root / ONE).read_bytes()
     built.edit("models/one/config.json", context_window_size=128)
