@@ -6,6 +6,7 @@ of one forward, b sequences, h hidden size.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from tvm.relax.frontend import nn
@@ -36,7 +37,7 @@ class Mixed(NamedTuple):
     """As the version's recurrence takes it, float32."""
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """Linear attention; a version gives `mixed` and `attend`.
 
     Args:
@@ -59,15 +60,15 @@ class Attention(nn.Module):
         for part in (self.time_decay, self.time_faaaa, self.ln_x):
             part.to("float32")
 
+    @abstractmethod
     def mixed(self, x: nn.Tensor, shifted: nn.Tensor) -> Mixed:
         """Mix ``x`` (s, h) with itself, ``shifted`` by a token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attend(
         self, x: Wkv, before: nn.Tensor, ends: nn.Tensor
     ) -> tuple[nn.Tensor, nn.Tensor]:
         """Return the outputs (s, h) and the states after them, both float32."""
-        raise NotImplementedError
 
     def forward(
         self, x: nn.Tensor, shifted: nn.Tensor, before: nn.Tensor, ends: nn.Tensor
@@ -86,7 +87,7 @@ class Attention(nn.Module):
         return self.output(out), after
 
 
-class FeedForward(nn.Module):
+class FeedForward(nn.Module, ABC):
     """Feed-forward with a squared ReLU and a gate; a version gives `mixed`."""
 
     def __init__(self, config: Sizes) -> None:
@@ -95,9 +96,9 @@ class FeedForward(nn.Module):
         self.receptance = nn.Linear(hidden, hidden, bias=False)
         self.value = nn.Linear(inner, hidden, bias=False)
 
+    @abstractmethod
     def mixed(self, x: nn.Tensor, shifted: nn.Tensor) -> tuple[nn.Tensor, nn.Tensor]:
         """Mix ``x`` (s, h) with itself, ``shifted`` by a token: key and gate's."""
-        raise NotImplementedError
 
     def forward(self, x: nn.Tensor, shifted: nn.Tensor) -> nn.Tensor:
         """Map ``x`` (s, h) to (s, h)."""

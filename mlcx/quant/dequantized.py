@@ -7,6 +7,7 @@ not quantized.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from tvm import te, tirx
@@ -18,7 +19,7 @@ from mlcx.quant.packing import Packing
 __all__ = ["DequantizedLinear"]
 
 
-class DequantizedLinear(nn.Module):
+class DequantizedLinear(nn.Module, ABC):
     """A linear layer (..., K) to (..., N); the bias, if any, is not quantized.
 
     The parameters are the packing's parts; a subclass says what they stand for.
@@ -31,19 +32,19 @@ class DequantizedLinear(nn.Module):
         self.out_dtype = linear.out_dtype
         self.bias = linear.bias
 
+    @abstractmethod
     def stored(self) -> list[nn.Tensor]:
         """Return the parameters that the weight is dequantized from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def element(
         self, stored: tuple[te.Tensor, ...], n: tirx.Expr, k: tirx.Expr
     ) -> tirx.Expr:
         """Return ``W[n, k]`` in the model's dtype, of what is ``stored``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attributes(self) -> Mapping[str, int]:
         """Return how a compiler knows the dequantizing function."""
-        raise NotImplementedError
 
     def forward(self, x: nn.Tensor) -> nn.Tensor:
         """Return ``x @ weight.T + bias``."""

@@ -20,6 +20,7 @@ A scheme of a known kind is a row of ``scheme.SCHEMES`` and of the enums.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -125,7 +126,7 @@ class FittedPacker(Packer, Protocol):
         """Return what packs each row of a weight that was measured."""
 
 
-class Given:
+class Given(ABC):
     """A weight that checkpoints hold packed: stored as it comes. Subclasses are frozen.
 
     Its parts in the model are made of the parts in the checkpoint.
@@ -136,19 +137,19 @@ class Given:
     unused: ClassVar[tuple[str, ...]] = ()
     """What a checkpoint may hold of a weight beside its parts."""
 
+    @abstractmethod
     def parts(self, name: str, shape: tuple[int, ...]) -> Parts:
         """Return what the parameter ``name`` (``….weight``) of ``shape`` becomes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def joins(self) -> dict[str, Join]:
         """Return how weights that are fused are, by the name of the part."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unpack(
         self, packed: Mapping[str, npt.NDArray[Any]], columns: int
     ) -> npt.NDArray[Any]:
         """Return the weight (..., columns) in the model's dtype."""
-        raise NotImplementedError
 
 
 Packing = Packer | Given
