@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from mlcx.spec.digest import digest_json
 
-__all__ = ["Fact"]
+__all__ = ["SOURCES", "Fact"]
+
+SOURCES = "sources of "
+"""What the name of a fact begins with whose values are digests of files."""
 
 _SHOWN = 100
 """Characters of a text that is signed as it is; a longer one by its digest."""

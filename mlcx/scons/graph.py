@@ -11,7 +11,7 @@ import SCons.Node
 from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
-from mlcx.scons.parts import differs, fault, made_beside
+from mlcx.scons.parts import made_beside
 from mlcx.scons.requests import Request
 from mlcx.scons.session import Declared, Session
 from mlcx.scons.step import Step
@@ -62,6 +62,7 @@ class Graph:
         return list(known.nodes)
 
     def _declare(self, request: Request) -> tuple[Step, Nodes]:
+        self._session.services.why.know(request)
         step = self._step(request)
         nodes = self._build(request, step)
         self._env.Depends(nodes, [self._env.Value(str(fact)) for fact in request.facts])
@@ -72,7 +73,12 @@ class Graph:
         if self._is_damaged(request) or (request.verb == "compile" and policy.always):
             self._forced.update(step.targets)
         if self._session.mode.cleans:
-            beside = [Path(step.log), *made_beside(request.targets, request.sources)]
+            record = self._session.services.why.records.path(step.target)
+            beside = [
+                Path(step.log),
+                record,
+                *made_beside(request.targets, request.sources),
+            ]
             self._env.Clean(nodes, [self._env.fs.Entry(str(path)) for path in beside])
         return step, nodes
 
@@ -82,7 +88,7 @@ class Graph:
         path = self._name(self._session.folders.build / "log" / log)
         services = self._session.services
         about, lacks = request.about, request.lacks
-        return Step(request.verb, targets, path, about, services, lacks)
+        return Step(request.verb, targets, path, about, services, request, lacks)
 
     def _build(self, request: Request, step: Step) -> Nodes:
         nodes: Nodes = BUILDERS[request.verb](
@@ -90,6 +96,7 @@ class Graph:
             [self._file(path) for path in request.targets],
             [self._file(path) for path in request.sources],
             MLCX_VERB=request.verb,
+            MLCX_WHY=step.why,
             MLCX_MODEL=[
                 Word(self._name(path), signed=False) for path in request.models
             ],
@@ -114,12 +121,7 @@ class Graph:
 
     def _is_damaged(self, request: Request) -> bool:
         """Whether a part is missing that SCons does not know; says which."""
-        if not request.targets[0].exists():
-            return False
-        reasons = [fault(target) for target in request.targets if target.exists()]
-        if request.verb == "bundle":
-            reasons += map(differs, request.targets, request.sources)
-        reason = next(filter(None, reasons), "")
+        reason = self._session.services.why.damage(request)
         if reason and self._session.mode.builds:
             self._session.services.reporter.note(f"{reason}: making it again")
         return bool(reason)

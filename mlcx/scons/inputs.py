@@ -6,7 +6,7 @@ import platform
 from functools import cache
 
 from mlcx.layers import closure
-from mlcx.scons.facts import Fact
+from mlcx.scons.facts import SOURCES, Fact
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import describe_host, source_digests
 from mlcx.toolchain.distributions import version_of
@@ -25,7 +25,7 @@ def sources(verbs: str, *packages: str) -> Fact:
         packages: What it calls; all that they import counts too.
     """
     reached = frozenset({f"cli/{verbs}"}).union(*map(closure, packages))
-    name = f"sources of mlcx.{'+'.join(packages)}"
+    name = f"{SOURCES}mlcx.{'+'.join(packages)}"
     return Fact.of(name, source_digests(reached))
 
 

@@ -20,9 +20,11 @@ from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.policy import policy
 from mlcx.scons.progress import Console
+from mlcx.scons.record import Records
 from mlcx.scons.report import Journal, Result, Row, Run, figures_in, summary
 from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
+from mlcx.scons.why import Why
 
 __all__ = ["Declared", "Mode", "Session", "session"]
 
@@ -58,7 +60,7 @@ class Session:
         """Wait for the lock of the build folder when the run changes anything."""
         self.folders = folders
         self.mode = mode
-        self.services = _services(folders.build, mode)
+        self.services = _services(top, folders.build, mode)
         self._top = top
         self._known = _known(folders.build)
         self._declared: dict[Path, Declared] = {}
@@ -99,12 +101,26 @@ class Session:
         if self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
+            self._adopt()
             rows = self._rows()
             run = Run(self._started, time.time() - self._started, tuple(rows))
             documents.write(run, self.folders.output, self._top)
             self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
+
+    def _adopt(self) -> None:
+        """Write down the inputs of what was built without a step, or long ago."""
+        why = self.services.why
+        for each in self._declared.values():
+            state, target = _state(each), each.step.target
+            taken = state == SCons.Node.executed and not self.services.journal.this_run(
+                target
+            )
+            if taken or (
+                state == SCons.Node.up_to_date and not why.records.has(target)
+            ):
+                why.ended(each.request, None)
 
     def _rows(self) -> list[Row]:
         """Return all jobs; a library that was judged to be too bad has failed."""
@@ -142,6 +158,8 @@ class Session:
             for each in self._declared.values()
             for path in (*each.step.targets, each.step.log)
         ]
+        records = self.services.why.records
+        targets += [records.path(each.step.target) for each in self._declared.values()]
         if not any(path.exists() for path in targets):
             own = (self.folders.build / name for name in (_STAMP, _JOURNAL, _LOCK))
             for path in (*documents.paths(self.folders.output), *own):
@@ -176,7 +194,7 @@ def _known(build: Path) -> dict[Path, Declared]:
 
 
 @cache
-def _services(build: Path, mode: Mode) -> Services:
+def _services(top: Path, build: Path, mode: Mode) -> Services:
     """Return what all sessions with one build folder share, its lock above all."""
     chosen = policy(os.environ)
     console = Console(mode.silent)
@@ -184,4 +202,5 @@ def _services(build: Path, mode: Mode) -> Services:
     executor = LocalExecutor([lock.acquire(build / _LOCK, console)] if changes else [])
     if mode.builds:
         executor.stop_on_signals()
-    return Services(executor, Journal(build / _JOURNAL), console, chosen, Lanes())
+    journal, why = Journal(build / _JOURNAL), Why(Records(top, build), chosen)
+    return Services(executor, journal, console, chosen, Lanes(), why)

@@ -12,12 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlcx.scons.changes import summary
 from mlcx.scons.executor import Executor, Outcome, tail
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.parts import fault, leftovers
 from mlcx.scons.policy import VARIABLE, Policy
 from mlcx.scons.progress import Reporter
 from mlcx.scons.report import About, Journal, Result, measure
+from mlcx.scons.requests import Request
+from mlcx.scons.why import Why
 
 __all__ = ["Services", "Step"]
 
@@ -34,6 +37,7 @@ class Services:
     reporter: Reporter
     policy: Policy
     lanes: Lanes
+    why: Why
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Step:
     log: str
     about: About
     services: Services
+    request: Request
     lacks: str = ""
     """The tools that are missing for it, with their remedies."""
 
@@ -56,6 +61,14 @@ class Step:
     def target(self) -> str:
         """The file that names the job."""
         return self.targets[0]
+
+    def why(
+        self, target: object, source: object, env: object, for_signature: bool
+    ) -> str:
+        """Return, for the line that a build prints of this, why it runs; for SCons."""
+        if for_signature:
+            return ""
+        return f"  ({summary(self.services.why.found(self.request))})"
 
     def __call__(
         self,
@@ -78,6 +91,7 @@ class Step:
         self, command: list[str], environ: Mapping[str, str], lane: int
     ) -> int:
         """Run ``command`` and keep how it went, and when; return its exit status."""
+        self.services.why.found(self.request)
         started, begin = time.time(), time.monotonic()
         outcome, error = self._run(command, environ)
         result = Result(
@@ -92,6 +106,7 @@ class Step:
         if error is None:
             size, digest = measure(map(Path, self.targets))
             result = replace(result, status="built", bytes=size, sha256=digest)
+            self.services.why.ended(self.request, result.seconds)
         elif not self.services.executor.stopped:
             result = replace(result, status="failed", error=error)
             self.services.reporter.error(self._message(outcome.status, error, command))

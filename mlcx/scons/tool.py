@@ -38,7 +38,7 @@ def exists(env: Any) -> bool:
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     options.read(env)
-    shown = "" if env["VERBOSE"] else "$MLCX_VERB $TARGET"
+    shown = "" if env["VERBOSE"] else "$MLCX_VERB $TARGET$MLCX_WHY"
     env.SetDefault(
         MLCX=[Literal(sys.executable), "-m", "mlcx"],
         MLCX_ENV=dict(os.environ),

@@ -1,0 +1,166 @@
+"""What changed between two sets of inputs, as data and as lines that people read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+
+__all__ = ["Change", "How", "Kind", "between", "of_texts", "shown", "summary"]
+
+Kind = Literal["new", "missing", "damaged", "policy", "option", "source", "fact"]
+
+How = Literal["changed", "added", "removed"]
+
+_MANY = 8
+"""Words of a text that is a list of them, such as what a CPU can do."""
+
+_LONGEST = 48
+"""Characters of a value in a line."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing for which a step runs again."""
+
+    kind: Kind
+    name: str
+    """The file, the option or the fact; of a policy its value."""
+    field: str = ""
+    """What within it; empty: all of it."""
+    old: str | None = None
+    """None: there was none, or it cannot be shown."""
+    new: str | None = None
+    how: How = "changed"
+    origin: str = ""
+    """Where the new value stands in a spec."""
+    because: tuple[Change, ...] = ()
+    """Of a file that a step made: what had changed for that step."""
+
+    def __str__(self) -> str:
+        """Return this in full, without what it is because of."""
+        origin = f", from {self.origin}" if self.origin else ""
+        match self.kind:
+            case "new":
+                return "no earlier build of it is known"
+            case "missing":
+                return f"{self.name} is missing"
+            case "damaged" | "policy":
+                return self.name
+            case "option":
+                return f"option --{self.name}: {self._difference}{origin}"
+            case "fact":
+                return f"{self.name}: {self._difference}"
+        return f"{self.name}: {self._difference}{origin}"
+
+    @property
+    def short(self) -> str:
+        """Return this as part of a line."""
+        file = PurePath(self.name).name
+        words = {"new": "new", "missing": f"{file} is missing"}
+        if self.kind in words:
+            return words[self.kind]
+        if self.because and self.old and not self.field:
+            return summary(self.because)
+        if self.kind in {"damaged", "policy"} or self.field:
+            return self._difference if self.field else self.name
+        return f"{file} {self._words}"
+
+    @property
+    def _difference(self) -> str:
+        return f"{self.field} {self._words}".lstrip()
+
+    @property
+    def _words(self) -> str:
+        if self.kind == "source" and not self.field and self.how != "changed":
+            return "is now read" if self.how == "added" else "is no longer read"
+        if self.how == "added":
+            return f"added, {self.new}" if self.new else "added"
+        if self.how == "removed":
+            return f"removed, was {self.old}" if self.old else "removed"
+        if self.old is None and self.new is None:
+            return "changed"
+        return f"{self.old} → {self.new}"
+
+
+def summary(changes: Sequence[Change], most: int = 3) -> str:
+    """Return ``changes`` in one line, the first ``most`` of them in words."""
+    words = list(dict.fromkeys(change.short for change in changes))
+    rest = len(words) - most
+    return "; ".join([*words[:most], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def shown(value: object) -> str:
+    """Return a JSON value as a line shows it: short, a text without its quotes."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def between(
+    kind: Kind,
+    name: str,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    within: str = "",
+) -> Iterator[Change]:
+    """Yield a change for each value that differs, those of objects one by one."""
+    for key in sorted(old.keys() | new.keys()):
+        field = f"{within}{key}"
+        if key not in old:
+            yield Change(kind, name, field, None, shown(new[key]), "added")
+        elif key not in new:
+            yield Change(kind, name, field, shown(old[key]), None, "removed")
+        else:
+            yield from _of_values(kind, name, old[key], new[key], field)
+
+
+def _of_values(
+    kind: Kind, name: str, old: object, new: object, field: str
+) -> Iterator[Change]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield from between(kind, name, old, new, f"{field}.")
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            yield from _of_values(kind, name, *pair, f"{field}[{index}]")
+    elif old != new or type(old) is not type(new):
+        yield Change(kind, name, field, shown(old), shown(new))
+
+
+def of_texts(kind: Kind, name: str, old: str | None, new: str | None) -> list[Change]:
+    """Return how a text changed, in parts where it has some; None: there was none.
+
+    Parts have the objects of JSON, lists such as ``key=value;key=value``, and those of
+    many words, of which the words that came and went are named.
+    """
+    if old is None or new is None:
+        given = _pairs(old or new or "")
+        if given is not None:
+            ends = ({}, given) if old is None else (given, {})
+            return list(between(kind, name, *ends))
+        how: How = "added" if old is None else "removed"
+        was, is_now = (None if text is None else shown(text) for text in (old, new))
+        return [Change(kind, name, "", was, is_now, how)]
+    if old == new:
+        return []
+    before, after = _fields(old), _fields(new)
+    if before is not None and after is not None:
+        return list(between(kind, name, before, after))
+    return [Change(kind, name, "", shown(old), shown(new))]
+
+
+def _fields(text: str) -> dict[str, Any] | None:
+    if text.startswith("{"):
+        value: dict[str, Any] = json.loads(text)
+        return value
+    words = text.split()
+    return _pairs(text) or (dict.fromkeys(words, "") if len(words) >= _MANY else None)
+
+
+def _pairs(text: str) -> dict[str, Any] | None:
+    pairs = [pair.partition("=") for pair in text.split(";")]
+    if not all(middle for _, middle, _ in pairs):
+        return None
+    return {name: value for name, _, value in pairs}

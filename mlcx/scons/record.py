@@ -1,0 +1,153 @@
+"""What a step was last made from: a file for each target, written when the step ends.
+
+One source of truth for why a step runs, what a plan can say and where a product is
+from. Records are data for people and programs; SCons decides by its own signatures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import TENSOR_CACHE, write_text
+from mlcx.scons.changes import Change
+from mlcx.scons.facts import Fact
+from mlcx.spec.digest import digest_file
+
+__all__ = ["Content", "Record", "Records", "look", "options"]
+
+_VERSION = 1
+_FOLDER = "inputs"
+_VALUES = 1 << 16
+"""Bytes of a JSON file whose values are kept beside its digest."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was in a file."""
+
+    size: int
+    mtime: int
+    """Whole seconds, as SCons sees it: with the size, saves hashing again."""
+    sha256: str
+    values: Mapping[str, Any] | None = None
+    """Of a small JSON object."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The inputs of the run that made ``target`` as it is."""
+
+    target: str
+    verb: str
+    ended: float
+    """Seconds since 1970; of a target from a cache: when it was taken."""
+    seconds: float | None
+    """That the run took; None: it came from a cache, or was found up to date."""
+    mtime: int
+    """Of the target, in whole seconds."""
+    options: Mapping[str, str]
+    facts: Mapping[str, Mapping[str, str]]
+    sources: Mapping[str, Content]
+    because: tuple[Change, ...] = ()
+    """Why the run was; empty: there was none, or nothing is known."""
+
+
+def options(words: tuple[str, ...]) -> dict[str, str]:
+    """Return the options of a command by their names, without dashes."""
+    found: dict[str, str] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--"):
+            name = word[2:]
+            found.setdefault(name, "")
+        else:
+            found[name] = f"{found.get(name, '')} {word}".lstrip()
+    return found
+
+
+def facts(given: tuple[Fact, ...]) -> dict[str, dict[str, str]]:
+    """Return facts by their names."""
+    return {fact.name: dict(fact.parts) for fact in given}
+
+
+def look(path: Path, before: Content | None = None) -> Content | None:
+    """Return what is in ``path``; None: there is no such file.
+
+    Args:
+        path: The file.
+        before: What was in it earlier: it is not hashed when size and time stand.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    size, mtime = found.st_size, int(found.st_mtime)
+    if before is not None and (before.size, before.mtime) == (size, mtime):
+        return before
+    values = _values(path) if size <= _VALUES else None
+    return Content(size, mtime, digest_file(path), values)
+
+
+def _values(path: Path) -> dict[str, Any] | None:
+    # What an index holds is digests.
+    if path.suffix != ".json" or path.name == TENSOR_CACHE:
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class Records:
+    """The records of a build folder, by target."""
+
+    def __init__(self, top: Path, build: Path) -> None:
+        """Keep them in ``build``; names are relative to ``top`` where that holds it."""
+        self._top = top
+        self._folder = build / _FOLDER
+
+    def name(self, path: Path) -> str:
+        """Return ``path`` as records and messages name it."""
+        inside = path.is_relative_to(self._top)
+        return path.relative_to(self._top).as_posix() if inside else str(path)
+
+    def within(self, text: str) -> str:
+        """Return ``text`` with the paths in it as ``name`` returns them."""
+        return text.replace(f"{self._top}{os.sep}", "")
+
+    def path(self, target: str) -> Path:
+        """Return where the record of ``target`` is."""
+        return self._folder / f"{target.strip('/')}.json"
+
+    def read(self, target: str) -> Record | None:
+        """Return the record of ``target``; None: there is none that can be read."""
+        try:
+            value = json.loads(self.path(target).read_bytes())
+            if value.pop("version") != _VERSION or value["target"] != target:
+                return None
+            sources = {name: Content(**each) for name, each in value["sources"].items()}
+            because = tuple(map(_change, value["because"]))
+            return Record(**{**value, "sources": sources, "because": because})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def write(self, record: Record) -> None:
+        """Keep ``record``."""
+        value = {"version": _VERSION, **asdict(record)}
+        text = json.dumps(value, indent=1, ensure_ascii=False)
+        write_text(self.path(record.target), f"{text}\n")
+
+    def has(self, target: str) -> bool:
+        """Whether there is a record of ``target``."""
+        return os.path.exists(self.path(target))  # noqa: PTH110 (thousands of them)
+
+
+def _change(value: dict[str, Any]) -> Change:
+    because = tuple(map(_change, value["because"]))
+    return Change(**{**value, "because": because})

@@ -1,0 +1,194 @@
+"""Why a step runs: its inputs now, held against the record of the run before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from mlcx.scons.changes import Change, between, of_texts
+from mlcx.scons.facts import SOURCES
+from mlcx.scons.parts import differs, fault
+from mlcx.scons.policy import VARIABLE, Policy
+from mlcx.scons.record import Content, Record, Records, facts, look, options
+from mlcx.scons.requests import Request
+
+__all__ = ["Why"]
+
+
+class Why:
+    """Answers for the requests of one build folder."""
+
+    def __init__(self, records: Records, policy: Policy) -> None:
+        self.records = records
+        self._policy = policy
+        self._found: dict[str, tuple[Change, ...]] = {}
+        self._makers: dict[str, Request] = {}
+
+    def know(self, request: Request) -> None:
+        """Take note of what makes the targets of ``request``."""
+        for path in request.targets:
+            self._makers[self.records.name(path)] = request
+
+    def found(self, request: Request) -> tuple[Change, ...]:
+        """Return the changes that were found first, when the step was about to run."""
+        name = self.records.name(request.targets[0])
+        if name not in self._found:
+            self._found[name] = self.changes(request)
+        return self._found[name]
+
+    def ended(self, request: Request, seconds: float | None) -> None:
+        """Write down what the targets of ``request`` were made from."""
+        because = self.found(request) if seconds is not None else ()
+        self.records.write(self._record(request, seconds, because))
+
+    def changes(self, request: Request) -> tuple[Change, ...]:
+        """Return all that changed since the step last ran, as files are now."""
+        record = self.records.read(self.records.name(request.targets[0]))
+        return tuple(self._changes(request, record))
+
+    def _changes(self, request: Request, record: Record | None) -> Iterator[Change]:
+        missing = [path for path in request.targets if not path.exists()]
+        if record is None and missing:
+            yield Change("new", self.records.name(request.targets[0]))
+            return
+        for path in missing:
+            yield Change("missing", self.records.name(path))
+        inputs = [] if record is None else list(self.inputs(request, record))
+        part = self._fault(request) or ("" if inputs else self._differs(request))
+        if part:
+            yield Change("damaged", part)
+        if request.verb == "compile" and self._policy.always:
+            yield Change("policy", f"{VARIABLE}={self._policy.name}")
+        if record is None:
+            yield Change("new", self.records.name(request.targets[0]))
+        yield from inputs
+
+    def damage(self, request: Request) -> str:
+        """Say which part of what ``request`` made SCons cannot miss; empty: none."""
+        return self._fault(request) or self._differs(request)
+
+    def _fault(self, request: Request) -> str:
+        if not request.targets[0].exists():
+            return ""
+        reasons = (fault(target) for target in request.targets if target.exists())
+        return self.records.within(next(filter(None, reasons), ""))
+
+    def _differs(self, request: Request) -> str:
+        if request.verb != "bundle" or not request.targets[0].exists():
+            return ""
+        reasons = map(differs, request.targets, request.sources)
+        return self.records.within(next(filter(None, reasons), ""))
+
+    def inputs(self, request: Request, record: Record) -> Iterator[Change]:
+        """Yield how the inputs of ``request`` differ from those of ``record``."""
+        yield from _options(options(request.options), record.options)
+        yield from self._sources(request, record)
+        now = facts(request.facts)
+        for name in sorted(now.keys() | record.facts.keys()):
+            old, new = record.facts.get(name, {}), now.get(name, {})
+            yield from _fact(name, old, new)
+
+    def _sources(self, request: Request, record: Record) -> Iterator[Change]:
+        now = {self.records.name(path): path for path in request.sources}
+        gone = {name: name for name in record.sources if name not in now}
+        for name, path in now.items():
+            before = record.sources.get(name)
+            # A config lies in another folder when its overrides are other ones.
+            twin = name if before else _twin(name, gone)
+            gone.pop(twin, None)
+            yield from self._source(name, path, twin, record)
+        yield from (Change("source", name, how="removed") for name in gone)
+
+    def _source(
+        self, name: str, path: Path, twin: str, record: Record
+    ) -> Iterator[Change]:
+        before = record.sources.get(twin)
+        after = look(path, before)
+        if before is None:
+            yield Change("source", name, how="added")
+        elif after is None or after.sha256 == before.sha256:
+            # One that is to be made again is compared when it is there.
+            if twin != name:
+                because = self._moved(name, twin)
+                moved = Change("source", PurePath(name).name, "", twin, name)
+                yield replace(moved, because=because)
+        else:
+            because = self._because(name, record)
+            for change in _contents(name, before, after):
+                yield replace(change, because=because)
+
+    def _moved(self, source: str, twin: str) -> tuple[Change, ...]:
+        """Return how what makes ``source`` differs from what made its ``twin``."""
+        request, record = self._makers.get(source), self.records.read(twin)
+        if request is None or record is None:
+            return ()
+        return tuple(self.inputs(request, record))
+
+    def _because(self, source: str, record: Record) -> tuple[Change, ...]:
+        """Return why the step that made ``source`` has run since ``record``."""
+        maker = self.records.read(source)
+        if maker is None or maker.ended <= record.ended:
+            return ()
+        return maker.because
+
+    def _record(
+        self, request: Request, seconds: float | None, because: tuple[Change, ...]
+    ) -> Record:
+        name = self.records.name(request.targets[0])
+        last = self.records.read(name)
+        known = last.sources if last else {}
+        looked = {
+            self.records.name(path): look(path, known.get(self.records.name(path)))
+            for path in request.sources
+        }
+        return Record(
+            target=name,
+            verb=request.verb,
+            ended=round(time.time(), 3),
+            seconds=seconds,
+            mtime=int(request.targets[0].stat().st_mtime),
+            options=options(request.options),
+            facts=facts(request.facts),
+            sources={each: found for each, found in looked.items() if found},
+            because=because,
+        )
+
+
+def _twin(name: str, gone: dict[str, str]) -> str:
+    """Return which of the files that are ``gone`` has the name of a new one."""
+    same = (each for each in gone if PurePath(each).name == PurePath(name).name)
+    return next(same, name)
+
+
+def _options(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[Change]:
+    for name in sorted(now.keys() | before.keys()):
+        yield from of_texts("option", name, before.get(name), now.get(name))
+
+
+def _contents(name: str, before: Content, after: Content) -> Iterator[Change]:
+    if before.values is not None and after.values is not None:
+        found = list(between("source", name, before.values, after.values))
+        if found:
+            yield from found
+            return
+    if before.size == after.size:
+        yield Change("source", name)
+    else:
+        yield Change("source", name, "", _bytes(before), _bytes(after))
+
+
+def _bytes(content: Content) -> str:
+    return f"{content.size:,} bytes"
+
+
+def _fact(
+    name: str, old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterator[Change]:
+    hashed = name.startswith(SOURCES)
+    for part in sorted(old.keys() | new.keys()):
+        for change in of_texts("fact", name, old.get(part), new.get(part)):
+            field = " ".join(filter(None, (part, change.field)))
+            values = (None, None) if hashed else (change.old, change.new)
+            yield Change("fact", name, field, *values, change.how)
