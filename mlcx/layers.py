@@ -26,8 +26,11 @@ ALLOWED: dict[str, frozenset[str]] = {
         "models nn quant library toolchain artifact stamp errors".split()
     ),
     "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
+    "manifest": frozenset({"artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
-    "scons": frozenset({"spec", "toolchain", "artifact", "layers", "errors"}),
+    "scons": frozenset(
+        {"manifest", "spec", "toolchain", "artifact", "layers", "errors"}
+    ),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""
 
@@ -41,6 +44,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.layers",
     "mlcx.library",
     "mlcx.library.contents",
+    "mlcx.manifest",
     "mlcx.package",
     "mlcx.presets",
     "mlcx.quant.scheme",

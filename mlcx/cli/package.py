@@ -137,6 +137,8 @@ def package(args: argparse.Namespace) -> int:
     environ = dict(os.environ)
     if args.mlc_llm_source_dir is not None:
         environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
+    if args.check_reproducible:
+        return _check(args.package_config, args.jobs)
     options = [f"-j{args.jobs}", f"OUTPUT={args.output}"]
     return _build(args.package_config, options, environ)
 
@@ -155,6 +157,8 @@ def deliver_arguments(parser: argparse.ArgumentParser) -> None:
 def deliver(args: argparse.Namespace) -> int:
     """Build all that a delivery spec asks for."""
     _load(args.spec, "delivery")
+    if args.check_reproducible:
+        return _check(args.spec, args.jobs)
     options = [f"-j{args.jobs}", *(["-k"] if args.keep_going else [])]
     return _build(args.spec, options, os.environ)
 
@@ -162,6 +166,11 @@ def deliver(args: argparse.Namespace) -> int:
 def _jobs_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time"
+    )
+    parser.add_argument(
+        "--check-reproducible",
+        action="store_true",
+        help="build twice, elsewhere, and name the first bytes that differ",
     )
 
 
@@ -179,6 +188,15 @@ def _load(spec: Path, kind: str) -> Plan:
     if plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
     return plan
+
+
+def _check(spec: Path, jobs: int) -> int:
+    from mlcx.cli.reproducible import check
+
+    def build(folder: Path, options: list[str], environ: Mapping[str, str]) -> int:
+        return _build(spec.absolute(), ["-C", str(folder), *options], environ)
+
+    return check(build, jobs)
 
 
 def _build(spec: Path, options: list[str], environ: Mapping[str, str]) -> int:

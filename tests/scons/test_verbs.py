@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from .project import Project, write_json
+from .project import Project, copy_sources, write_json
 
 
 def start(project: Project, *args: str) -> subprocess.Popen[str]:
@@ -99,3 +99,36 @@ def test_wrong_usage_exits_with_2(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (bare.root / "dist").exists()
+
+
+def test_a_build_that_depends_on_nothing_else_is_reproducible(bare: Project) -> None:
+    done = mlcx(bare, "package", "-j2", "--check-reproducible")
+    assert done.returncode == 0, done.stderr
+    assert "mlcx: reproducible: 5 files, " in done.stdout
+    assert not list(bare.root.glob("mlcx-reproducible-*"))
+    assert not (bare.root / "dist").exists()
+
+
+def test_a_build_that_looks_at_its_folder_is_not(bare: Project) -> None:
+    folder = bare.root / "sources"  # what the steps load of mlcx, spoilt
+    copy_sources(bare.sources, folder)
+    place = folder / "mlcx/package/place.py"
+    spoilt = "shutil.copyfile(source, temporary)"
+    text = place.read_text()
+    assert spoilt in text
+    place.write_text(
+        text.replace(
+            spoilt,
+            f"{spoilt}\n            if source.suffix == '.so':"
+            "\n                temporary.write_text(str(Path.cwd()))",
+        )
+    )
+    bare.sources = folder
+    done = mlcx(bare, "package", "--check-reproducible")
+    assert done.returncode == 1
+    (kept,) = bare.root.glob("mlcx-reproducible-*")
+    at = len(str(kept)) + 1  # /one and /another/and-deeper
+    assert f".so: differs from byte {at} (0x{at:x}) on: 6f 6e 65 / 61 6e 6f" in (
+        done.stderr
+    )
+    assert f"differ; both builds are in {kept}" in done.stderr
