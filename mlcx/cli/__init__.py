@@ -22,6 +22,8 @@ VERBS: dict[str, Verb] = {
     "validate": Verb("check", "check spec files and report every violation"),
     "plan": Verb("check", "print the jobs of a spec"),
     "doctor": Verb("doctor", "say what devices need, and what of it there is"),
+    "lock": Verb("hub", "pin the models of specs that come from the hub"),
+    "fetch": Verb("hub", "bring the files of a model from the hub here"),
     "gen_config": Verb("convert", "write mlc-chat-config.json and tokenizer files"),
     "convert_weight": Verb("convert", "convert and quantize a checkpoint's weights"),
     "normalize": Verb("compile", "write what compiling reads of a model's config"),

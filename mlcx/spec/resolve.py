@@ -17,6 +17,7 @@ from mlcx.errors import UsageError
 from mlcx.spec.app import static_lib
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import kind_of
+from mlcx.spec.hub import HubSettings
 from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.schema import SpecKind, schemes
@@ -42,6 +43,7 @@ __all__ = [
     "archs_for",
     "assemble",
     "delivery_jobs",
+    "hub_settings",
     "library_name",
     "local",
     "package_jobs",
@@ -75,6 +77,11 @@ class Draft:
     """The model entry or task."""
     option: Steps
     """The compile option of the task; of an entry, which has none, the entry."""
+
+
+def hub_settings() -> HubSettings:
+    """Return what the environment says of models from the hub."""
+    return HubSettings.of(os.environ)
 
 
 def local(folder: Path, path: str) -> Path:

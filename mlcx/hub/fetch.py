@@ -1,0 +1,215 @@
+"""Bring files of a model into a folder: each whole and verified, or not at all.
+
+A file is downloaded under the name of its hash, in a folder of partial files, and gets
+its place only when its bytes are what they must be. So a run that was killed goes on
+where it was, and nobody ever sees a file that is not right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from mlcx.errors import BuildError
+from mlcx.hub.remote import Hub
+from mlcx.spec.hub import Repository
+from mlcx.spec.lock import LockedFile
+
+__all__ = ["Fetch", "Progress", "digest", "is_there"]
+
+_PARTIAL = ".partial"
+_THREADS = 8
+_BLOCK = 1 << 20
+_SMALL = 1 << 25
+"""Bytes of a file that is hashed again each time it is asked for."""
+
+
+class Progress(Protocol):
+    """Is told how a download goes, from any thread."""
+
+    def begin(self, nbytes: int) -> None:
+        """Say how many bytes there are to come."""
+
+    def advance(self, nbytes: int) -> None:
+        """Say how many more have come."""
+
+    def note(self, text: str) -> None:
+        """Say something that a person should know."""
+
+
+def digest(path: Path, name: str = "sha256", start: bytes = b"") -> str:
+    """Return a hash of ``start`` and the bytes in ``path``, in hexadecimal."""
+    found = hashlib.new(name, start, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def is_there(folder: Path, file: LockedFile) -> bool:
+    """Say whether ``folder`` has ``file``, by its size and, of small ones, its hash.
+
+    A large one was verified when it got its name, which is the only way to get it.
+    """
+    path = folder / file.name
+    try:
+        if path.stat().st_size != file.size:
+            return False
+        return file.size > _SMALL or digest(path) == file.sha256
+    except OSError:
+        return False
+
+
+class Fetch:
+    """Brings files of one commit of a repository into one folder."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        commit: str,
+        folder: Path,
+        hub: Hub,
+        progress: Progress,
+        barred: str = "",
+    ) -> None:
+        """Take from ``hub``, unless ``barred`` says why nothing may be."""
+        self._repository = repository
+        self._commit = commit
+        self._folder = folder
+        self._hub = hub
+        self._progress = progress
+        self._barred = barred
+
+    def run(
+        self,
+        files: Sequence[LockedFile],
+        elsewhere: Sequence[Path] = (),
+        *,
+        again: bool,
+    ) -> bool:
+        """Make the folder have ``files``; say whether one of them was missing.
+
+        Args:
+            files: With what they must be.
+            elsewhere: Folders that may have some of them, which then are taken.
+            again: Download also what is here.
+
+        Raises:
+            BuildError: A file cannot be had, or is not what it must be.
+            UsageError: The hub refuses.
+        """
+        with self.locked():
+            missing = [
+                file for file in files if again or not is_there(self._folder, file)
+            ]
+            wanted = [
+                file for file in missing if again or not self._take(file, elsewhere)
+            ]
+            if wanted:
+                self._check(wanted)
+                self._progress.begin(sum(file.size for file in wanted))
+                self._all([self._job(file) for file in wanted])
+            return bool(missing)
+
+    def _job(self, file: LockedFile) -> Callable[[], None]:
+        def get() -> None:
+            self.obtain(file.name, file.size, file.sha256, "sha256")
+
+        return get
+
+    def obtain(self, name: str, size: int, expected: str, kind: str) -> None:
+        """Download a file into its place, once its hash is found right.
+
+        Args:
+            name: Of the file.
+            size: In bytes.
+            expected: Its hash.
+            kind: ``sha256``, or ``git`` for the id of a blob.
+        """
+        partial = self._folder / _PARTIAL / expected
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        self._hub.download(
+            self._repository, self._commit, name, size, partial, self._progress.advance
+        )
+        header = b"blob %d\0" % size
+        found = digest(partial, "sha1", header) if kind == "git" else digest(partial)
+        if found != expected:
+            partial.unlink()
+            message = f"{name} of {self._repository} is not what it must be: expected "
+            message += f"the {kind} hash {expected}, found {found}. Nothing is kept; "
+            message += "try again, and if it stays so, look at who answers for the hub"
+            raise BuildError(message)
+        partial.replace(self._folder / name)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: others who want to bring files into it wait."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder.with_name(f".{self._folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._progress.note(f"waiting for another download of {self._repository}")
+            lock.acquire()
+        try:
+            yield
+            with contextlib.suppress(OSError):  # what others left to go on with
+                (self._folder / _PARTIAL).rmdir()
+        finally:
+            lock.release()
+
+    def _all(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """Run ``jobs`` side by side; after a failure no new one begins."""
+        with ThreadPoolExecutor(min(_THREADS, len(jobs))) as pool:
+            running = [pool.submit(job) for job in jobs]
+            try:
+                for each in running:
+                    each.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _check(self, wanted: Sequence[LockedFile]) -> None:
+        """Refuse what cannot be done before a byte has come."""
+        if self._barred:
+            named = ", ".join(file.name for file in wanted)
+            message = f"{self._repository} is not all here and cannot be downloaded, as"
+            message += f" {self._barred}: {self._folder} lacks {named}"
+            raise BuildError(message)
+        needed = sum(file.size for file in wanted)
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            message = f"{self._repository} needs {needed} more bytes, and the disk of"
+            raise BuildError(f"{message} {self._folder} has {free}: make room")
+
+    def _take(self, file: LockedFile, elsewhere: Sequence[Path]) -> bool:
+        """Take ``file`` from a folder that has it; say whether one has."""
+        for folder in elsewhere:
+            source = folder / file.name
+            with contextlib.suppress(OSError):
+                right = source.stat().st_size == file.size
+                if right and digest(source) == file.sha256:
+                    _place(source.resolve(), self._folder / file.name)
+                    return True
+        return False
+
+
+def _place(source: Path, target: Path) -> None:
+    """Make ``target`` have the bytes of ``source``: by a link, else by a copy."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

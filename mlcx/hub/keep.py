@@ -1,0 +1,142 @@
+"""Keep the files of pinned models in the user's folder, for mlcx and for MLC.
+
+Each commit has a folder of its own, so that two specs may pin two commits. The newest
+complete MLC model directory is also put where MLC's own programs look for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from mlcx.artifact import TENSOR_CACHE, read_json, write_json, write_text
+from mlcx.errors import BuildError, UsageError
+from mlcx.hub.fetch import Fetch, Progress, digest, is_there
+from mlcx.hub.remote import Hub
+from mlcx.spec.hub import POLICY, DownloadPolicy, HubSettings
+from mlcx.spec.lock import FETCHED, LockedFile, LockedModel
+
+__all__ = ["PARTS", "Part", "keep", "may_download"]
+
+Part = Literal["texts", "weights", "all"]
+PARTS: tuple[Part, ...] = ("texts", "weights", "all")
+
+_MARK = ".mlcx-commit"
+"""In a folder that mlcx made for MLC: the commit that its files are of."""
+
+
+def may_download(settings: HubSettings) -> str:
+    """Say why nothing may be downloaded; empty: it may."""
+    if settings.offline:
+        return "HF_HUB_OFFLINE is set"
+    if not settings.policy.downloads:
+        return f"{POLICY} is {settings.policy.name}"
+    return ""
+
+
+def keep(
+    model: LockedModel,
+    part: Part,
+    settings: HubSettings,
+    hub: Hub,
+    progress: Progress,
+    folder: Path | None = None,
+) -> Path:
+    """Return the folder that has the files of ``model``, once it has them.
+
+    Args:
+        model: As it was pinned.
+        part: Which of its files.
+        settings: Where models are kept, and whether they may be downloaded.
+        hub: Where they come from.
+        progress: Is told how it goes.
+        folder: To use in place of the one that the settings mean.
+
+    Raises:
+        BuildError: They cannot be had, or are not what they must be.
+        UsageError: The hub or the policy refuses.
+    """
+    if settings.policy is DownloadPolicy.OFF:
+        message = f"{model.repository} cannot be used: {POLICY} is OFF"
+        raise UsageError(f"{message}; ON, REDO and READONLY allow it")
+    own = settings.folder(model.repository, model.commit)
+    target = folder or own
+    barred = may_download(settings)
+    fetch = Fetch(model.repository, model.commit, target, hub, progress, barred)
+    elsewhere = settings.elsewhere(model.repository)
+    redo = settings.policy is DownloadPolicy.REDO and not barred
+    files = _files(model, part)
+    # What holds the rest together comes last.
+    last = [file for file in files if file.name == TENSOR_CACHE]
+    others = [file for file in files if file not in last]
+    brought = fetch.run(others, elsewhere, again=redo)
+    brought |= fetch.run(last, elsewhere, again=redo)
+    if part != "texts":
+        if brought or not (target / FETCHED).is_file():
+            _finish(model, target)
+        if target == own and model.kind == "mlc":
+            with fetch.locked():
+                _publish(model, own, settings.published(model.repository))
+    return target
+
+
+def _files(model: LockedModel, part: Part) -> Sequence[LockedFile]:
+    chosen = {"texts": model.texts, "weights": model.weights, "all": model.files}
+    return chosen[part]
+
+
+def _finish(model: LockedModel, folder: Path) -> None:
+    """Hold shards against their own index, and write down what weights there are."""
+    index = folder / TENSOR_CACHE
+    if model.kind == "mlc" and index.is_file():
+        for record in read_json(index)["records"]:
+            _check(folder, model, record)
+    records = [dataclasses.asdict(file) for file in model.weights]
+    write_json(folder / FETCHED, {"files": records})
+
+
+def _check(folder: Path, model: LockedModel, record: dict[str, object]) -> None:
+    name, expected = str(record["dataPath"]), record.get("md5sum")
+    size = (folder / name).stat().st_size
+    found = expected and digest(folder / name, "md5")
+    if size != record.get("nbytes") or found != expected:
+        message = f"{name} of {model.repository} is not what its {TENSOR_CACHE} says"
+        detail = f"{record.get('nbytes')} bytes and md5 {expected}, found {size} and"
+        remedy = "the repository contradicts itself: tell its owner"
+        (folder / TENSOR_CACHE).unlink(missing_ok=True)
+        raise BuildError(f"{message}: {detail} {found}: {remedy}")
+
+
+def _publish(model: LockedModel, folder: Path, place: Path) -> None:
+    """Put the model where MLC looks for it, unless somebody else put one there."""
+    ours = place / _MARK
+    if place.exists() and not ours.is_file():
+        return
+    current = ours.read_text(encoding="ascii").strip() if place.exists() else ""
+    complete = all(is_there(place, file) for file in model.files)
+    if current == model.commit and complete:
+        return
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
+    old = place.with_name(f".{place.name}.old.{os.getpid()}")
+    try:
+        temporary.mkdir(parents=True)
+        for file in model.files:
+            _link(folder / file.name, temporary / file.name)
+        write_text(temporary / _MARK, f"{model.commit}\n")
+        if place.exists():
+            place.rename(old)
+        temporary.rename(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,347 @@
+"""Models come from the hub whole and verified, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hub import StandIn
+
+from mlcx.__main__ import main
+
+from .conftest import CONFIG, SHARDS, checkpoint, dump, mlc
+
+MODEL = "user/checkpoint"
+WANTED = {
+    "config.json",
+    "tokenizer.json",
+    "model.safetensors.index.json",
+    *SHARDS,
+    "fetched-weights.json",
+}
+
+
+def fetched(capsys: pytest.CaptureFixture[str], *args: str) -> Path:
+    assert main(["fetch", *args]) == 0, capsys.readouterr().err
+    return Path(capsys.readouterr().out.strip())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:
+    status = main(["fetch", *args])
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1, err
+    return status, err
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_checkpoint_is_what_a_build_needs_and_no_more(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fetched(capsys, "HF://user/checkpoint")
+    assert folder.is_relative_to(home)
+    assert names(folder) == WANTED
+    for name in WANTED - {"fetched-weights.json"}:
+        assert (folder / name).read_bytes() == checkpoint()[name]
+    asked = {line.rpartition("/")[2] for line in hub.downloads()}
+    assert not asked & {"pytorch_model.bin", "modeling_llama.py", "README.md"}
+
+
+def test_the_second_time_nothing_is_downloaded(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fetched(capsys, MODEL)
+    hub.log.clear()
+    assert fetched(capsys, MODEL) == folder
+    assert not hub.log
+
+
+def test_texts_alone_are_without_weights(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fetched(capsys, MODEL, "--part", "texts")
+    assert not names(folder) & set(SHARDS)
+    assert not [line for line in hub.log if "/cdn/" in line]
+
+
+def test_a_model_directory_is_where_mlc_looks_for_it(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched(capsys, "user/mlc")
+    place = home / "model_weights/hf/user/mlc"
+    for name in mlc().keys() - {"README.md"}:
+        assert (place / name).read_bytes() == mlc()[name]
+    hub.add("user/mlc", {**mlc(), "tokenizer.json": b"{}"})
+    main(["fetch", "user/mlc"])
+    assert (place / "tokenizer.json").read_bytes() != b"{}", "it stays pinned"
+    monkey = {**os.environ, "MLC_DOWNLOAD_CACHE_POLICY": "REDO"}
+    command = [sys.executable, "-m", "mlcx", "fetch", "user/mlc"]
+    subprocess.run(command, env=monkey, check=True, capture_output=True)
+    assert (place / "tokenizer.json").read_bytes() == b"{}"
+
+
+def test_what_somebody_else_put_there_stays(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = home / "model_weights/hf/user/mlc"
+    place.mkdir(parents=True)
+    (place / "mine.txt").write_text("mine")
+    fetched(capsys, "user/mlc")
+    assert names(place) == {"mine.txt"}
+
+
+def test_files_that_are_here_already_are_taken(
+    hub: StandIn,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = tmp_path / "shared/hf/user/checkpoint"
+    place.mkdir(parents=True)
+    right, wrong = SHARDS
+    (place / right).write_bytes(checkpoint()[right])
+    (place / wrong).write_bytes(checkpoint()[wrong][::-1])
+    monkeypatch.setenv("MLC_LLM_READONLY_WEIGHT_CACHE", str(tmp_path / "shared"))
+    folder = fetched(capsys, MODEL)
+    assert (folder / wrong).read_bytes() == checkpoint()[wrong]
+    asked = [line.rpartition("/")[2] for line in hub.log if "/cdn/" in line]
+    assert asked == [wrong]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_cut_download_goes_on_where_it_was(
+    hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 10_000)
+    fetched(capsys, MODEL, "--part", "texts")
+    hub.faults.cut = 3
+    folder = fetched(capsys, MODEL)
+    assert (folder / SHARDS[0]).read_bytes() == checkpoint()[SHARDS[0]]
+    assert [line for line in hub.log if "bytes=" in line]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_hub_that_fails_and_then_works_is_asked_again(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults.errors = 3
+    assert names(fetched(capsys, MODEL)) == WANTED
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_hub_that_keeps_failing_gets_one_message(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults.errors = 1000
+    status, err = refused(capsys, MODEL)
+    assert status == 1
+    assert "answers 500 for HF://user/checkpoint: try again later" in err
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_hub_that_is_gone_gets_one_message(
+    hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    status, err = refused(capsys, MODEL)
+    assert status == 1
+    assert "http://127.0.0.1:9 cannot be reached for HF://user/checkpoint" in err
+
+
+def test_wrong_bytes_leave_nothing(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = SHARDS[1]
+    hub.faults.swapped[wrong] = checkpoint()[wrong][::-1]
+    status, err = refused(capsys, MODEL)
+    assert status == 1
+    assert f"{wrong} of HF://user/checkpoint is not what it must be" in err
+    kept = {path.name for path in home.rglob("*") if path.is_file()}
+    assert SHARDS[0] in kept
+    assert wrong not in kept
+    assert "fetched-weights.json" not in kept
+    assert not list(home.rglob(".partial/*"))
+
+
+def test_a_wrong_text_is_found_by_its_id_in_git(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults.swapped["config.json"] = checkpoint()["config.json"][::-1]
+    status, err = refused(capsys, MODEL)
+    assert status == 1
+    assert "config.json of HF://user/checkpoint is not what it must be" in err
+    assert not list(home.rglob("config.json"))
+
+
+def test_shards_must_be_what_their_own_index_says(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = mlc()["params_shard_1.bin"][:-1] + b"x"
+    hub.add("user/mlc", {**mlc(), "params_shard_1.bin": other})
+    status, err = refused(capsys, "user/mlc")
+    assert status == 1
+    assert "params_shard_1.bin of HF://user/mlc is not what its tensor-cache" in err
+    assert not list(home.rglob("tensor-cache.json"))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        ((401, "GatedRepo"), "is gated and not open to you (without HF_TOKEN): accept"),
+        ((403, "GatedRepo"), "is gated and not open to you (without HF_TOKEN): accept"),
+        ((401, "RepoNotFound"), "is not there, or not for you (without HF_TOKEN; 401)"),
+        ((403, ""), "is not there, or not for you (without HF_TOKEN; 403)"),
+        ((404, "RepoNotFound"), "is not there, or not for you (without HF_TOKEN; 404)"),
+        ((404, "RevisionNotFound"), "user/checkpoint has no revision 'main'"),
+    ],
+)
+def test_a_refusal_comes_with_its_remedy(
+    hub: StandIn,
+    capsys: pytest.CaptureFixture[str],
+    refusal: tuple[int, str],
+    message: str,
+) -> None:
+    hub.faults.refusal = refusal
+    status, err = refused(capsys, MODEL)
+    assert status == 2
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x.safetensors",
+        "/x.safetensors",
+        "C:x.safetensors",
+        "a/b.safetensors",
+        "x\n.safetensors",
+        "x.bin",
+        7,
+    ],
+)
+def test_an_index_cannot_lead_out_of_the_folder(
+    hub: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: object
+) -> None:
+    index = json.dumps({"weight_map": {"a": name}}).encode()
+    files = {**checkpoint(), "model.safetensors.index.json": index, str(name): b"x"}
+    hub.add("user/checkpoint", files)
+    status, err = refused(capsys, MODEL)
+    assert status == 2
+    assert "model.safetensors.index.json is not safe to follow" in err
+    assert not list(tmp_path.rglob("x.*"))
+
+
+def test_a_shard_that_the_repository_lacks_is_named(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = checkpoint()
+    del files[SHARDS[1]]
+    hub.add("user/checkpoint", files)
+    status, err = refused(capsys, MODEL)
+    assert status == 2
+    assert f"lists {SHARDS[1]}, which is not in the repository" in err
+
+
+def test_offline_takes_what_is_here(
+    hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(capsys, MODEL, "--part", "texts")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    fetched(capsys, MODEL, "--part", "texts")
+    status, err = refused(capsys, MODEL)
+    assert status == 1
+    assert "cannot be downloaded, as HF_HUB_OFFLINE is set" in err
+    assert SHARDS[0] in err
+    status, err = refused(capsys, "user/mlc")
+    assert status == 2
+    assert "HF://user/mlc is not pinned" in err
+
+
+@pytest.mark.parametrize(
+    ("policy", "cached", "missing"), [("READONLY", 0, 2), ("OFF", 2, 2)]
+)
+def test_policies_that_never_download(
+    hub: StandIn,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    cached: int,
+    missing: int,
+) -> None:
+    fetched(capsys, MODEL)
+    hub.log.clear()
+    monkeypatch.setenv("MLC_DOWNLOAD_CACHE_POLICY", policy)
+    assert main(["fetch", MODEL]) == cached
+    assert main(["fetch", "user/mlc"]) == missing
+    assert not hub.log
+
+
+def test_redo_downloads_what_is_here(
+    hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(capsys, MODEL)
+    hub.log.clear()
+    monkeypatch.setenv("MLC_DOWNLOAD_CACHE_POLICY", "REDO")
+    fetched(capsys, MODEL)
+    asked = {line.rpartition("/")[2] for line in hub.downloads()}
+    assert WANTED - {"fetched-weights.json"} <= asked
+
+
+def test_a_damaged_text_is_downloaded_again(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fetched(capsys, MODEL)
+    config = folder / "config.json"
+    config.write_bytes(config.read_bytes()[::-1])
+    fetched(capsys, MODEL)
+    assert config.read_bytes() == checkpoint()["config.json"]
+
+
+def start(*args: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mlcx", "fetch", *args]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_two_at_once_download_once(hub: StandIn, home: Path) -> None:
+    hub.faults.slow = 0.3
+    both = [start(MODEL) for _ in range(2)]
+    outs = [each.communicate(timeout=60) for each in both]
+    assert [each.returncode for each in both] == [0, 0], outs
+    assert outs[0][0] == outs[1][0]
+    asked = [line.rpartition("/")[2] for line in hub.log if "/cdn/" in line]
+    assert sorted(asked) == sorted(SHARDS)
+
+
+def test_after_a_kill_it_goes_on_where_it_was(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = os.urandom(24_000_000)  # it is written in blocks of 10 MiB
+    single = {"config.json": dump(CONFIG), "model.safetensors": weights}
+    hub.add("user/big", single)
+    fetched(capsys, "user/big", "--part", "texts")
+    hub.faults.slow = 60
+    killed = start("user/big")
+    deadline = time.monotonic() + 30
+    while not any(path.stat().st_size for path in home.rglob(".partial/*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    (partial,) = home.rglob(".partial/*")
+    there = partial.stat().st_size
+    hub.faults.slow = 0
+    hub.log.clear()
+    folder = fetched(capsys, "user/big")
+    assert (folder / "model.safetensors").read_bytes() == weights
+    (asked,) = (line for line in hub.log if "/cdn/" in line)
+    assert asked.endswith(f"bytes={there}-")
+    assert not list(home.rglob(".partial"))

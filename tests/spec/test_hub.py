@@ -1,0 +1,92 @@
+"""How models of the hub are named, and what the environment says of them."""
+
+from pathlib import Path
+
+import pytest
+
+from mlcx.errors import UsageError
+from mlcx.spec.hub import DownloadPolicy, HubSettings, Repository
+
+MIRROR = "http://mirror:8080"
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        ("HF://user/repo", "user/repo"),
+        ("HF://user/repo@main", "user/repo"),
+        ("HF://user/repo.v1@refs/pr/1", "user/repo.v1@refs/pr/1"),
+        ("https://huggingface.co/user/repo", "user/repo"),
+        ("https://huggingface.co/user/repo/", "user/repo"),
+        ("https://huggingface.co/user/repo/tree/v1.0", "user/repo@v1.0"),
+        ("http://mirror:8080/user/repo/tree/main", "user/repo"),
+    ],
+)
+def test_a_model_is_named_in_several_ways(model: str, key: str) -> None:
+    repository = Repository.parse(model, MIRROR)
+    assert repository.key == key
+    assert Repository.of_key(key) == repository
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "HF://user",
+        "HF://user/repo/more",
+        "HF://user/..",
+        "HF://../repo",
+        "HF://user/repo@",
+        "HF://user/repo@../../x",
+        "HF://user/repo\n",
+        "HF://us er/repo",
+        "https://huggingface.co/user/repo?x=1",
+        "https://huggingface.co/user/repo#x",
+        "https://huggingface.co/user/repo/blob/main/config.json",
+        "https://huggingface.co/../x",
+        "https://example.com/user/repo",
+        "https://huggingface.co.example.com/user/repo",
+        "https://huggingface.co@example.com/user/repo",
+        "http://mirror/user/repo",
+    ],
+)
+def test_another_name_is_refused(model: str) -> None:
+    with pytest.raises(UsageError, match="HF://user/repository"):
+        Repository.parse(model, MIRROR)
+
+
+def test_the_environment_is_read_as_mlc_reads_it() -> None:
+    found = HubSettings.of(
+        {
+            "MLC_LLM_HOME": "/home/me",
+            "HF_ENDPOINT": "http://mirror:8080/",
+            "HF_HUB_OFFLINE": "true",
+            "MLC_DOWNLOAD_CACHE_POLICY": "READONLY",
+            "MLC_LLM_READONLY_WEIGHT_CACHE": "/a:/b",
+        }
+    )
+    assert found == HubSettings(
+        Path("/home/me"),
+        "http://mirror:8080",
+        DownloadPolicy.READONLY,
+        True,
+        (Path("/a"), Path("/b")),
+    )
+    model = Repository("user", "repo")
+    assert found.published(model) == Path("/home/me/model_weights/hf/user/repo")
+    assert found.elsewhere(model)[0] == Path("/a/hf/user/repo")
+
+
+def test_nothing_said_is_the_hub_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = HubSettings.of({"HOME": "/home/me"})
+    assert found.endpoint == "https://huggingface.co"
+    assert found.policy is DownloadPolicy.ON
+    assert not found.offline
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MLC_DOWNLOAD_CACHE_POLICY", "on"), ("HF_ENDPOINT", "huggingface.co")],
+)
+def test_a_value_that_means_nothing_is_refused(variable: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{variable}: expected .*, found '{value}'"):
+        HubSettings.of({variable: value, "HOME": "/"})
