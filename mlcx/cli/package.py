@@ -139,7 +139,7 @@ def package(args: argparse.Namespace) -> int:
         environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
     if args.check_reproducible:
         return _check(args.package_config, args.jobs)
-    options = [f"-j{args.jobs}", f"OUTPUT={args.output}"]
+    options = [f"-j{args.jobs}", f"OUTPUT={args.output}", *_manifest(args)]
     return _build(args.package_config, options, environ)
 
 
@@ -160,6 +160,7 @@ def deliver(args: argparse.Namespace) -> int:
     if args.check_reproducible:
         return _check(args.spec, args.jobs)
     options = [f"-j{args.jobs}", *(["-k"] if args.keep_going else [])]
+    options += _manifest(args)
     return _build(args.spec, options, os.environ)
 
 
@@ -168,10 +169,19 @@ def _jobs_argument(parser: argparse.ArgumentParser) -> None:
         "-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time"
     )
     parser.add_argument(
+        "--manifest",
+        action="store_true",
+        help="list what was made, with hashes, in manifest.json beside it",
+    )
+    parser.add_argument(
         "--check-reproducible",
         action="store_true",
         help="build twice, elsewhere, and name the first bytes that differ",
     )
+
+
+def _manifest(args: argparse.Namespace) -> list[str]:
+    return ["MANIFEST=1"] if args.manifest else []
 
 
 def _count(text: str) -> int:

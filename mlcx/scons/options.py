@@ -46,5 +46,8 @@ def _variables(env: Any) -> Any:
         BoolVariable(
             "VERBOSE", "print the command of each step", env.get("VERBOSE", False)
         ),
+        BoolVariable(
+            "MANIFEST", "list what was made, with hashes", env.get("MANIFEST", False)
+        ),
     )
     return variables

@@ -15,7 +15,8 @@ from typing import Any
 import SCons.Node
 
 from mlcx.errors import UsageError
-from mlcx.scons import documents, lock
+from mlcx.manifest.statement import MANIFEST
+from mlcx.scons import documents, lock, provenance
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.policy import policy
@@ -28,6 +29,7 @@ from mlcx.scons.why import Why
 
 __all__ = ["Declared", "Mode", "Session", "session"]
 
+_DONE = {"built", "up to date", "cached"}
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 _STAMP = "valid-specs"
@@ -42,6 +44,8 @@ class Mode:
     silent: bool
     keeps_going: bool = False
     """After a failure."""
+    manifest: bool = False
+    """Say in a file what was made of what."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,20 @@ class Session:
             self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
+            self._manifest(all(row.result.status in _DONE for row in rows))
+
+    def _manifest(self, complete: bool) -> None:
+        """Write the manifest that was asked for, or renew one that is there."""
+        path = self.folders.output / MANIFEST
+        if not complete:
+            if path.exists():
+                path.unlink()
+                self.services.reporter.note(f"{path.name} removed: not all was built")
+        elif self.mode.manifest or path.exists():
+            asked = (each.request for each in self._declared.values())
+            count = provenance.write(asked, self.folders, self._top)
+            shown = os.path.relpath(path, self._top)
+            self.services.reporter.note(f"{shown} lists {count} files")
 
     def _adopt(self) -> None:
         """Write down the inputs of what was built without a step, or long ago."""
@@ -161,8 +179,12 @@ class Session:
         records = self.services.why.records
         targets += [records.path(each.step.target) for each in self._declared.values()]
         if not any(path.exists() for path in targets):
-            own = (self.folders.build / name for name in (_STAMP, _JOURNAL, _LOCK))
-            for path in (*documents.paths(self.folders.output), *own):
+            own = (
+                self.folders.build / name
+                for name in (_STAMP, _JOURNAL, _LOCK, provenance.HASHES)
+            )
+            manifest = self.folders.output / MANIFEST
+            for path in (*documents.paths(self.folders.output), manifest, *own):
                 path.unlink(missing_ok=True)
         for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):

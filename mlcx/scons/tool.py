@@ -200,6 +200,7 @@ def _session(env: Any) -> Session:
         cleans=bool(env.GetOption("clean")),
         silent=bool(env.GetOption("silent")),
         keeps_going=bool(env.GetOption("keep_going")),
+        manifest=bool(env["MANIFEST"]),
     )
     folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
     return session(Path(top.get_abspath()), folders, mode)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -104,7 +106,7 @@ def test_wrong_usage_exits_with_2(
 def test_a_build_that_depends_on_nothing_else_is_reproducible(bare: Project) -> None:
     done = mlcx(bare, "package", "-j2", "--check-reproducible")
     assert done.returncode == 0, done.stderr
-    assert "mlcx: reproducible: 5 files, " in done.stdout
+    assert "mlcx: reproducible: 6 files, " in done.stdout
     assert not list(bare.root.glob("mlcx-reproducible-*"))
     assert not (bare.root / "dist").exists()
 
@@ -132,3 +134,39 @@ def test_a_build_that_looks_at_its_folder_is_not(bare: Project) -> None:
         done.stderr
     )
     assert f"differ; both builds are in {kept}" in done.stderr
+
+
+def test_a_manifest_lists_what_was_made_and_of_what(bare: Project) -> None:
+    assert mlcx(bare, "package", "--manifest").returncode == 0
+    dist = bare.root / "dist"
+    made = json.loads((dist / "manifest.json").read_text())
+    own = {"manifest.json", "report.json", "report.md", "report.html"}
+    files = {str(each.relative_to(dist)) for each in dist.rglob("*") if each.is_file()}
+    assert {each["name"] for each in made["subject"]} == files - own
+    inputs = made["predicate"]["buildDefinition"]["resolvedDependencies"]
+    named = {
+        each["name"]: each["digest"]["sha256"] for each in inputs if "name" in each
+    }
+    library = (bare.root / "lib.so").read_bytes()
+    assert named["lib.so"] == hashlib.sha256(library).hexdigest()
+    assert str(bare.root) not in json.dumps(made)
+    assert mlcx(bare, "verify", "dist").returncode == 0
+    shard = dist / "bundle/one/params_shard_0.bin"
+    shard.unlink()
+    shard.write_text("abd")
+    assert (
+        "changed: bundle/one/params_shard_0.bin" in mlcx(bare, "verify", "dist").stderr
+    )
+
+
+def test_a_manifest_is_renewed_or_removed_never_wrong(bare: Project) -> None:
+    assert mlcx(bare, "package", "--manifest").returncode == 0
+    (bare.root / "lib.so").write_text("another library")
+    assert mlcx(bare, "package").returncode == 0
+    assert mlcx(bare, "verify", "dist").returncode == 0
+    (bare.root / "models/one/params_shard_0.bin").write_text("too long")
+    (bare.root / "dist/bundle/one/tensor-cache.json").unlink()
+    done = mlcx(bare, "package")
+    assert done.returncode == 1
+    assert "manifest.json removed: not all was built" in done.stdout
+    assert not (bare.root / "dist/manifest.json").exists()

@@ -1,0 +1,146 @@
+"""Check a folder against what it says of itself: its manifest, its weights' indexes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from mlcx.artifact import TENSOR_CACHE, read_json
+from mlcx.errors import InputError
+from mlcx.manifest.compare import files
+from mlcx.manifest.hashing import digests
+from mlcx.manifest.statement import MANIFEST
+
+__all__ = ["Checked", "Finding", "check"]
+
+_REPORT = {"report.json", "report.md", "report.html"}
+"""Beside a manifest, not in it: they say when."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one file."""
+
+    file: str
+    kind: Literal["missing", "extra", "changed"]
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.file}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a folder was found to be."""
+
+    files: int
+    """Checked by content."""
+    bytes: int
+    against: tuple[str, ...]
+    """The manifest and the indexes, relative to the folder."""
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class _Expected:
+    size: int | None
+    algorithm: str
+    digest: str
+    by: str
+
+
+def check(folder: Path) -> Checked:
+    """Check the delivery or the bundle in ``folder``, with nothing but what is there.
+
+    Raises:
+        InputError: It has neither a manifest nor an index of weights, or one that is
+            not what it must be.
+    """
+    manifest = folder / MANIFEST
+    indexes = sorted(folder.rglob(TENSOR_CACHE))
+    sources = [*([manifest] if manifest.is_file() else []), *indexes]
+    if not sources:
+        expected = f"expected {MANIFEST} or {TENSOR_CACHE}"
+        raise InputError.in_file(folder, f"{expected}, found neither: nothing to check")
+    wanted: dict[str, list[_Expected]] = {}
+    for source in sources:
+        for name, each in _expected(source, folder):
+            wanted.setdefault(name, []).append(each)
+    there = files(folder)
+    findings = [*_changed(wanted, there)]
+    if manifest.is_file():
+        known = {*wanted, MANIFEST, *_REPORT}
+        extra = (Finding(n, "extra", f"not in {MANIFEST}") for n in there)
+        findings += (each for each in extra if each.file not in known)
+    present = [there[name] for name in wanted if name in there]
+    names = tuple(source.relative_to(folder).as_posix() for source in sources)
+    size = sum(path.stat().st_size for path in present)
+    ordered = tuple(sorted(findings, key=lambda each: (each.kind, each.file)))
+    return Checked(len(present), size, names, ordered)
+
+
+def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:
+    content, by = read_json(source), source.relative_to(folder).as_posix()
+    rows = content.get("subject" if source.name == MANIFEST else "records")
+    try:
+        for row in rows or ():
+            yield _subject(row, by) if source.name == MANIFEST else _shard(row, by)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError.in_file(source, f"not a {source.name}: {error!r}") from error
+    if not isinstance(rows, list):
+        raise InputError.in_file(source, f"not a {source.name}: it lists no files")
+
+
+def _subject(row: dict[str, Any], by: str) -> tuple[str, _Expected]:
+    size = row.get("annotations", {}).get("bytes")
+    return _inside(row["name"], by), _Expected(
+        size, "sha256", row["digest"]["sha256"], by
+    )
+
+
+def _shard(row: dict[str, Any], by: str) -> tuple[str, _Expected]:
+    name = (PurePosixPath(by).parent / _inside(row["dataPath"], by)).as_posix()
+    return name, _Expected(row["nbytes"], "md5", row.get("md5sum", ""), by)
+
+
+def _inside(name: str, by: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        message = f"expected the name of a file below it, found {name!r}"
+        raise InputError.in_file(by, message)
+    return path.as_posix()
+
+
+def _changed(
+    wanted: dict[str, list[_Expected]], there: dict[str, Path]
+) -> Iterator[Finding]:
+    readable = {}
+    for name, expected in wanted.items():
+        if name not in there or not there[name].is_file():
+            yield Finding(name, "missing", f"listed in {expected[0].by}")
+        elif wrong := _size(expected, there[name].stat().st_size):
+            yield Finding(name, "changed", wrong)
+        else:
+            readable[name] = there[name]
+    algorithms = {each.algorithm for name in readable for each in wanted[name]}
+    found = digests(
+        readable.values(), sorted(algorithms & hashlib.algorithms_available)
+    )
+    for name, path in readable.items():
+        for each in wanted[name]:
+            digest = found[path][each.algorithm]
+            if each.digest and digest != each.digest:
+                said = f"{each.algorithm} {digest}, expected {each.digest} as {each.by}"
+                yield Finding(name, "changed", f"{said} says")
+
+
+def _size(expected: list[_Expected], found: int) -> str:
+    wrong = [each for each in expected if each.size not in (None, found)]
+    return (
+        f"{found} bytes, expected {wrong[0].size} as {wrong[0].by} says"
+        if wrong
+        else ""
+    )

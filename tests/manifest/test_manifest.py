@@ -1,0 +1,159 @@
+"""Manifests and their check; digests are held against sha256sum and openssl's names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mlcx.__main__ import main
+from mlcx.errors import InputError
+from mlcx.manifest import hashing
+from mlcx.manifest.check import check
+from mlcx.manifest.hashing import Ledger
+from mlcx.manifest.statement import statement
+
+FILES = {
+    "lib/a.wasm": b"\0asm",
+    "bundle/m/params_shard_0.bin": b"abc",
+    "lib/b.so": b"b",
+}
+
+
+@pytest.fixture
+def delivery(tmp_path: Path) -> Path:
+    """Return a folder with a manifest, and a bundle with an index."""
+    folder = tmp_path / "dist"
+    for name, data in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    record = {"dataPath": "params_shard_0.bin", "nbytes": 3}
+    record["md5sum"] = hashlib.md5(b"abc").hexdigest()
+    index = folder / "bundle/m/tensor-cache.json"
+    index.write_text(json.dumps({"records": [record]}))
+    names = [*FILES, "bundle/m/tensor-cache.json"]
+    found = Ledger(tmp_path / "hashes.json").digests(folder / name for name in names)
+    products = {
+        name: ((folder / name).stat().st_size, found[folder / name]) for name in names
+    }
+    content = statement(
+        products, [("m/config.json", {"sha256": "00"})], {"mlcx": "1"}, []
+    )
+    (folder / "manifest.json").write_text(json.dumps(content))
+    (folder / "report.md").write_text("not listed")
+    return folder
+
+
+def test_a_manifest_is_an_in_toto_statement_of_every_file(delivery: Path) -> None:
+    found = json.loads((delivery / "manifest.json").read_text())
+    assert found["_type"] == "https://in-toto.io/Statement/v1"
+    assert found["predicateType"] == "https://slsa.dev/provenance/v1"
+    subjects = {each["name"]: each for each in found["subject"]}
+    assert sorted(subjects) == sorted([*FILES, "bundle/m/tensor-cache.json"])
+    web = subjects["lib/a.wasm"]
+    assert web["digest"] == {"sha256": hashlib.sha256(b"\0asm").hexdigest()}
+    code = base64.b64encode(hashlib.sha384(b"\0asm").digest()).decode()
+    assert web["annotations"] == {"bytes": 4, "integrity": f"sha384-{code}"}
+    assert "integrity" not in subjects["lib/b.so"]["annotations"]
+    definition = found["predicate"]["buildDefinition"]
+    assert definition["resolvedDependencies"] == [
+        {"name": "m/config.json", "digest": {"sha256": "00"}},
+        {"uri": "pkg:pypi/mlcx@1"},
+    ]
+
+
+def test_what_is_as_it_was_passes_anywhere(delivery: Path, tmp_path: Path) -> None:
+    moved = delivery.rename(tmp_path / "elsewhere")
+    found = check(moved)
+    assert (found.files, found.findings) == (4, ())
+    assert found.against == ("manifest.json", "bundle/m/tensor-cache.json")
+    assert check(moved / "bundle/m").files == 1
+
+
+def test_each_kind_of_harm_is_named(delivery: Path) -> None:
+    (delivery / "lib/b.so").unlink()
+    (delivery / "lib/a.wasm").write_bytes(b"\0asn")
+    (delivery / "bundle/m/params_shard_0.bin").write_bytes(b"abcd")
+    (delivery / "lib/foreign.so").write_bytes(b"")
+    lines = [str(each) for each in check(delivery).findings]
+    shard = "bundle/m/params_shard_0.bin"
+    assert lines[0] == f"changed: {shard}: 4 bytes, expected 3 as manifest.json says"
+    wrong, right = (hashlib.sha256(each).hexdigest() for each in (b"\0asn", b"\0asm"))
+    assert lines[1] == (
+        f"changed: lib/a.wasm: sha256 {wrong}, expected {right} as manifest.json says"
+    )
+    assert lines[2:] == [
+        "extra: lib/foreign.so: not in manifest.json",
+        "missing: lib/b.so: listed in manifest.json",
+    ]
+
+
+def test_a_bundle_alone_is_held_against_its_index(delivery: Path) -> None:
+    (delivery / "bundle/m/params_shard_0.bin").write_bytes(b"abd")
+    (found,) = check(delivery / "bundle/m").findings
+    assert (found.kind, found.file) == ("changed", "params_shard_0.bin")
+    assert found.message.startswith("md5 ")
+
+
+def test_the_verb_says_it_and_exits_with_it(
+    delivery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(delivery)]) == 0
+    assert "4 files" in capsys.readouterr().out
+    (delivery / "lib/b.so").unlink()
+    assert main(["verify", str(delivery)]) == 1
+    assert "mlcx: missing: lib/b.so" in capsys.readouterr().err
+    assert main(["verify", str(delivery), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert said["findings"][0]["file"] == "lib/b.so"
+    assert main(["verify", str(delivery / "lib")]) == 2
+    assert "found neither: nothing to check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        "{}",
+        '{"subject": [{}]}',
+        '{"subject": 5}',
+        '{"subject": [{"name": "../x", "digest": {"sha256": ""}}]}',
+        '{"subject": [{"name": "/etc/passwd", "digest": {"sha256": ""}}]}',
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(delivery: Path, text: str) -> None:
+    (delivery / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        check(delivery)
+
+
+def test_a_file_is_read_again_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    real = hashing._digest
+    monkeypatch.setattr(
+        hashing, "_digest", lambda path, *rest: read.append(path) or real(path, *rest)
+    )
+    file, link, ledger = tmp_path / "a", tmp_path / "b", tmp_path / "hashes.json"
+    file.write_bytes(b"one")
+    os.utime(file, (time.time() - 60,) * 2)
+    link.hardlink_to(file)
+    for _ in range(2):
+        found = Ledger(ledger).digests([file, link])
+        assert len(read) == 1
+        assert found[link]["sha256"] == hashlib.sha256(b"one").hexdigest()
+    file.write_bytes(b"two")
+    found = Ledger(ledger).digests([file])
+    assert found[file]["sha256"] == hashlib.sha256(b"two").hexdigest()
+    Ledger(ledger).digests([file])
+    assert len(read) == 3, "so young a file may change without another time stamp"
+    ledger.write_text("torn {")
+    assert Ledger(ledger).digests([file]) == found
