@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 __all__ = ["Change", "How", "Kind", "between", "of_texts", "shown", "summary"]
 
-Kind = Literal["new", "missing", "damaged", "policy", "option", "source", "fact"]
+Kind = Literal[
+    "new", "unknown", "missing", "damaged", "policy", "option", "source", "fact"
+]
 
 How = Literal["changed", "added", "removed"]
 
@@ -41,25 +43,28 @@ class Change:
 
     def __str__(self) -> str:
         """Return this in full, without what it is because of."""
+        whole = {
+            "new": "no earlier build of it is known",
+            "unknown": "nothing is recorded of what it was made from",
+            "missing": f"{self.name} is missing",
+            "damaged": self.name,
+            "policy": self.name,
+        }
+        if self.kind in whole:
+            return whole[self.kind]
+        name = f"option --{self.name}" if self.kind == "option" else self.name
         origin = f", from {self.origin}" if self.origin else ""
-        match self.kind:
-            case "new":
-                return "no earlier build of it is known"
-            case "missing":
-                return f"{self.name} is missing"
-            case "damaged" | "policy":
-                return self.name
-            case "option":
-                return f"option --{self.name}: {self._difference}{origin}"
-            case "fact":
-                return f"{self.name}: {self._difference}"
-        return f"{self.name}: {self._difference}{origin}"
+        return f"{name}: {self._difference}{origin}"
 
     @property
     def short(self) -> str:
         """Return this as part of a line."""
         file = PurePath(self.name).name
-        words = {"new": "new", "missing": f"{file} is missing"}
+        words = {
+            "new": "new",
+            "unknown": "of unknown origin",
+            "missing": f"{file} is missing",
+        }
         if self.kind in words:
             return words[self.kind]
         if self.because and self.old and not self.field:

@@ -18,7 +18,7 @@ from mlcx.scons.changes import Change
 from mlcx.scons.facts import Fact
 from mlcx.spec.digest import digest_file
 
-__all__ = ["Content", "Record", "Records", "look", "options"]
+__all__ = ["Content", "Record", "Records", "facts", "look", "options"]
 
 _VERSION = 1
 _FOLDER = "inputs"

@@ -5,14 +5,17 @@ SCons itself writes them when it ends, and after a kill would do every step agai
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+import SCons.dblite
 import SCons.Node
 import SCons.SConsign
 
-__all__ = ["keep"]
+__all__ = ["keep", "signed"]
 
 _INDEX = 100
 """Ours among SCons' ways to store what is known of a node."""
@@ -26,6 +29,27 @@ def keep(targets: Iterable[Any]) -> None:
     SCons.Node.store_info_map[_INDEX] = _WRITER.store
     for target in targets:
         target.store_info = _INDEX
+
+
+def signed(file: Path) -> frozenset[str]:
+    """Return the files that SCons has built, by its database in ``file``.
+
+    A database that cannot be read holds nothing, as for SCons itself.
+    """
+    if not file.exists():
+        return frozenset()
+    try:
+        database = SCons.dblite.open(str(file.with_suffix("")), "r")
+        # Ours and as trusted as the files beside it, which a build runs.
+        entries = {key: pickle.loads(database[key]) for key in database.keys()}  # noqa: S301, SIM118
+    except (OSError, pickle.UnpicklingError, EOFError, ValueError):
+        return frozenset()
+    return frozenset(
+        f"{folder}/{name}".removeprefix("./")
+        for folder, found in entries.items()
+        for name, entry in found.items()
+        if hasattr(entry.binfo, "bactsig")
+    )
 
 
 class _Writer:

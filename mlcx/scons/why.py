@@ -62,7 +62,7 @@ class Why:
         if request.verb == "compile" and self._policy.always:
             yield Change("policy", f"{VARIABLE}={self._policy.name}")
         if record is None:
-            yield Change("new", self.records.name(request.targets[0]))
+            yield Change("unknown", self.records.name(request.targets[0]))
         yield from inputs
 
     def damage(self, request: Request) -> str:
@@ -115,7 +115,8 @@ class Why:
                 moved = Change("source", PurePath(name).name, "", twin, name)
                 yield replace(moved, because=because)
         else:
-            because = self._because(name, record)
+            same = twin == name
+            because = self._because(name, record) if same else self._moved(name, twin)
             for change in _contents(name, before, after):
                 yield replace(change, because=because)
 

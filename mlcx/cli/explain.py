@@ -1,0 +1,161 @@
+"""``explain``: why targets are as they are, and what a build would do with them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlcx.scons.changes import Change
+    from mlcx.scons.explain import Verdict
+    from mlcx.scons.record import Record
+
+__all__ = ["explain", "explain_arguments", "folder_arguments"]
+
+_SPECS = (Path("mlc-package-config.json"), Path("specs/mlc-package-config.json"))
+"""What is built when nothing is named."""
+
+
+def explain_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``explain``."""
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        type=Path,
+        metavar="TARGET",
+        help="file or model directory that a build makes; "
+        "none: all that a build would make now",
+    )
+    parser.add_argument(
+        "--spec",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="what is built; may be given again (default: the first there is of "
+        f"{' and '.join(map(str, _SPECS))})",
+    )
+    folder_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where a build puts things."""
+    for name, default, what in (
+        ("--output", "dist", "folder for what is made"),
+        ("--build", "build", "folder for intermediate files"),
+    ):
+        path = Path(default)
+        parser.add_argument(name, type=Path, default=path, metavar="DIR", help=what)
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Say of each target what a build would do with it, and why it was last built."""
+    from mlcx.scons.explain import explainer, located
+    from mlcx.spec.resolve import local
+    from mlcx.spec.source import read
+
+    specs = args.spec or _found()
+    known = explainer(specs, args.output, args.build)
+    asked = [known.find(local(Path.cwd(), str(each))) for each in args.targets]
+    verdicts = map(known.verdict, asked or known.requests)
+    sources = [read(spec) for spec in specs]
+    shown = [
+        located(verdict, sources)
+        for verdict in verdicts
+        if asked or verdict.state != "up to date"
+    ]
+    if args.json:
+        print(json.dumps({"targets": [_as_json(each) for each in shown]}, indent=2))
+    else:
+        print("\n".join(line for each in shown for line in _lines(each)) or _NOTHING)
+    return 0
+
+
+_NOTHING = "all is up to date"
+
+
+def _found() -> list[Path]:
+    found = [path for path in _SPECS if path.exists()][:1]
+    if not found:
+        names = " and no ".join(map(str, _SPECS))
+        raise UsageError(f"there is no {names}: name the spec with --spec FILE")
+    return found
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
+    perhaps = verdict.state == "perhaps" and not verdict.behind
+    yield f"{verdict.target}: {_UNKNOWN if perhaps else _STATES[verdict.state]}"
+    yield from _reasons(verdict)
+    if verdict.last is not None:
+        yield f"  {_made(verdict.last)}"
+        yield from _tree(verdict.last.because, "    ")
+
+
+_STATES = {
+    "up to date": "up to date",
+    "to build": "to build, since",
+    "perhaps": "to build if what it is made from comes out different",
+}
+
+_UNKNOWN = "perhaps to build"
+
+
+def _reasons(verdict: Verdict, indent: str = "  ") -> Iterator[str]:
+    yield from _tree(verdict.changes, indent)
+    for each in verdict.behind:
+        may = "would be" if each.state == "to build" else "may be"
+        yield f"{indent}{each.target} {may} made again by {each.request.verb}:"
+        yield from _reasons(each, f"{indent}  ")
+
+
+def _made(record: Record) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.ended))
+    if record.seconds is None:
+        return (
+            f"known since {at}: taken from a cache, or built before records were kept"
+        )
+    why = ", since" if record.because else ""
+    return f"last made {at} by {record.verb} in {record.seconds:.1f} s{why}"
+
+
+def _tree(changes: Iterable[Change], indent: str) -> Iterator[str]:
+    """Yield the lines of ``changes``; what several are because of, only once."""
+    rest = list(changes)
+    for index, change in enumerate(rest):
+        yield f"{indent}{change}"
+        following = rest[index + 1].because if index + 1 < len(rest) else ()
+        if change.because and change.because != following:
+            yield from _tree(change.because, f"{indent}  ")
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    last = verdict.last
+    return {
+        "target": verdict.target,
+        "verb": verdict.request.verb,
+        "state": verdict.state,
+        "changes": [_plain(change) for change in verdict.changes],
+        "behind": [_as_json(each) for each in verdict.behind],
+        "last": None
+        if last is None
+        else {
+            "ended": last.ended,
+            "seconds": last.seconds,
+            "because": [_plain(change) for change in last.because],
+        },
+    }
+
+
+def _plain(change: Change) -> dict[str, Any]:
+    """Return ``change`` with its text, without what it does not have."""
+    because = [_plain(each) for each in change.because]
+    found = {**asdict(change), "because": because}
+    given = {key: value for key, value in found.items() if value not in ("", None, [])}
+    return {"text": str(change), **given}

@@ -1,0 +1,157 @@
+"""``mlcx explain`` on real projects: before a build and after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from .project import Project, write_json
+
+CONFIG = "build/one/config/q4f16_1/compile-config.json"
+
+
+def run(project: Project, *args: str, **environ: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mlcx", "explain", *args],
+        cwd=project.root,
+        env={**os.environ, **project.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def explained(project: Project, target: str) -> dict[str, Any]:
+    (found,) = json.loads(run(project, target, "--json"))["targets"]
+    return dict(found)
+
+
+def texts(changes: list[dict[str, Any]]) -> list[str]:
+    return [change["text"] for change in changes]
+
+
+def test_what_was_never_built_is_to_build(project: Project) -> None:
+    found = explained(project, "dist/lib/one.so")
+    assert (found["state"], found["last"]) == ("to build", None)
+    assert texts(found["changes"]) == ["no earlier build of it is known"]
+    assert not (project.root / "build").exists()
+
+
+def test_several_changes_are_followed_to_their_sources(built: Project) -> None:
+    assert run(built) == "all is up to date\n"
+    built.edit("models/one/config.json", hidden_size=16, rope_theta=5e5)
+    overrides = {"prefill_chunk_size": 32}
+    built.write_spec("mlc-package-config.json", "one", "two", overrides=overrides)
+    found = explained(built, "dist/lib/one.so")
+    (moved,) = found["changes"]
+    spec = "mlc-package-config.json"
+    line = 1 + next(
+        index
+        for index, text in enumerate((built.root / spec).read_text().splitlines())
+        if "prefill_chunk_size" in text
+    )
+    override = "option --overrides: prefill_chunk_size added, 32"
+    assert texts(moved["because"]) == [
+        f"{override}, from overrides of model one in {spec}:{line}"
+    ]
+    (normalize,) = found["behind"]
+    (gen_config,) = normalize["behind"]
+    expected = [
+        "models/one/config.json: hidden_size 8 → 16",
+        "models/one/config.json: rope_theta added, 500000.0",
+    ]
+    assert texts(gen_config["changes"]) == expected
+    assert explained(built, "dist/bundle/one")["state"] == "perhaps"
+    out = built.scons("-Q").stdout
+    line_of = {text.split()[1]: text for text in out.splitlines()}
+    assert line_of["dist/lib/one.so"].endswith(
+        "(hidden_size 8 → 16; overrides null → prefill_chunk_size=32; "
+        "rope_theta added, 500000.0)"
+    )
+    after = explained(built, "dist/lib/one.so")
+    assert after["state"] == "up to date"
+    assert len(after["last"]["because"]) == 3
+    assert run(built) == "all is up to date\n"
+
+
+def test_the_change_behind_an_intermediate_file_is_kept(built: Project) -> None:
+    built.edit("models/one/config.json", vocab_size=10)
+    built.scons()
+    last = explained(built, "dist/lib/one.so")["last"]
+    (config,) = last["because"]
+    assert config["text"] == f"{CONFIG}: vocab_size 9 → 10"
+    (chat,) = config["because"]
+    assert chat["text"].endswith("mlc-chat-config.json: model_config.vocab_size 9 → 10")
+    assert texts(chat["because"]) == ["models/one/config.json: vocab_size 9 → 10"]
+
+
+def test_what_does_not_reach_a_library_leaves_it_up_to_date(built: Project) -> None:
+    built.edit("models/one/generation_config.json", temperature=0.9)
+    assert explained(built, "dist/lib/one.so")["state"] == "perhaps"
+    built.build()
+    assert not [call for call in built.calls() if call.startswith("compile")]
+    found = explained(built, "dist/lib/one.so")
+    assert (found["state"], found["changes"]) == ("up to date", [])
+
+
+def test_what_is_missing_forced_or_unsigned_is_said(built: Project) -> None:
+    (built.root / "dist/lib/one.so").unlink()
+    (built.root / "build/one/model/params_shard_1.bin").unlink()
+    (built.root / "models/two/model.safetensors").write_bytes(b"x" * 3001)
+    lines = run(built, MLC_JIT_POLICY="REDO").splitlines()
+    assert "  build/one/model/params_shard_1.bin is missing" in lines
+    assert "  dist/lib/one.so is missing" in lines
+    assert lines.count("  MLC_JIT_POLICY=REDO") == 2
+    assert "  models/two/model.safetensors: 3,000 bytes → 3,001 bytes" in lines
+    (built.root / ".sconsign.dblite").write_bytes(b"not a database")
+    lines = run(built, "dist/lib/two.so").splitlines()
+    assert lines[:2] == [
+        "dist/lib/two.so: to build, since",
+        "  .sconsign.dblite does not know it",
+    ]
+
+
+def test_old_facts_are_held_against_what_there_is(built: Project) -> None:
+    path = built.root / "build/inputs/dist/lib/one.so.json"
+    record = json.loads(path.read_text())
+    record["facts"]["TVM"]["apache-tvm"] = "0.26.0"
+    record["facts"]["sources of mlcx.compiler"].pop("errors.py")
+    record["facts"]["sources of mlcx.compiler"]["compiler/gone.py"] = "0"
+    record["options"]["opt"] = "O1"
+    write_json(path, record)
+    found = texts(explained(built, "dist/lib/one.so")["changes"])
+    assert found[0].startswith("option --opt: O1 → O")
+    assert found[1].startswith("TVM: apache-tvm 0.26.0 → 0.27")
+    assert found[2:] == [
+        "sources of mlcx.compiler: compiler/gone.py removed",
+        "sources of mlcx.compiler: errors.py added",
+    ]
+
+
+def test_a_record_that_cannot_be_read_is_no_record(built: Project) -> None:
+    record = built.root / "build/inputs/dist/lib/one.so.json"
+    for content in ("", "{", "[]", '{"version": 1, "target": 3}'):
+        record.write_text(content)
+        found = explained(built, "dist/lib/one.so")
+        assert found["state"] == "perhaps"
+        (text,) = texts(found["changes"])
+        assert text == "nothing is recorded of what it was made from"
+    record.unlink()
+    assert built.build() == []
+    assert explained(built, "dist/lib/one.so")["state"] == "up to date"
+
+
+def test_an_unknown_target_and_no_spec_are_wrong_usage(built: Project) -> None:
+    for args in (["dist/lib/on.so"], ["--spec", "none.json"]):
+        command = [sys.executable, "-m", "mlcx", "explain", *args]
+        environ = {**os.environ, **built.environ}
+        done = subprocess.run(
+            command, cwd=built.root, env=environ, capture_output=True, check=False
+        )
+        assert done.returncode == 2
+        assert b"Traceback" not in done.stderr
