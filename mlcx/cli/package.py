@@ -54,15 +54,31 @@ def app_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``app_config``."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="a package config")
     parser.add_argument(
+        "--library",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="library of the app, called by its model_lib; says what memory it takes",
+    )
+    parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="file to make"
     )
 
 
 def app_config(args: argparse.Namespace) -> int:
     """Write the app config of a package config."""
-    from mlcx.package.app_config import write_app_config
+    from mlcx.package.app_config import with_memory, write_app_config
 
-    write_app_config(_load(args.spec, "package").app, args.output)
+    libraries = {path.stem: path for path in args.library}
+    sized = [
+        with_memory(entry, libraries.get(entry.model_lib))
+        for entry in _load(args.spec, "package").app
+    ]
+    write_app_config((entry for entry, _ in sized), args.output)
+    for _, warning in sized:
+        if warning:
+            print(f"mlcx: warning: {warning}", file=sys.stderr)
     return 0
 
 

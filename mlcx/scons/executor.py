@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Executor", "LocalExecutor", "Outcome", "tail"]
+__all__ = ["Executor", "LocalExecutor", "Outcome", "tail", "warnings"]
+
+_SPEAKER = "mlcx: "
+_WARNING = f"{_SPEAKER}warning: "
+"""How a line begins that a person must see."""
 
 _GRACE = 3.0
 """Seconds that an interrupted step has to clean up after itself."""
@@ -151,3 +155,10 @@ def tail(log: Path, lines: int) -> list[str]:
         file.seek(max(0, size - 200 * lines))
         text = file.read().decode(errors="replace")
     return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+
+
+def warnings(log: Path) -> list[str]:
+    """Return what a step that went well warns of in ``log``, each once."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    mine = (line for line in lines if line.startswith(_WARNING))
+    return [line.removeprefix(_SPEAKER) for line in dict.fromkeys(mine)]

@@ -244,7 +244,17 @@ def _app_config(plan: Plan, folders: Folders) -> Request:
     target = folders.output / "bundle" / APP_CONFIG
     rows = ((row.model_id, canonical_json(asdict(row))) for row in plan.app)
     facts = (*_packaging(), Fact.of("rows", rows))
-    return Request("app_config", (target,), (plan.spec,), (), facts)
+    made = [job.library for job in plan.prebuilt]
+    made += [job.library for job in plan.libraries]
+    libraries = [folders.output / library for library in made]
+    return Request(
+        "app_config",
+        (target,),
+        (plan.spec, *libraries),
+        (),
+        facts,
+        files=tuple(("--library", path) for path in libraries),
+    )
 
 
 def _packaging() -> tuple[Fact, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlcx.scons.changes import summary
-from mlcx.scons.executor import Executor, Outcome, tail
+from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.parts import fault, leftovers
 from mlcx.scons.policy import VARIABLE, Policy
@@ -107,6 +107,8 @@ class Step:
             size, digest = measure(map(Path, self.targets))
             result = replace(result, status="built", bytes=size, sha256=digest)
             self.services.why.ended(self.request, result.seconds)
+            for warning in warnings(Path(self.log)):
+                self.services.reporter.error(warning)
         elif not self.services.executor.stopped:
             result = replace(result, status="failed", error=error)
             self.services.reporter.error(self._message(outcome.status, error, command))

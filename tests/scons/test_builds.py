@@ -75,7 +75,8 @@ def test_a_new_context_window_compiles_its_library_only(built: Project) -> None:
     before = (built.root / "dist/lib/one.so").read_bytes()
     built.edit("models/one/config.json", context_window_size=128)
     convert = "convert_weight build/one/model"
-    assert built.build() == sorted([*ONE, NORMALIZE_ONE, COMPILE_ONE, convert])
+    app = "app_config dist/bundle/mlc-app-config.json"
+    assert built.build() == sorted([app, *ONE, NORMALIZE_ONE, COMPILE_ONE, convert])
     assert (built.root / "dist/lib/one.so").read_bytes() != before
 
 

@@ -126,4 +126,4 @@ def test_a_second_build_is_held_against_the_first(built: Project) -> None:
     assert "before" not in built.report()["dist/lib/two.so"]
     page = Page((built.root / "dist/report.html").read_text())
     assert len(page.cells) == 12
-    assert len([tag for tag, _ in page.tags if tag == "rect"]) == 5
+    assert len([tag for tag, _ in page.tags if tag == "rect"]) == 6

@@ -71,12 +71,14 @@ def test_the_others_go_on_after_a_failure(project: Project) -> None:
     assert report[ONE]["error"].endswith("\nthe reason of the failure")
     assert report[ONE]["model"] == "one"
     assert report[ONE]["device"] == "cpu"
+    app = report.pop("dist/bundle/mlc-app-config.json")
+    assert app["status"] == "not built"  # it says what memory the library takes
     assert {row["status"] for name, row in report.items() if name != ONE} == {"built"}
     assert not (project.root / ONE).exists()
     assert (
         "mlcx: failed: compile dist/lib/one.so (one, q4f16_1, cpu):"
         " build/log/dist_lib_one.so.log\n"
-        "mlcx: 10 built, 1 failed, see dist/report.json\n"
+        "mlcx: 9 built, 1 failed, 1 not built, see dist/report.json\n"
     ) in done.stdout
 
 

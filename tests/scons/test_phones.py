@@ -43,7 +43,7 @@ def test_another_library_is_archived_again(phone: Project) -> None:
 def test_a_ready_made_library_is_archived_too(phone: Project) -> None:
     (phone.root / "ready.tar").write_bytes(b"ready")
     spec = json.loads((phone.root / SPEC).read_text())
-    spec["model_list"][1]["model_lib"] = "mine"
+    spec["model_list"][1] |= {"model_lib": "mine", "estimated_vram_bytes": 5}
     spec["model_lib_path_for_prepare_libs"] = {"mine": "ready.tar"}
     phone.edit(SPEC, **spec)
     calls = [call for call in phone.build() if " dist/lib/" in call]
@@ -51,3 +51,19 @@ def test_a_ready_made_library_is_archived_too(phone: Project) -> None:
     assert calls == [*verbs, f"static_lib {ARCHIVE}"]
     content = (phone.root / ARCHIVE).read_bytes()
     assert content.startswith(b"one\nmine\nready")
+
+
+def test_an_estimate_that_is_too_small_is_pointed_out(phone: Project) -> None:
+    spec = json.loads((phone.root / SPEC).read_text())
+    spec["model_list"][1]["estimated_vram_bytes"] = 9000
+    phone.edit(SPEC, **spec)
+    done = phone.scons("-Q")
+    # A cache of 64 tokens with 2 keys and values of 2 x 8 numbers of 2 bytes each.
+    takes = 30 + 64 * 2 * 2 * 2 * 8 * 2 + 2000
+    assert done.stderr == (
+        f"mlcx: warning: two: estimated_vram_bytes is 9000, but two.tar takes {takes}:"
+        " 30 bytes of weights, 8192 for a cache of 64 tokens and 2000 of temporaries\n"
+    )
+    app = json.loads((phone.root / "dist/bundle/mlc-app-config.json").read_text())
+    found = [row["estimated_vram_bytes"] for row in app["model_list"]]
+    assert found == [takes, 9000]

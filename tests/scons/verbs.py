@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("verb")
     parser.add_argument("model", type=Path)
     parser.add_argument("others", type=Path, nargs="*")
+    parser.add_argument("--library", action="append", type=Path)
     parser.add_argument("--model-lib", action="append", type=Path, default=[])
     parser.add_argument("-o", "--output", type=Path, required=True)
     for name in ("quantization", "conv-template", "overrides", "device", "opt"):
@@ -113,7 +114,19 @@ def normalize(args: argparse.Namespace) -> None:
 def compile_(args: argparse.Namespace) -> None:
     options = [args.device, args.opt, args.host, args.mcpu, args.system_lib_prefix]
     content = args.model.read_text() + json.dumps(options)
-    write(args.output, content.encode() * 100)
+    write(args.output, content.encode() * 100 + described())
+
+
+def described() -> bytes:
+    """What a library says of itself, as TVM stores it."""
+    limits = {"context_window_size": 64, "prefill_chunk_size": 32}
+    sizes = dict.fromkeys(("num_hidden_layers", "num_key_value_heads"), 2)
+    says = {"model_type": "llama", "quantization": "q4f16_1", **limits}
+    says["kv_cache"] = {**sizes, "head_dim": 8}
+    says["params"] = [{"name": "w", "shape": [3, 5], "dtype": "float16"}]
+    says["memory_usage"] = {"prefill": 2000, "decode": 500}
+    text = json.dumps(says).encode()
+    return len(text).to_bytes(8, "little") + text
 
 
 def static_lib(args: argparse.Namespace) -> None:
