@@ -30,9 +30,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
     "manifest": frozenset({"artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
-    "scons": frozenset(
-        {"manifest", "spec", "toolchain", "artifact", "layers", "errors"}
-    ),
+    "store": frozenset({"spec", "home", "artifact", "errors"}),
+    "scons": frozenset("manifest store spec toolchain artifact layers errors".split()),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""
 
@@ -56,6 +55,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.scons",
     "mlcx.spec",
     "mlcx.stamp",
+    "mlcx.store.settings",
     "mlcx.toolchain",
     "mlcx.weights",
 )

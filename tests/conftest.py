@@ -7,11 +7,15 @@ difference of a logit.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+os.environ["MLCX_CACHE_DIR"] = "none"
+"""Builds of tests do the work, and leave the cache of who runs them alone."""
 
 Record = Callable[[str, str, str, float], None]
 

@@ -11,6 +11,7 @@ import SCons.Node
 from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
+from mlcx.scons.cache import CACHED_VERBS, StepCache
 from mlcx.scons.parts import made_beside
 from mlcx.scons.requests import Request
 from mlcx.scons.session import Declared, Session
@@ -28,6 +29,7 @@ class Graph:
     def __init__(self, env: Any, session: Session) -> None:
         self._env = env.Clone(tools=[])
         self._env.Decider(self._has_changed)
+        self._env.CacheDir("", StepCache)
         self._session = session
         self._forced: set[str] = set()
         """Targets that are made again although nothing changed."""
@@ -69,6 +71,8 @@ class Graph:
         # A step replaces its target in one go: SCons must not remove it before.
         self._env.Precious(nodes)
         signs.keep(nodes)
+        if request.verb not in CACHED_VERBS:
+            self._env.NoCache(nodes)
         policy = self._session.services.policy
         if self._is_damaged(request) or (request.verb == "compile" and policy.always):
             self._forced.update(step.targets)

@@ -43,6 +43,8 @@ def _variables(env: Any) -> Any:
         ("SPEC", "spec to build when no target names one", env.get("SPEC", "")),
         ("OUTPUT", "folder for what is made", env.get("OUTPUT", "dist")),
         ("BUILD", "folder for intermediate files and logs", env.get("BUILD", "build")),
+        ("CACHE", "URL of a cache that is shared with others", env.get("CACHE", "")),
+        ("CACHE_DIR", "folder of the own cache, or none", env.get("CACHE_DIR", "")),
         BoolVariable(
             "VERBOSE", "print the command of each step", env.get("VERBOSE", False)
         ),

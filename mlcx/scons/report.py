@@ -30,7 +30,7 @@ __all__ = [
     "summary",
 ]
 
-Status = Literal["built", "up to date", "failed", "interrupted", "not built"]
+Status = Literal["built", "cached", "up to date", "failed", "interrupted", "not built"]
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
 

@@ -26,6 +26,7 @@ from mlcx.scons.report import Journal, Result, Row, Run, figures_in, summary
 from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
 from mlcx.scons.why import Why
+from mlcx.store.settings import Settings, open_cache
 
 __all__ = ["Declared", "Mode", "Session", "session"]
 
@@ -60,11 +61,13 @@ class Declared:
 class Session:
     """All that is declared for one output folder and one build folder."""
 
-    def __init__(self, top: Path, folders: Folders, mode: Mode) -> None:
+    def __init__(
+        self, top: Path, folders: Folders, mode: Mode, caching: Settings
+    ) -> None:
         """Wait for the lock of the build folder when the run changes anything."""
         self.folders = folders
         self.mode = mode
-        self.services = _services(top, folders.build, mode)
+        self.services = _services(top, folders.build, mode, caching)
         self._top = top
         self._known = _known(folders.build)
         self._declared: dict[Path, Declared] = {}
@@ -165,7 +168,7 @@ class Session:
         last = self.services.journal.latest(step.target)
         if state != SCons.Node.up_to_date:
             return Result(step.target, "not built")
-        if last is None or last.status != "built":
+        if last is None or last.status not in ("built", "cached"):
             return Result(step.target, "up to date")
         return last.unchanged()
 
@@ -203,9 +206,9 @@ def _folders(files: Iterable[Path], roots: tuple[Path, ...]) -> list[Path]:
 
 
 @cache
-def session(top: Path, folders: Folders, mode: Mode) -> Session:
+def session(top: Path, folders: Folders, mode: Mode, caching: Settings) -> Session:
     """Return the session of this process for ``folders``."""
-    return Session(top, folders, mode)
+    return Session(top, folders, mode, caching)
 
 
 @cache
@@ -216,7 +219,7 @@ def _known(build: Path) -> dict[Path, Declared]:
 
 
 @cache
-def _services(top: Path, build: Path, mode: Mode) -> Services:
+def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services:
     """Return what all sessions with one build folder share, its lock above all."""
     chosen = policy(os.environ)
     console = Console(mode.silent)
@@ -225,4 +228,5 @@ def _services(top: Path, build: Path, mode: Mode) -> Services:
     if mode.builds:
         executor.stop_on_signals()
     journal, why = Journal(build / _JOURNAL), Why(Records(top, build), chosen)
-    return Services(executor, journal, console, chosen, Lanes(), why)
+    cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
+    return Services(executor, journal, console, chosen, Lanes(), why, cache)

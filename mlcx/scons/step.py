@@ -21,6 +21,7 @@ from mlcx.scons.progress import Reporter
 from mlcx.scons.report import About, Journal, Result, measure
 from mlcx.scons.requests import Request
 from mlcx.scons.why import Why
+from mlcx.store.cache import Cache
 
 __all__ = ["Services", "Step"]
 
@@ -38,6 +39,8 @@ class Services:
     policy: Policy
     lanes: Lanes
     why: Why
+    cache: Cache | None = None
+    """What other builds made; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,22 @@ class Step:
         if for_signature:
             return ""
         return f"  ({summary(self.services.why.found(self.request))})"
+
+    @property
+    def takes_cached(self) -> bool:
+        """Whether it will do with what another build made."""
+        return not (self.verb == "compile" and self.services.policy.always)
+
+    def is_last(self, target: str) -> bool:
+        """Whether ``target`` is the last of its targets."""
+        return target == self.targets[-1]
+
+    def cached(self, seconds: float) -> None:
+        """Note that all targets came from the cache."""
+        size, digest = measure(map(Path, self.targets))
+        result = Result(self.target, "cached", round(seconds, 3), size, digest)
+        self.services.why.ended(self.request, None)
+        self.services.journal.add(result)
 
     def __call__(
         self,

@@ -25,6 +25,7 @@ from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
+from mlcx.store.settings import settings
 
 __all__ = ["exists", "generate"]
 
@@ -203,7 +204,8 @@ def _session(env: Any) -> Session:
         manifest=bool(env["MANIFEST"]),
     )
     folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
-    return session(Path(top.get_abspath()), folders, mode)
+    caching = settings(folder=env["CACHE_DIR"], url=env["CACHE"])
+    return session(Path(top.get_abspath()), folders, mode, caching)
 
 
 def _folder(env: Any, variable: str) -> Path:

@@ -71,7 +71,11 @@ class Project:
     @property
     def environ(self) -> dict[str, str]:
         """What the processes of a build see besides what all see."""
-        return {"STAND_IN": str(self.control), "PYTHONPATH": str(self.sources)}
+        return {
+            "STAND_IN": str(self.control),
+            "PYTHONPATH": str(self.sources),
+            "MLC_LLM_HOME": str(self.control / "home"),
+        }
 
     def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(

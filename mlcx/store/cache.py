@@ -1,0 +1,110 @@
+"""The levels of a store as one cache: never in the way of a build.
+
+What is taken is verified; what is damaged is removed and reported. A level that fails
+is reported once, and left alone from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from mlcx.errors import MlcxError
+from mlcx.store.entry import DamagedError, Entry
+
+__all__ = ["Cache", "Level"]
+
+
+class Level(Protocol):
+    """A store of entries: ``FolderStore``, ``RemoteStore``."""
+
+    @property
+    def name(self) -> str:
+        """Where it is."""
+
+    def find(self, key: str) -> Entry | None:
+        """Return the entry of ``key``; None: there is none."""
+
+    def take(self, entry: Entry, target: Path) -> bool:
+        """Make ``target`` of what ``entry`` promises; False: it is gone."""
+
+    def put(self, entry: Entry, file: Path, *, replace: bool = False) -> None:
+        """Store ``file``, which ``entry`` describes."""
+
+    def discard(self, key: str) -> None:
+        """Remove the entry of ``key`` and what it promises."""
+
+
+class Cache:
+    """What builds made, here and elsewhere."""
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        warn: Callable[[str], None],
+        *,
+        readonly: bool = False,
+    ) -> None:
+        """Take the levels, the nearest first.
+
+        Args:
+            levels: What a level has is kept in those before it.
+            warn: Is told what went wrong.
+            readonly: Nothing is stored, and nothing removed.
+        """
+        self._levels = list(levels)
+        self._failed: set[str] = set()
+        self._warn, self._readonly = warn, readonly
+
+    def holds(self, key: str) -> str | None:
+        """Return the name of the level that has ``key``; None: there is none."""
+        for level in self._levels:
+            with self._guarded(level, key):
+                if self._works(level) and level.find(key) is not None:
+                    return level.name
+        return None
+
+    def take(self, key: str, target: Path) -> Entry | None:
+        """Make ``target`` of what is stored for ``key``; None: nothing, or damaged."""
+        for number, level in enumerate(self._levels):
+            with self._guarded(level, key):
+                entry = level.find(key) if self._works(level) else None
+                if entry is not None and level.take(entry, target):
+                    self._put(self._levels[:number], entry, target)
+                    return entry
+        return None
+
+    def put(self, key: str, file: Path, label: str, *, replace: bool = False) -> None:
+        """Store ``file`` for ``key``: what is there already stays, or is replaced."""
+        self._put(self._levels, Entry.of(key, file, label), file, replace)
+
+    def _put(
+        self, levels: list[Level], entry: Entry, file: Path, replace: bool = False
+    ) -> None:
+        for level in levels:
+            with self._guarded(level, entry.key):
+                if self._works(level) and not self._readonly:
+                    level.put(entry, file, replace=replace)
+
+    def _works(self, level: Level) -> bool:
+        return level.name not in self._failed
+
+    @contextmanager
+    def _guarded(self, level: Level, key: str) -> Iterator[None]:
+        """Report what goes wrong in ``level``."""
+        try:
+            try:
+                yield
+            except DamagedError as error:
+                self._warn(f"cache {level.name}: {error}: it is not used")
+                if not self._readonly:
+                    level.discard(key)
+        except (OSError, MlcxError) as error:
+            self._fail(level, error)
+
+    def _fail(self, level: Level, error: Exception) -> None:
+        if self._works(level):
+            self._failed.add(level.name)
+            self._warn(f"cache {level.name}: {error}: going on without it")

@@ -1,0 +1,164 @@
+"""The first level of a store: a folder on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlcx.artifact import replacing, write_bytes
+from mlcx.store.entry import CONTENT, ENTRIES, DamagedError, Entry, receive
+
+__all__ = ["FolderStore", "Stored"]
+
+_BLOCK = 1 << 20
+_WRITING = 3600.0
+"""Seconds that somebody may need between writing content and its entry."""
+
+_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n"
+"""What tells backups that a folder is a cache: https://bford.info/cachedir/"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry in a folder."""
+
+    entry: Entry
+    used: float
+    """When it was put in or last taken; seconds since 1970."""
+
+
+class FolderStore:
+    """Entries and content in a folder, which is made when something is put in."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def name(self) -> str:
+        """Where it is."""
+        return str(self.root)
+
+    def find(self, key: str) -> Entry | None:
+        """Return the entry of ``key``; None: there is none.
+
+        Raises:
+            DamagedError: It cannot be read.
+        """
+        try:
+            text = self._entry(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Entry.parse(key, text)
+
+    def take(self, entry: Entry, target: Path) -> bool:
+        """Copy what ``entry`` promises to ``target``; False: it is gone.
+
+        Raises:
+            DamagedError: It is something else; ``target`` is as it was.
+        """
+        content = self.content(entry)
+        if not content.exists():
+            return False
+        receive(entry, _blocks(content), target)
+        # Others are removed before it; where nothing may be written, nothing is.
+        with contextlib.suppress(OSError):
+            os.utime(self._entry(entry.key))
+        return True
+
+    def put(self, entry: Entry, file: Path, *, replace: bool = False) -> None:
+        """Store ``file``, which ``entry`` describes; an entry that is there stays.
+
+        With ``replace``, it is replaced.
+        """
+        if not (self.root / "CACHEDIR.TAG").exists():
+            write_bytes(self.root / "CACHEDIR.TAG", _TAG)
+        content, path = self.content(entry), self._entry(entry.key)
+        if replace or not _has_size(content, entry.size):
+            receive(entry, _blocks(file), content)
+        if replace or not path.exists():
+            with replacing(path) as temporary:
+                temporary.write_bytes(entry.to_bytes())
+
+    def discard(self, key: str) -> None:
+        """Remove the entry of ``key`` and what it promises."""
+        try:
+            entry = self.find(key)
+        except DamagedError:
+            entry = None
+        self._entry(key).unlink(missing_ok=True)
+        if entry is not None:
+            self.content(entry).unlink(missing_ok=True)
+
+    def stored(self) -> list[Stored]:
+        """Return all entries, the one that was used last first; unreadable ones not."""
+        found = (self._read(path) for path in self._files(ENTRIES))
+        there = [each for each in found if each is not None]
+        return sorted(there, key=lambda each: (-each.used, each.entry.key))
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """Yield the key of each damaged entry, and what is wrong with it."""
+        for path in self._files(ENTRIES):
+            key = path.name
+            try:
+                entry = self.find(key)
+                wrong = "" if entry is None else self._wrong(entry)
+            except DamagedError as error:
+                wrong = str(error)
+            if wrong:
+                yield key, wrong
+
+    def remove(self, entries: list[Entry]) -> None:
+        """Remove ``entries``, and all content that no entry promises any more."""
+        for entry in entries:
+            self._entry(entry.key).unlink(missing_ok=True)
+        wanted = {each.entry.sha256 for each in self.stored()}
+        dropped = {entry.sha256 for entry in entries}
+        for path in self._files(CONTENT):
+            forgotten = path.name in dropped or time.time() > _time(path) + _WRITING
+            if path.name not in wanted and forgotten:
+                path.unlink(missing_ok=True)
+
+    def content(self, entry: Entry) -> Path:
+        """Return where the content of ``entry`` is."""
+        return self.root / CONTENT / entry.sha256[:2] / entry.sha256
+
+    def _entry(self, key: str) -> Path:
+        return self.root / ENTRIES / key[:2] / key
+
+    def _files(self, kind: str) -> list[Path]:
+        return sorted(path for path in (self.root / kind).glob("*/*") if path.is_file())
+
+    def _read(self, path: Path) -> Stored | None:
+        try:
+            entry = self.find(path.name)
+            return None if entry is None else Stored(entry, _time(path))
+        except (DamagedError, OSError):
+            return None
+
+    def _wrong(self, entry: Entry) -> str:
+        content = self.content(entry)
+        if not content.exists():
+            return f"{entry.label} is gone"
+        found = Entry.of(entry.key, content, entry.label)
+        return "" if found == entry else f"{entry.label} is damaged"
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _time(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -1,0 +1,137 @@
+"""The second level of a store: any object store that ``obstore`` knows, by its URL.
+
+Nothing there is ever overwritten: of several writers the first one wins.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from mlcx.errors import UsageError
+
+__all__ = ["SCHEMES", "ObjectStore", "Objects"]
+
+SCHEMES = ("s3", "gs", "az", "https", "http", "file")
+"""What the URL of an object store may begin with."""
+
+
+class Objects(Protocol):
+    """Content by name, on another machine.
+
+    What goes wrong is an ``OSError`` whose text is one line.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, without secrets."""
+
+    def read(self, name: str) -> Iterator[bytes] | None:
+        """Yield the content of ``name`` in blocks; None: there is none."""
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Store ``content``, unless there is something under ``name``."""
+
+    def remove(self, name: str) -> None:
+        """Remove ``name``."""
+
+
+class ObjectStore:
+    """An object store of a cloud, a web server with PUT, or a folder."""
+
+    def __init__(self, url: str) -> None:
+        """Take the store at ``url``; credentials come from its environment variables.
+
+        Raises:
+            UsageError: There is no such kind of URL, or obstore is not installed.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES:
+            known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise UsageError(f"cache {url!r}: expected a URL with one of {known}")
+        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        try:
+            library: Any = importlib.import_module("obstore")
+        except ImportError as error:
+            message = f"cache {self.url} needs obstore: pip install 'mlcx[cache]'"
+            raise UsageError(message) from error
+        self._library = library
+        try:
+            self._store: Any = library.store.from_url(url, **_options(parts.scheme))
+        except (library.exceptions.BaseError, ValueError) as error:
+            raise UsageError(f"cache {self.url}: {_line(error)}") from error
+
+    def read(self, name: str) -> Iterator[bytes] | None:
+        """Yield the content of ``name`` in blocks; None: there is none."""
+        try:
+            found = self._library.get(self._store, name)
+        except FileNotFoundError:
+            return None
+        except self._failures() as error:
+            raise self._error(error) from error
+        return self._blocks(found)
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        """Store ``content``, unless there is something under ``name``."""
+        errors = self._library.exceptions
+        try:
+            self._put(name, content, mode="create")
+        except errors.AlreadyExistsError:
+            return
+        except (errors.NotSupportedError, NotImplementedError):
+            self._write_slowly(name, content)
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    def remove(self, name: str) -> None:
+        """Remove ``name``."""
+        try:
+            self._library.delete(self._store, name)
+        except FileNotFoundError:
+            return
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    def _write_slowly(self, name: str, content: bytes | Path) -> None:
+        """Write where there are no conditions: web servers."""
+        try:
+            self._library.head(self._store, name)
+        except FileNotFoundError:
+            self._put(name, content, mode="overwrite")
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    def _put(self, name: str, content: bytes | Path, mode: str) -> None:
+        # In parts, content could not be written on condition.
+        self._library.put(self._store, name, content, mode=mode, use_multipart=False)
+
+    def _blocks(self, found: Any) -> Iterator[bytes]:
+        try:
+            for block in found.stream():
+                yield bytes(block)
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    def _failures(self) -> tuple[type[Exception], ...]:
+        return (self._library.exceptions.BaseError, OSError, ValueError)
+
+    def _error(self, error: Exception) -> OSError:
+        return OSError(f"{self.url}: {_line(error)}")
+
+
+def _options(scheme: str) -> Mapping[str, Any]:
+    if scheme == "file":
+        return {"mkdir": True}
+    client = {"connect_timeout": "5s", "timeout": "120s"}
+    if scheme == "http":
+        client["allow_http"] = "true"
+    retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+    return {"client_options": client, "retry_config": retries}
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

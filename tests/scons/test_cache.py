@@ -1,0 +1,270 @@
+"""The cache that builds share: what comes from it, what does not, what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mlcx.scons.cache import key
+
+from .project import Project
+from .test_builds import COMPILE_ONE
+
+LIBRARIES = ("dist/lib/one.so", "dist/lib/two.so")
+TAKEN = ("compile", "normalize")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def filled(project: Project, folder: Path) -> Project:
+    """Return a project whose build has filled the cache."""
+    project.build("-j2", MLCX_CACHE_DIR=str(folder))
+    return project
+
+
+@pytest.fixture
+def other(filled: Project, tmp_path: Path) -> Project:
+    """Return the same project elsewhere, of which nothing is built."""
+    made = Project(tmp_path / "deep/er/other", tmp_path / "others", filled.sources)
+    made.root.parent.mkdir(parents=True)
+    made.create()
+    return made
+
+
+def statuses(project: Project) -> dict[str, object]:
+    return {target: row["status"] for target, row in project.report().items()}
+
+
+def contents(folder: Path) -> list[Path]:
+    return sorted((folder / "content").glob("*/*"))
+
+
+def test_a_tree_elsewhere_takes_libraries_from_the_cache(
+    filled: Project, other: Project, folder: Path
+) -> None:
+    calls = other.build("-j2", MLCX_CACHE_DIR=str(folder))
+    assert calls
+    assert not [call for call in calls if call.startswith(TAKEN)]
+    assert other.files() == filled.files()
+    for library in LIBRARIES:
+        row = other.report()[library]
+        assert row["status"] == "cached"
+        assert row["sha256"] == filled.report()[library]["sha256"]
+    assert other.build(MLCX_CACHE_DIR=str(folder)) == []
+    assert statuses(other)["dist/lib/one.so"] == "up to date"
+
+
+def test_the_summary_counts_what_was_cached(other: Project, folder: Path) -> None:
+    done = other.scons("-Q", MLCX_CACHE_DIR=str(folder))
+    assert "Retrieved `dist/lib/one.so' from cache" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("mlcx: 7 built, 4 cached, see")
+
+
+def test_a_removed_library_comes_back(filled: Project, folder: Path) -> None:
+    made = filled.files()
+    (filled.root / LIBRARIES[0]).unlink()
+    assert filled.build(MLCX_CACHE_DIR=str(folder)) == []
+    assert filled.files() == made
+
+
+def test_two_models_that_compile_to_the_same_compile_once(
+    project: Project, folder: Path
+) -> None:
+    project.add_checkpoint("three")
+    shutil.rmtree(project.root / "models/three")
+    shutil.copytree(project.root / "models/one", project.root / "models/three")
+    project.write_spec("mlc-package-config.json", "one", "three")
+    calls = project.build(MLCX_CACHE_DIR=str(folder))
+    assert [call for call in calls if call.startswith("compile")] == [COMPILE_ONE]
+    three = (project.root / "dist/lib/three.so").read_bytes()
+    assert three == (project.root / "dist/lib/one.so").read_bytes()
+
+
+def test_another_input_misses(other: Project, folder: Path) -> None:
+    other.edit("models/one/config.json", context_window_size=32)
+    calls = other.build(MLCX_CACHE_DIR=str(folder))
+    assert [call for call in calls if call.startswith("compile")] == [COMPILE_ONE]
+
+
+def test_a_key_has_the_suffix_and_the_place_of_a_target_but_no_path(
+    tmp_path: Path,
+) -> None:
+    """The suffix of a library decides how it is linked, but is in no option."""
+    from SCons.Environment import Environment
+
+    env = Environment(tools=[])
+    (tmp_path / "source").write_text("content")
+    targets = ("a.so", "b/c.so", "d.tar")
+    nodes = [
+        env.Command(str(tmp_path / name), str(tmp_path / "source"), "$(make$) it")[0]
+        for name in targets
+    ]
+    so, elsewhere, tar = map(key, nodes)
+    assert so == elsewhere
+    assert so != tar
+    names = [str(tmp_path / name) for name in ("e.so", "f.so")]
+    both = env.Command(names, str(tmp_path / "source"), "$(make$) it")
+    assert key(both[0]) == so
+    assert key(both[1]) != so
+
+
+def test_a_damaged_entry_is_reported_and_built_again(
+    filled: Project, other: Project, folder: Path
+) -> None:
+    for path in contents(folder):
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    done = other.scons(MLCX_CACHE_DIR=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "compile one, q4f16_1, cpu is damaged: expected" in done.stderr
+    assert other.files() == filled.files()
+    shutil.rmtree(other.root / "dist")
+    assert not [
+        call
+        for call in other.build(MLCX_CACHE_DIR=str(folder))
+        if call.startswith("compile")
+    ]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"key": 1}'])
+def test_an_entry_that_cannot_be_read_is_no_entry(
+    other: Project, folder: Path, damage: bytes
+) -> None:
+    for path in (folder / "entries").glob("*/*"):
+        path.write_bytes(damage)
+    done = other.scons(MLCX_CACHE_DIR=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "cannot be read" in done.stderr
+    assert statuses(other)["dist/lib/one.so"] == "built"
+
+
+def test_read_only_takes_but_does_not_store(
+    filled: Project, other: Project, folder: Path
+) -> None:
+    before = sorted(folder.rglob("*"))
+    other.edit("models/one/config.json", context_window_size=32)
+    environ = {"MLCX_CACHE_DIR": str(folder), "MLCX_CACHE_READONLY": "1"}
+    done = other.scons(**environ)
+    assert done.returncode == 0, done.stderr
+    found = statuses(other)
+    assert [found[library] for library in LIBRARIES] == ["built", "cached"]
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_cache_that_cannot_be_written_only_warns(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = project.scons(MLCX_CACHE_DIR=str(tmp_path / "file"))
+    assert done.returncode == 0
+    warnings = [line for line in done.stderr.splitlines() if "warning: cache" in line]
+    assert len(warnings) == 1
+    assert warnings[0].endswith("going on without it")
+    assert statuses(project)["dist/lib/one.so"] == "built"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_only_warns(project: Project, folder: Path) -> None:
+    """The folders of content are links to where a write finds no space."""
+    script = project.root / "SConstruct"
+    full = "import mlcx.store.folder as f, errno\n"
+    full += "def _full(*_):\n    raise OSError(errno.ENOSPC, 'No space left')\n"
+    script.write_text(full + "f.receive = _full\n" + script.read_text())
+    done = project.scons(MLCX_CACHE_DIR=str(folder))
+    assert done.returncode == 0
+    assert "No space left: going on without it" in done.stderr
+    assert not contents(folder)
+
+
+def test_readonly_policy_takes_from_the_cache(other: Project, folder: Path) -> None:
+    done = other.scons(MLCX_CACHE_DIR=str(folder), MLC_JIT_POLICY="READONLY")
+    assert done.returncode == 0, done.stderr
+    assert statuses(other)["dist/lib/one.so"] == "cached"
+
+
+def test_redo_compiles_and_replaces_what_is_stored(
+    filled: Project, other: Project, folder: Path
+) -> None:
+    calls = other.build(MLCX_CACHE_DIR=str(folder), MLC_JIT_POLICY="REDO")
+    assert COMPILE_ONE in calls
+    shutil.rmtree(other.root / "dist")
+    other.build(MLCX_CACHE_DIR=str(folder))
+    assert statuses(other)["dist/lib/one.so"] == "cached"
+
+
+def test_off_refuses_what_is_cached(other: Project, folder: Path) -> None:
+    done = other.scons("-k", MLCX_CACHE_DIR=str(folder), MLC_JIT_POLICY="OFF")
+    assert done.returncode == 2
+    assert not (other.root / LIBRARIES[0]).exists()
+
+
+def test_the_cache_can_be_switched_off(other: Project, folder: Path) -> None:
+    environ = {"MLCX_CACHE_DIR": str(folder)}
+    assert COMPILE_ONE in other.build("CACHE_DIR=none", **environ)
+    shutil.rmtree(other.root / "dist")
+    assert COMPILE_ONE in other.build("--cache-disable", **environ)
+
+
+def test_it_lies_in_the_users_folder(project: Project) -> None:
+    environ = {"MLCX_CACHE_DIR": "", "MLC_LLM_HOME": str(project.control / "home")}
+    project.build(**environ)
+    assert contents(project.control / "home/build_cache")
+
+
+def test_a_dry_run_says_what_is_cached(other: Project, folder: Path) -> None:
+    other.build(MLCX_CACHE_DIR=str(folder))
+    shutil.rmtree(other.root / "dist/lib")
+    done = other.scons("-Qn", MLCX_CACHE_DIR=str(folder))
+    assert "Retrieved `dist/lib/one.so' from cache" in done.stdout
+    assert not (other.root / "dist/lib").exists()
+
+
+def test_models_directories_are_not_cached(filled: Project, folder: Path) -> None:
+    entries = (path.read_text() for path in (folder / "entries").glob("*/*"))
+    labels = {json.loads(text)["label"].split()[0] for text in entries}
+    assert labels == {"compile", "normalize"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MLCX_CACHE_READONLY", "yes", "MLCX_CACHE_READONLY: expected 0 or 1"),
+        ("MLCX_CACHE_URL", "ftp://host", "expected a URL with one of s3://"),
+    ],
+)
+def test_a_wrong_variable_is_refused(
+    project: Project, name: str, value: str, said: str
+) -> None:
+    done = project.scons(**{name: value})
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_second_level_serves_another_user(project: Project, tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    url = f"CACHE=file://{tmp_path}/shared"
+    project.build(url, MLCX_CACHE_DIR=str(tmp_path / "a"))
+    other = Project(tmp_path / "other", tmp_path / "others", project.sources)
+    other.create()
+    calls = other.build(url, MLCX_CACHE_DIR=str(tmp_path / "b"))
+    assert not [call for call in calls if call.startswith(TAKEN)]
+    assert other.files() == project.files()
+    assert len(contents(tmp_path / "b")) == len(contents(tmp_path / "a"))
+
+
+def test_a_second_level_that_is_gone_only_warns(project: Project) -> None:
+    pytest.importorskip("obstore")
+    done = project.scons("CACHE=http://127.0.0.1:9/cache")
+    assert done.returncode == 0, done.stderr
+    warnings = [line for line in done.stderr.splitlines() if "warning: cache" in line]
+    assert len(warnings) == 1
+    assert "http://127.0.0.1:9/cache" in warnings[0]
+    assert os.linesep not in warnings[0]
