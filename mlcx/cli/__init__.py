@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
     "package": Verb("package", "build all that a package config asks for"),
     "deliver": Verb("package", "build all that a delivery spec asks for"),
     "verify": Verb("verify", "check a delivery or a bundle, anywhere and offline"),
+    "cache": Verb("cache", "list, measure, prune or verify the cache of builds"),
     "inspect": Verb("inspect", "print what a library says of itself"),
     "generate": Verb("run", "continue a prompt with a built model"),
     "reference-logits": Verb("quality", "write logits of a model as it was"),

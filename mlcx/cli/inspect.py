@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlcx.cli.sizes import shown
 from mlcx.stamp import KEY
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _lines(rows: Iterable[_Row]) -> Iterator[str]:
 
 
 def _file(contents: Contents) -> Iterator[_Row]:
-    yield "size", _size(contents.size)
+    yield "size", shown(contents.size)
     if contents.packaging:
         yield "archive", f"{contents.packaging}, {len(contents.parts)} members"
     for part in contents.parts:
@@ -78,7 +79,7 @@ def _file(contents: Contents) -> Iterator[_Row]:
         text = f"{found.format} for {found.architecture}" if found else "not an object"
         text += f", {found.platform}" if found and found.platform else ""
         if contents.packaging:
-            text += f": {part.name}, {_size(part.size)}"
+            text += f": {part.name}, {shown(part.size)}"
         yield "format", text
 
 
@@ -152,7 +153,7 @@ def _join(fields: Mapping[str, Any], names: Iterable[tuple[str, str]]) -> str:
 def _weights(model: Model) -> str:
     count = len(model.description.metadata["params"])
     total = model.parameter_bytes
-    known = "of a size that the config says" if total is None else _size(total)
+    known = "of a size that the config says" if total is None else shown(total)
     return f"{count} tensors, {known}"
 
 
@@ -166,11 +167,11 @@ def _memory(metadata: Mapping[str, Any], verbose: bool) -> str:
     if not rows:
         return "none"
     name, most = rows[0]
-    first = f"{_size(most)} at most, in {name}"
+    first = f"{shown(most)} at most, in {name}"
     if not verbose:
         return first
     return "\n".join(
-        [first, *(f"{name}: {_size(size)}" for name, size in rows if size)]
+        [first, *(f"{name}: {shown(size)}" for name, size in rows if size)]
     )
 
 
@@ -183,22 +184,13 @@ def _code(model: Model, verbose: bool) -> Iterator[_Row]:
     yield "host code", _listed(f"{len(host)} functions", host, verbose)
     for device in model.executable.devices if model.executable else ():
         form = f" as {device.format}" if device.format else ""
-        count, size = len(device.kernels), _size(device.bytes)
+        count, size = len(device.kernels), shown(device.bytes)
         text = f"{count} for {device.kind}{form}, {size}"
         yield "kernels", _listed(text, device.kernels, verbose)
 
 
 def _listed(text: str, names: Iterable[str], verbose: bool) -> str:
     return "\n".join([text, *names]) if verbose else text
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
 
 
 def _as_json(contents: Contents) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class ObjectStore:
         if parts.scheme not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             raise UsageError(f"cache {url!r}: expected a URL with one of {known}")
-        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self._secret, at, host = parts.netloc.rpartition("@")
+        self._secret += at
+        self.url = parts._replace(netloc=host).geturl()
         try:
             library: Any = importlib.import_module("obstore")
         except ImportError as error:
@@ -120,14 +122,15 @@ class ObjectStore:
         return (self._library.exceptions.BaseError, OSError, ValueError)
 
     def _error(self, error: Exception) -> OSError:
-        return OSError(f"{self.url}: {_line(error)}")
+        text = _line(error).replace(self._secret, "") if self._secret else _line(error)
+        return OSError(f"{self.url}: {text}")
 
 
 def _options(scheme: str) -> Mapping[str, Any]:
     if scheme == "file":
         return {"mkdir": True}
     client = {"connect_timeout": "5s", "timeout": "120s"}
-    if scheme == "http":
+    if scheme != "https":  # an endpoint without TLS must be named to be used
         client["allow_http"] = "true"
     retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
     return {"client_options": client, "retry_config": retries}

@@ -1,0 +1,176 @@
+"""The verb ``cache``: see and tidy what builds of this user have stored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcx.cli.sizes import shown
+from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlcx.store.folder import FolderStore, Stored
+
+__all__ = ["cache", "cache_arguments"]
+
+_DAY = 86400
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+
+def cache_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``cache``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, meaning in _MEANINGS.items():
+        action = actions.add_parser(name, help=meaning, description=meaning)
+        add = action.add_argument
+        add("--json", action="store_true", help="print JSON, for programs")
+        add("--dir", type=Path, metavar="DIR", help="the cache; default: the user's")
+        if name == "prune":
+            _limits(action)
+
+
+def _limits(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--days",
+        type=_days,
+        default=30.0,
+        metavar="N",
+        help="remove what no build has taken for N days (default: 30)",
+    )
+    add(
+        "--size",
+        type=_bytes,
+        default=_bytes("10G"),
+        metavar="SIZE",
+        help="then what was taken longest ago, until SIZE is left, such as 500M; "
+        "units are of 1024 (default: 10G)",
+    )
+    add("--dry-run", action="store_true", help="only say what would be removed")
+
+
+def cache(args: argparse.Namespace) -> int:
+    """List, measure, prune or verify the cache; 1: something in it is damaged."""
+    from mlcx.store.folder import FolderStore
+    from mlcx.store.settings import settings
+
+    folder = args.dir or settings().folder
+    if folder is None:
+        raise UsageError("the cache is switched off: name one with --dir")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"cache {folder}: expected a folder, found a file")
+    content, lines, status = _ACTIONS[args.action](FolderStore(folder), args)
+    print(json.dumps(content, indent=2) if args.json else "\n".join(lines))
+    return status
+
+
+_Outcome = tuple[dict[str, Any], list[str], int]
+
+
+def _list(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+    del args
+    entries = store.stored()
+    lines = [_line(each) for each in entries] or [f"{store.root}: nothing"]
+    return {"entries": [_row(each) for each in entries]}, lines, 0
+
+
+def _size(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+    del args
+    from mlcx.store.prune import content_bytes
+
+    entries = store.stored()
+    size = content_bytes(entries)
+    line = f"{store.root}: {_entries(len(entries))}, {shown(size)}"
+    content = {"dir": str(store.root), "entries": len(entries), "bytes": size}
+    return content, [line], 0
+
+
+def _prune(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+    from mlcx.store.prune import content_bytes, superfluous
+
+    entries = store.stored()
+    removed = superfluous(entries, time.time() - args.days * _DAY, args.size)
+    if not args.dry_run:
+        store.remove([each.entry for each in removed])
+    kept = [each for each in entries if each not in removed]
+    freed = content_bytes(entries) - content_bytes(kept)
+    verb = "would remove" if args.dry_run else "removed"
+    lines = [f"{verb} {_line(each)}" for each in removed]
+    lines += [f"{store.root}: {verb} {_entries(len(removed))}, {shown(freed)}"]
+    rows = [_row(each) for each in removed]
+    content = {"removed": rows, "bytes": freed, "dry_run": args.dry_run}
+    return content, lines, 0
+
+
+def _verify(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+    del args
+    damaged = dict(store.check())
+    lines = [f"{key}: {wrong}" for key, wrong in damaged.items()]
+    lines += [
+        f"{store.root}: {_entries(len(damaged))} damaged; builds make them again"
+        if damaged
+        else f"{store.root}: all {_entries(len(store.stored()))} as they were stored"
+    ]
+    content = {"damaged": [{"key": key, "error": damaged[key]} for key in damaged]}
+    return content, lines, 1 if damaged else 0
+
+
+_ACTIONS: dict[str, Callable[[FolderStore, argparse.Namespace], _Outcome]] = {
+    "list": _list,
+    "size": _size,
+    "prune": _prune,
+    "verify": _verify,
+}
+_MEANINGS = {
+    "list": "Print what is stored, what was taken last first.",
+    "size": "Print how many entries there are, and the bytes that they take.",
+    "prune": "Remove what was not used for long, and what is too much.",
+    "verify": "Compare everything stored with its hash.",
+}
+
+
+def _line(each: Stored) -> str:
+    entry = each.entry
+    day = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.used))
+    return f"{entry.key[:12]}  {day}  {shown(entry.size):>9}  {entry.label}"
+
+
+def _row(each: Stored) -> dict[str, Any]:
+    used = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.used))
+    entry = each.entry
+    return {
+        "key": entry.key,
+        "sha256": entry.sha256,
+        "bytes": entry.size,
+        "used": used,
+        "label": entry.label,
+    }
+
+
+def _entries(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < 1e6:
+        message = f"expected a number of days from 0 on, found {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return days
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        message = f"expected a size such as 500M or 10G, found {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(float(match[1]) * _UNITS[match[2].upper()])

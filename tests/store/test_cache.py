@@ -1,0 +1,144 @@
+"""Levels of a store as one cache: takes, stores, and gets over what goes wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlcx.store.cache import Cache
+from mlcx.store.entry import Entry
+from mlcx.store.folder import FolderStore
+from mlcx.store.remote import RemoteStore
+
+KEY, OTHER = "a" * 64, "b" * 64
+
+
+class Memory:
+    """An object store, as the protocol says it; fails when it is ``gone``."""
+
+    url = "memory://"
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+        self.gone = False
+
+    def read(self, name: str) -> list[bytes] | None:
+        self._fail()
+        return [self.content[name]] if name in self.content else None
+
+    def write(self, name: str, content: bytes | Path) -> None:
+        self._fail()
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        self.content.setdefault(name, data)
+
+    def remove(self, name: str) -> None:
+        self.content.pop(name, None)
+
+    def _fail(self) -> None:
+        if self.gone:
+            raise OSError("memory:// is gone")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def objects() -> Memory:
+    return Memory()
+
+
+def made(tmp_path: Path, data: bytes = b"data") -> Path:
+    file = tmp_path / "made"
+    file.write_bytes(data)
+    return file
+
+
+def both(folder: Path, objects: Memory, said: list[str], **how: bool) -> Cache:
+    return Cache([FolderStore(folder), RemoteStore(objects)], said.append, **how)
+
+
+def test_what_was_put_in_comes_out(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    cache = both(tmp_path / "c", objects, said)
+    assert cache.take(KEY, tmp_path / "x") is None
+    assert cache.holds(KEY) is None
+    cache.put(KEY, made(tmp_path), "label")
+    assert cache.take(KEY, tmp_path / "x") is not None
+    assert (tmp_path / "x").read_bytes() == b"data"
+    assert cache.holds(KEY) == str(tmp_path / "c")
+    assert said == []
+
+
+def test_what_is_far_is_kept_near(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    both(tmp_path / "a", objects, said).put(KEY, made(tmp_path), "label")
+    other = both(tmp_path / "b", objects, said)
+    assert other.holds(KEY) == "memory://"
+    assert other.take(KEY, tmp_path / "x") is not None
+    objects.gone = True
+    assert both(tmp_path / "b", objects, said).take(KEY, tmp_path / "y") is not None
+    assert (tmp_path / "y").read_bytes() == b"data"
+
+
+def test_what_is_damaged_far_away_is_removed_and_stored_again(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    both(tmp_path / "a", objects, said).put(KEY, made(tmp_path), "label")
+    name = next(name for name in objects.content if name.startswith("content/"))
+    objects.content[name] = b"dat"
+    other = both(tmp_path / "b", objects, said)
+    assert other.take(KEY, tmp_path / "x") is None
+    assert not (tmp_path / "x").exists()
+    assert "memory://: label is damaged: expected 4 bytes" in said[0]
+    assert objects.content == {}
+    other.put(KEY, made(tmp_path), "label")
+    assert objects.content[name] == b"data"
+
+
+def test_read_only_leaves_both_as_they_are(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    both(tmp_path / "a", objects, said).put(KEY, made(tmp_path), "label")
+    before = dict(objects.content)
+    reader = both(tmp_path / "b", objects, said, readonly=True)
+    assert reader.take(KEY, tmp_path / "x") is not None
+    reader.put(OTHER, made(tmp_path, b"more"), "label")
+    assert objects.content == before
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_level_that_fails_is_reported_once_and_left_alone(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    cache = both(tmp_path / "a", objects, said)
+    objects.gone = True
+    for key in (KEY, OTHER):
+        cache.put(key, made(tmp_path), "label")
+        assert cache.take(key, tmp_path / "x") is not None
+    assert said == ["cache memory://: memory:// is gone: going on without it"]
+
+
+def test_of_two_writers_the_first_one_wins(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    both(tmp_path / "a", objects, said).put(KEY, made(tmp_path, b"one"), "label")
+    both(tmp_path / "b", objects, said).put(KEY, made(tmp_path, b"two"), "label")
+    both(tmp_path / "c", objects, said).take(KEY, tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b"one"
+
+
+def test_content_is_stored_once_for_all_its_keys(tmp_path: Path) -> None:
+    store, file = FolderStore(tmp_path / "c"), made(tmp_path)
+    entries = [Entry.of(key, file, "label") for key in (KEY, OTHER)]
+    for entry in entries:
+        store.put(entry, file)
+    assert len(list((store.root / "content").glob("*/*"))) == 1
+    store.remove(entries[:1])
+    assert store.take(entries[1], tmp_path / "x")
+    store.remove(entries[1:])
+    assert not list((store.root / "content").glob("*/*"))
