@@ -25,7 +25,9 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 def cache_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``cache``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="ACTION", help="what to do with it"
+    )
     for name, meaning in _MEANINGS.items():
         action = actions.add_parser(name, help=meaning, description=meaning)
         add = action.add_argument
