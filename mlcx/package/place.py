@@ -35,7 +35,8 @@ def share(source: Path, target: Path) -> None:
     """Make ``target`` have the bytes of ``source`` at no cost, atomically.
 
     By shared blocks where the file system has them, which are copied when one of the
-    two is written to, else by a hard link, else by a copy.
+    two is written to, else by a hard link, else by a copy. Linked files are one file:
+    both are then read-only, so that an edit of the one cannot reach the other.
 
     Raises:
         InputError: There is no file ``source``.
@@ -79,6 +80,7 @@ def _link(source: Path, target: Path) -> bool:
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         beside.hardlink_to(source)
+        beside.chmod(beside.stat().st_mode & ~0o222)
         beside.replace(target)
     except OSError:
         beside.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from mlcx.spec.digest import digest_json
 
@@ -38,5 +39,12 @@ class Fact:
 
     def __str__(self) -> str:
         """Return what is signed of this."""
-        text = ", ".join(f"{name} {value}" for name, value in self.parts) or "none"
-        return f"{self.name} {text if len(text) <= _SHOWN else digest_json(self.parts)}"
+        return _signed(self)
+
+
+@cache
+def _signed(fact: Fact) -> str:
+    """Return the text of ``fact``: many steps depend on the same few."""
+    text = ", ".join(f"{name} {value}" for name, value in fact.parts) or "none"
+    shown = text if len(text) <= _SHOWN else digest_json(fact.parts)
+    return f"{fact.name} {shown}"
