@@ -54,6 +54,8 @@ def _folder(checked: Checked) -> Iterator[Problem]:
     if Path(os.path.normpath(path)).parts[:1] == ("..",):
         message = f"expected a folder inside the output folder, found {quote(path)}"
         yield checked.source.problem(("binary_libs_dir",), message)
+    for name in Path(path).parts:
+        yield from of_name(checked, ("binary_libs_dir",), name)
 
 
 def _quantizations(checked: Checked, steps: Steps) -> Iterator[Problem]:

@@ -17,10 +17,13 @@ from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
 from mlcx.spec.overrides import contradictions
 from mlcx.spec.resolve import archs_for, local
-from mlcx.spec.source import Source, Steps, pointer, quote
+from mlcx.spec.source import Source, Steps, describe, pointer, quote
 from mlcx.spec.violations import did_you_mean
 
 __all__ = ["Checked", "model_of", "of_archs", "of_host", "of_name", "of_overrides"]
+
+_LONGEST = 200
+"""Bytes of a name, so that a suffix and a temporary one still fit."""
 
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul"}
@@ -78,9 +81,13 @@ class Checked:
 
 
 def of_name(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:
-    """Refuse a name that is no file name on Windows."""
-    if name.partition(".")[0].lower() in _WINDOWS_DEVICES:
+    """Refuse a name that is no file name everywhere, on Windows above all."""
+    reserved = name.partition(".")[0].lower() in _WINDOWS_DEVICES
+    if reserved or (name.endswith((".", " ")) and name not in {".", ".."}):
         message = f"{quote(name)} is no file name on Windows: choose another"
+        yield checked.source.problem(steps, message)
+    if len(name.encode()) > _LONGEST:
+        message = f"{describe(name)} is too long for a file name: choose another"
         yield checked.source.problem(steps, message)
 
 

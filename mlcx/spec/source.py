@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +23,9 @@ Steps = tuple[str | int, ...]
 
 _DEEPEST = 64
 _TOO_DEEP = f"lists and objects are nested more than {_DEEPEST} deep"
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
+"""Texts too, so that the brackets in them do not count."""
+_MANY_DIGITS = re.compile(rf"\d{{{sys.int_info.default_max_str_digits + 1},}}")
 _HALF = "holds half of a UTF-16 surrogate pair: write the character itself"
 
 
@@ -67,12 +73,18 @@ def pointer(steps: Steps) -> str:
 
 def _raw_pointer(steps: Steps) -> str:
     """Return ``steps`` as json_source_map writes it: keys as in the text, unescaped."""
-    return "".join(f"/{quote(str(step))[1:-1]}" for step in steps)
+    keys = (json.dumps(str(step), ensure_ascii=False)[1:-1] for step in steps)
+    return "".join(f"/{key}" for key in keys)
 
 
 def quote(value: object) -> str:
-    """Return ``value`` as a person would write it in JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    """Return ``value`` as a person would write it in JSON, all of it printable."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else json.dumps(char)[1:-1] for char in text
+    )
 
 
 def describe(value: object) -> str:
@@ -102,7 +114,7 @@ def read(path: str | Path) -> Source:
             Problem(file, 1, 1, f"expected an object {{…}} as the root, found {found}")
         )
     if _is_deeper(value, _DEEPEST):
-        raise InputError.in_file(file, _TOO_DEEP)
+        raise _too_deep(file, text)
     source = Source(file, text, value)
     flaws = [source.problem(*flaw) for flaw in _flaws(value, ())]
     if flaws:
@@ -150,9 +162,28 @@ def _parse(file: str, text: str) -> Any:
         problem = Problem(file, error.lineno, error.colno, explain(text, error))
         raise InputError(problem) from error
     except RecursionError as error:
-        raise InputError.in_file(file, _TOO_DEEP) from error
+        raise _too_deep(file, text) from error
     except ValueError as error:  # Python's limit on the digits that it converts
-        raise InputError.in_file(file, "a number has too many digits") from error
+        message = "the number has too many digits"
+        found = _MANY_DIGITS.search(text)
+        raise _at(file, text, found.start() if found else 0, message) from error
+
+
+def _too_deep(file: str, text: str) -> InputError:
+    """Point at the bracket that opens one level too many."""
+    level = position = 0
+    for found in _BRACKETS.finditer(text):
+        position = found.start()
+        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if level > _DEEPEST:
+            break
+    return _at(file, text, position, _TOO_DEEP)
+
+
+def _at(file: str, text: str, position: int, message: str) -> InputError:
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    return InputError(Problem(file, line, column, message))
 
 
 class _NotJson(str):
@@ -197,6 +228,8 @@ def _flaws(value: Any, steps: Steps) -> Iterator[tuple[Steps, str, bool]]:
     """
     if isinstance(value, _NotJson):
         yield steps, f"expected a JSON value, found {value}", False
+    elif isinstance(value, float) and math.isinf(value):
+        yield steps, "the number is too large", False
     elif isinstance(value, str) and not _is_text(value):
         yield steps, f"the text {_HALF}", False
     elif isinstance(value, list):

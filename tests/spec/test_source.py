@@ -73,7 +73,7 @@ UNREADABLE = {
     "NaN": (b'{"a": NaN}', "1:7: expected a JSON value, found NaN"),
     "a number without end": (
         b'{"a": ' + b"1" * 5000 + b"}",
-        "a number has too many digits",
+        "1:7: the number has too many digits",
     ),
     "half a surrogate pair": (
         b'{"a": "\\ud800"}',
