@@ -33,6 +33,7 @@ VERBS: dict[str, Verb] = {
     "app_config": Verb("package", "write mlc-app-config.json"),
     "prebuilt": Verb("package", "take over a library that was compiled elsewhere"),
     "static_lib": Verb("package", "archive model libraries for an app to link"),
+    "prepare_libs": Verb("phone", "build MLC LLM's runtime for an app on a phone"),
     "package": Verb("package", "build all that a package config asks for"),
     "deliver": Verb("package", "build all that a delivery spec asks for"),
     "verify": Verb("verify", "check a delivery or a bundle, anywhere and offline"),

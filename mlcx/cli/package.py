@@ -134,7 +134,7 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
         "--mlc-llm-source-dir",
         type=Path,
         metavar="DIR",
-        help="MLC LLM's sources, as MLC_LLM_SOURCE_DIR; no step reads them yet",
+        help="MLC LLM's sources, or MLC_LLM_SOURCE_DIR: builds its runtime for phones",
     )
     parser.add_argument(
         "-o",

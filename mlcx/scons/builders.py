@@ -47,6 +47,7 @@ BUILDERS: dict[str, Any] = {
         "bundle",
         "prebuilt",
         "static_lib",
+        "prepare_libs",
         "app_config",
         "reference-logits",
         "measure-quality",

@@ -35,10 +35,10 @@ from mlcx.toolchain.triple import AUTO
 
 __all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
 
-_TO_FOLDERS = {"gen_config", "convert_weight", "bundle"}
+_TO_FOLDERS = {"gen_config", "convert_weight", "bundle", "prepare_libs"}
 """Verbs that take the folders of their first source and target."""
 
-_OF_FOLDERS = _TO_FOLDERS | {"reference-logits", "measure-quality"}
+_OF_FOLDERS = (_TO_FOLDERS - {"prepare_libs"}) | {"reference-logits", "measure-quality"}
 """Verbs that take the folder of their first source."""
 
 _ON_ALL = {"static_lib"}

@@ -68,6 +68,8 @@ class Session:
         self.folders = folders
         self.mode = mode
         self.services = _services(top, folders.build, mode, caching)
+        self.remains: list[str] = []
+        """What this build cannot make, to say at its end."""
         self._top = top
         self._known = _known(folders.build)
         self._declared: dict[Path, Declared] = {}
@@ -116,6 +118,8 @@ class Session:
             shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
             self._manifest(all(row.result.status in _DONE for row in rows))
+            for text in dict.fromkeys(self.remains):
+                self.services.reporter.note(text)
 
     def _manifest(self, complete: bool) -> None:
         """Write the manifest that was asked for, or renew one that is there."""

@@ -14,7 +14,7 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError
-from mlcx.scons import options, quality, requests
+from mlcx.scons import options, phone, quality, requests
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.requests import Folders
@@ -72,7 +72,13 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     plan = load(_as_given(path), current.stamp)
     if kind and plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
-    asked = (requests.plan(plan, current.folders), quality.plan(plan, current.folders))
+    environ, folders = env["MLCX_ENV"], current.folders
+    current.remains += filter(None, [phone.remains(plan, environ)])
+    asked = (
+        requests.plan(plan, folders),
+        quality.plan(plan, folders),
+        phone.plan(plan, folders, environ),
+    )
     return Graph(env, current).declare(chain(*asked))
 
 

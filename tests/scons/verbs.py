@@ -36,12 +36,14 @@ def main() -> int:
         parser.add_argument(f"--{name}")
     for name in ("max-kl", "min-top1"):
         parser.add_argument(f"--{name}")
+    for name in ("script", "work", "app-config", "arch", "deployment-target"):
+        parser.add_argument(f"--{name}")
     for name in ("reference", "text"):
         parser.add_argument(f"--{name}", type=Path)
     args = parser.parse_args()
     with (CONTROL / "calls").open("a") as file:
         file.write(f"{verb} {args.output}\n")
-    if verb in {"bundle", "app_config", "prebuilt", "judge-quality"}:
+    if verb in {"bundle", "app_config", "prebuilt", "judge-quality", "prepare_libs"}:
         os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
     say(f"working on {args.output}")
     if listed("fail", args.output):
