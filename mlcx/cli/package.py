@@ -149,14 +149,22 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
 
 def package(args: argparse.Namespace) -> int:
     """Build all that a package config asks for."""
-    _load(args.package_config, "package")
+    plan = _load(args.package_config, "package")
     environ = dict(os.environ)
     if args.mlc_llm_source_dir is not None:
         environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
     if args.check_reproducible:
         return _check(args.package_config, args.jobs)
+    _check_sources(plan, environ)
     options = [f"-j{args.jobs}", f"OUTPUT={args.output}", *_manifest(args)]
     return _build(args.package_config, options, environ)
+
+
+def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
+    """Refuse sources of MLC LLM that are none, before anything is built."""
+    from mlcx.scons.phone import remains
+
+    remains(plan, environ)
 
 
 def deliver_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What an app takes besides its models: the one static library that it links.
+"""What MLC's apps expect: where they look for models, and the one library they link.
 
 Apps on phones cannot load a library of their own, so all are linked into them.
 """
@@ -6,13 +6,28 @@ Apps on phones cannot load a library of their own, so all are linked into them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.types import AppEntry, LibraryJob, PrebuiltJob, StaticLibJob
 
-__all__ = ["static_lib"]
+__all__ = ["for_device", "static_lib"]
 
 _ANDROID = "android"
+
+
+def for_device(device: str, app: Sequence[AppEntry]) -> tuple[AppEntry, ...]:
+    """Return the rows as the app on ``device`` reads them.
+
+    MLC's app for Android knows no ``model_path``, and fails without a ``model_url``; a
+    model that is pushed onto the phone it finds by its id. Where there is none to
+    download from, MLC writes the path on the building machine: here it is empty.
+    """
+    if not device.startswith(_ANDROID):
+        return tuple(app)
+    return tuple(
+        replace(row, model_path=None, model_url=row.model_url or "") for row in app
+    )
 
 
 def static_lib(

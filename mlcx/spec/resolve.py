@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from mlcx.errors import UsageError
-from mlcx.spec.app import static_lib
+from mlcx.spec.app import for_device, static_lib
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import kind_of
 from mlcx.spec.hub import HubSettings
@@ -143,8 +143,10 @@ def assemble(
     ``device`` is the app's; None: the spec is of no app.
     """
     libraries, prebuilt = _only(LibraryJob, jobs), _only(PrebuiltJob, jobs)
-    app = _only(AppEntry, jobs)
-    linked = None if device is None else static_lib(device, libraries, prebuilt, app)
+    app, linked = _only(AppEntry, jobs), None
+    if device is not None:
+        app = for_device(device, app)
+        linked = static_lib(device, libraries, prebuilt, app)
     return Plan(
         spec=spec,
         kind=kind,

@@ -81,3 +81,18 @@ def test_names_that_symbols_cannot_tell_apart_are_refused(
     expected = [f"{why}: {problem}: {way_out}"] if problem else []
     assert [each.message for each in found] == expected
     assert all(each.pointer == "/model_list/1/model_lib" for each in found)
+
+
+@pytest.mark.parametrize(
+    ("device", "path", "url"),
+    [("iphone", "a", None), ("cpu", "a", None), ("android", None, "")],
+)
+def test_an_app_is_told_no_path_of_the_building_machine(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    device: str,
+    path: str | None,
+    url: str | None,
+) -> None:
+    (row,) = load(write(package(device=device))).app
+    assert (row.model_path, row.model_url) == (path, url)
