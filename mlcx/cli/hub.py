@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlcx.spec.hub import Repository
     from mlcx.spec.lock import LockedModel
 
-__all__ = ["fetch", "fetch_arguments", "lock", "lock_arguments", "obtain"]
+__all__ = ["Progress", "fetch", "fetch_arguments", "lock", "lock_arguments", "obtain"]
 
 _ALL = "all"
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["check"]
+__all__ = ["Build", "check"]
 
 _OWN = {"report.json", "report.md", "report.html"}
 """They say when."""

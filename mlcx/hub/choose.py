@@ -11,7 +11,7 @@ from mlcx.errors import UsageError
 from mlcx.spec.lock import is_plain
 from mlcx.spec.types import SourceKind
 
-__all__ = ["CONFIGS", "INDEX", "kind_of", "shards_of", "texts_of"]
+__all__ = ["CONFIGS", "INDEX", "Read", "kind_of", "shards_of", "texts_of"]
 
 CONFIGS: dict[SourceKind, str] = {"mlc": CHAT_CONFIG, "checkpoint": "config.json"}
 """Kind to the config that makes a repository one; the first that exists decides."""
