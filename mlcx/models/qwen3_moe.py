@@ -37,8 +37,6 @@ class Config(qwen3.Config):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("qwen3_moe", data)
-        known = ("weight_block_size", "quantization_config")
-        fields.refuse(*known, because="is not read in fp8 here")
         return fields.read(cls, **qwen3.decided(fields), **mixture_fields(fields, data))
 
 

@@ -27,6 +27,8 @@ LAYERS: dict[tuple[str, Role], tuple[str, str]] = {
     ("fp8", "linear"): ("mlcx.quant.fp8_layers", "Fp8Linear"),
     ("ft", "linear"): ("mlcx.quant.ft_layers", "FtLinear"),
     ("group", "experts"): ("mlcx.quant.experts", "GroupExperts"),
+    ("block_scale", "experts"): ("mlcx.quant.fp8_layers", "BlockScaleExperts"),
+    ("fp8", "experts"): ("mlcx.quant.fp8_layers", "Fp8Experts"),
 }
 """A packing's kind and a layer's role to the module and class that take its place.
 

@@ -33,10 +33,9 @@ class AwqLinear(DequantizedLinear):
         """Return codes, zeros and scales."""
         return [self.qweight, self.qzeros, self.scales]
 
-    def element(
-        self, stored: tuple[te.Tensor, ...], n: tirx.Expr, k: tirx.Expr
-    ) -> tirx.Expr:
-        """Return ``W[n, k]``."""
+    def element(self, stored: tuple[te.Tensor, ...], *at: tirx.Expr) -> tirx.Expr:
+        """Return ``W[at]``."""
+        n, k = at
         qweight, qzeros, scales = stored
         group = k // self.packing.group_size
         code = _code(qweight, k, n) - _code(qzeros, group, n)

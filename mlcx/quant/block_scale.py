@@ -104,5 +104,5 @@ class BlockScaleScheme:
     def packing(self, layer: Layer) -> BlockScalePacking | None:
         """Return how the weight of ``layer`` is stored; None: as it is."""
         assert self.linear is not None, "not configured"
-        taken = layer.role == "linear" and not layer.is_head and not layer.is_router
-        return self.linear if taken else None
+        left = layer.role == "embedding" or layer.is_head or layer.is_router
+        return None if left else self.linear

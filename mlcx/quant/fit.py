@@ -17,8 +17,10 @@ from mlcx.quant.scheme import SCHEMES
 __all__ = ["fit"]
 
 _AWQ = frozenset({"llama", "mistral"})
-_PER_TENSOR = frozenset({"llama", "mistral", "olmo2"})
-_BLOCK_SCALE = frozenset({"qwen3"})
+_PER_TENSOR = frozenset({"llama", "mistral", "mixtral", "olmo2"})
+_BLOCK_SCALE = frozenset({"qwen3", "qwen3_moe"})
+_STATIC_BLOCK_SCALE = frozenset({"qwen3"})
+"""Each expert has scales of activations of its own: MLC names no place for them."""
 
 _ONLY = {
     "q4f16_autoawq": _AWQ,
@@ -26,7 +28,7 @@ _ONLY = {
     "e4m3_e4m3_f16": _PER_TENSOR,
     "e4m3_e4m3_f16_max_calibrate": _PER_TENSOR,
     "fp8_e4m3fn_bf16_block_scale": _BLOCK_SCALE,
-    "fp8_e4m3fn_bf16_block_scale_static_activation": _BLOCK_SCALE,
+    "fp8_e4m3fn_bf16_block_scale_static_activation": _STATIC_BLOCK_SCALE,
 }
 """Schemes to the architectures that take them; others are for all but those below."""
 

@@ -31,15 +31,13 @@ class FtLinear(DequantizedLinear):
         """Return codes and scales."""
         return [self.q_weight, self.q_scale]
 
-    def element(
-        self, stored: tuple[te.Tensor, ...], n: tirx.Expr, k: tirx.Expr
-    ) -> tirx.Expr:
-        """Return ``W[n, k]``."""
+    def element(self, stored: tuple[te.Tensor, ...], *at: tirx.Expr) -> tirx.Expr:
+        """Return ``W[at]``."""
         q_weight, q_scale = stored
-        rows, columns = self.shape
-        at = _half_byte(n, k, columns)
-        byte = q_weight[at // rows, at % rows // 2].astype("uint8")
-        code = byte >> (at % 2 * 4).astype("uint8") & tirx.const(15, "uint8")
+        (rows, columns), (n, k) = self.shape, at
+        half = _half_byte(n, k, columns)
+        byte = q_weight[half // rows, half % rows // 2].astype("uint8")
+        code = byte >> (half % 2 * 4).astype("uint8") & tirx.const(15, "uint8")
         value = code.astype("int32") - tirx.const(8, "int32")
         return value.astype(self.model_dtype) * q_scale[0, n]
 

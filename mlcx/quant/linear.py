@@ -1,4 +1,7 @@
-"""Schemes that pack linear layers, all of them alike, and nothing else."""
+"""Schemes that pack linear layers, all of them alike, and nothing else.
+
+The layers of experts are among them.
+"""
 
 from __future__ import annotations
 
@@ -19,5 +22,5 @@ class LinearScheme:
 
     def packing(self, layer: Layer) -> Packing | None:
         """Return how the weight of ``layer`` is stored; None: as it is."""
-        taken = layer.role == "linear" and not layer.is_head and not layer.is_router
-        return self.linear if taken else None
+        left = layer.role == "embedding" or layer.is_head or layer.is_router
+        return None if left else self.linear

@@ -13,6 +13,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+from float8 import in_blocks
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -125,17 +126,10 @@ def write_fp8(
             tensors[name] = weight.astype(ml_dtypes.bfloat16)
             meant[name] = tensors[name].astype(np.float32)
             continue
-        (rows, columns), (n, k) = BLOCK, weight.shape
-        shape = (-(-n // rows), -(-k // columns))
-        # Exact in bfloat16, which float32 is stored as.
-        scales = random.uniform(0.5, 1.5, shape) * abs(weight).max() / 448
-        scales = scales.astype(ml_dtypes.bfloat16).astype(np.float32)
-        wide = np.repeat(np.repeat(scales, rows, 0), columns, 1)[:n, :k]
-        stored = np.clip(weight / wide, -448, 448).astype(ml_dtypes.float8_e4m3fn)
+        stored, scales, meant[name] = in_blocks(weight, BLOCK, random)
         tensors |= {name: stored, f"{name}_scale_inv": scales}
-        meant[name] = stored.astype(np.float32) * wide
         if activation is not None:
-            scale = np.full(shape[1], activation(name), np.float32)
+            scale = np.full(scales.shape[1], activation(name), np.float32)
             tensors[name.removesuffix("weight") + "activation_scale"] = scale
     _write(folder, config, tensors)
     return meant

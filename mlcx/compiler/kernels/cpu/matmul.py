@@ -31,7 +31,7 @@ from mlcx.compiler.kernels.cpu.weights import (
     WordsOfColumns,
 )
 
-__all__ = ["FEW_ROWS", "matmul"]
+__all__ = ["FEW_ROWS", "lanes_of", "matmul"]
 
 FEW_ROWS = 12
 """Up to this many rows, the GEMM is beaten: measured, with AVX-512."""
@@ -63,7 +63,7 @@ def matmul(
         weights = _weights(fmt, n, k)
         out = T.arg("out", T.buffer((*dims, n), out_dtype))
         operands = Operands(
-            lanes=_lanes(target, fmt),
+            lanes=lanes_of(target, fmt),
             format=fmt,
             rows=rows,
             n=n,
@@ -77,7 +77,8 @@ def matmul(
     return builder.get()
 
 
-def _lanes(target: Target, fmt: WeightFormat) -> int:
+def lanes_of(target: Target, fmt: WeightFormat) -> int:
+    """Return how many float32 a vector of a kernel holds that reads ``fmt``."""
     lanes = float32_lanes(target)
     return fmt.lanes(lanes) if isinstance(fmt, Float8) else lanes
 

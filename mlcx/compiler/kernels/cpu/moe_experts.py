@@ -17,11 +17,10 @@ from tvm.tirx import Buffer, PrimFunc, truncdiv
 
 from mlcx.compiler.kernels.cpu.dot import Dot, dot_for
 from mlcx.compiler.kernels.cpu.gemm import gemm
-from mlcx.compiler.kernels.cpu.matmul import FEW_ROWS
+from mlcx.compiler.kernels.cpu.matmul import FEW_ROWS, lanes_of
 from mlcx.compiler.kernels.cpu.operands import Operands
-from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.vectors import flat
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized, Plain, WeightFormat
+from mlcx.compiler.kernels.cpu.weights import WeightFormat, WordsOfColumns
 from mlcx.compiler.kernels.script import array, define
 
 __all__ = ["Pairs", "experts_matmul"]
@@ -55,8 +54,8 @@ def experts_matmul(
     """Return f(order, starts, x, weights, out) for ``call_tir``.
 
     ``order`` (t, k) and ``starts`` (E + 1,) are those of ``moe_routing``, x is (t, K)
-    or (t * k, K), weights are (E, ...), each as those of ``matmul``, and out is
-    (t * k, N). ``dtypes`` are those of x and out.
+    or (t * k, K), weights are (E, ...), each as those of ``matmul``, but for a scale
+    that all share; out is (t * k, N). ``dtypes`` are those of x and out.
     """
 
     def emit() -> None:
@@ -67,7 +66,7 @@ def experts_matmul(
         x = array("x", (rows, k), dtypes[0])
         weights = _weights(fmt, pairs.experts, n, k)
         out = array("out", (t * pairs.chosen, n), dtypes[1])
-        lanes = float32_lanes(target)
+        lanes = lanes_of(target, fmt)
         operands = Operands(lanes, fmt, rows, n, k, x, weights, out, dtypes[1])
         product = _Product(pairs, operands, flat(order), starts)
         few, count = product.few()
@@ -80,10 +79,10 @@ def experts_matmul(
 
 
 def _weights(fmt: WeightFormat, experts: int, n: int, k: int) -> tuple[Buffer, ...]:
-    assert isinstance(fmt, Plain | GroupQuantized), "no experts are stored so"
-    arrays = fmt.arrays(n, k).items()
+    assert not isinstance(fmt, WordsOfColumns), "no experts are stored so"
     return tuple(
-        array(name, (experts, *shape), dtype) for name, (shape, dtype) in arrays
+        array(name, (experts, *shape) if len(shape) > 1 else shape, dtype)
+        for name, (shape, dtype) in fmt.arrays(n, k).items()
     )
 
 
@@ -157,7 +156,9 @@ class _Product:
 
 
 def _part(stack: Buffer, index: Expr) -> Buffer:
-    """Return a view of one of the matrices in ``stack``."""
+    """Return a view of one of the matrices in ``stack``; what all share, as it is."""
+    if len(stack.shape) == 1:
+        return stack
     _, rows, columns = stack.shape
     start = index * (rows * columns)
     shape, dtype = (rows, columns), stack.ty.dtype

@@ -22,7 +22,8 @@ def row_values(operands: Operands, n: Expr | int, k: Expr | int, lanes: int) -> 
     fmt, weight = operands.format, operands.weights[0]
     if not isinstance(fmt, Float8):
         return cast(load(weight, n, k, lanes=lanes), "float32", lanes)
-    bits = T.decl_buffer(weight.shape, "int8", data=weight.data)
+    start = weight.elem_offset
+    bits = T.decl_buffer(weight.shape, "int8", data=weight.data, elem_offset=start)
     value = widen_float8(load(bits, n, k, lanes=lanes), fmt.dtype, lanes)
     unit = UNITS[fmt.dtype]
     if fmt.scaled:

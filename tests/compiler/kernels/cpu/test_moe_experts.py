@@ -10,11 +10,18 @@ import pytest
 
 from mlcx.compiler.kernels.cpu.moe_experts import Pairs, experts_matmul
 
-from .matmul_reference import FORMATS, TARGETS, TOLERANCE, random_weight
+from .matmul_reference import (
+    FLOAT8,
+    FORMATS,
+    TARGETS,
+    TOLERANCE,
+    Weight,
+    random_weight,
+)
 from .target_kernel import build_for
 
 EXPERTS, CHOSEN = 5, 2
-ROWS = [f for f in FORMATS if not f.endswith("_kn")]
+ROWS = {k: v for k, v in (FORMATS | FLOAT8).items() if not k.endswith("_kn")}
 """Formats that are stored by rows, as experts always are."""
 
 
@@ -22,7 +29,7 @@ ROWS = [f for f in FORMATS if not f.endswith("_kn")]
 def built(
     target: str, name: str, n: int, k: int, tokens: int | None, spread: bool
 ) -> Callable[..., None]:
-    fmt, dtype = FORMATS[name]
+    fmt, dtype = ROWS[name]
     pairs = Pairs(tokens, CHOSEN, EXPERTS, spread)
     return build_for(
         TARGETS[target],
@@ -47,9 +54,14 @@ def assert_products(
     spread: bool,
     rng: np.random.Generator,
 ) -> None:
-    fmt, dtype = FORMATS[name]
+    fmt, dtype = ROWS[name]
     stack = [random_weight(fmt, n, k, rng) for _ in range(EXPERTS)]
-    arrays = [np.stack(each) for each in zip(*(w.arrays for w in stack), strict=True)]
+    if stack[0].arrays[-1].ndim == 1:
+        stack = [shared(stack[0].arrays[-1], each) for each in stack]
+    arrays = [
+        np.stack(each) if each[0].ndim > 1 else each[0]
+        for each in zip(*(w.arrays for w in stack), strict=True)
+    ]
     rows = len(choice) * (1 if spread else CHOSEN)
     x = rng.standard_normal((rows, k)).astype(dtype)
     out = np.full((choice.size, n), np.nan, np.float32)
@@ -59,6 +71,12 @@ def assert_products(
         [stack[e].matrix @ row for e, row in zip(choice.ravel(), inputs, strict=True)]
     )
     assert np.abs(out - expected).max() < TOLERANCE["float32"] * abs(expected).max()
+
+
+def shared(scale: np.ndarray, weight: Weight) -> Weight:
+    """Return ``weight`` with a scale that is another's."""
+    stored, own = weight.arrays
+    return Weight([stored, scale], weight.matrix / float(own[0]) * float(scale[0]))
 
 
 def choices(tokens: int, rng: np.random.Generator) -> np.ndarray:
