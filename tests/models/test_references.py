@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -10,19 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
-from mlcx.__main__ import main
 from mlcx.architectures import ARCHITECTURES
 from mlcx.quant.scheme import SCHEMES
 
+from . import references
 from .conftest import Record, traced
 from .references import (
     LENGTH,
     POSITIONS,
     SAME_WEIGHTS,
-    checkpoint,
     families,
     family,
     text,
@@ -49,27 +45,10 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     @cache
     def built(name: str, case: str, quantization: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
-        cases = family(name)
-        (folder / "config.json").write_text(json.dumps(cases.cases[case]))
-        weights = checkpoint(cases.arrays(), case)
-        save_file(weights, folder / "model.safetensors")
-        common = [str(folder), "--quantization", quantization]
-        common += ["-o", str(folder / "model")]
-        assert main(["convert_weight", *common, "--float32", "raw"]) == 0
-        chunk = ["--prefill-chunk-size", "24", "--conv-template", "LM"]
-        assert main(["gen_config", *common, *chunk]) == 0
-        command = ["compile", str(folder / "model"), "--device", "cpu"]
-        assert main([*command, "-o", str(folder / "model.so")]) == 0
+        references.build(folder, name, case, quantization)
         return folder
 
     return built
-
-
-def reference(name: str, case: str, quantization: str) -> dict[str, NDArray[Any]]:
-    weights = SAME_WEIGHTS.get(quantization, quantization)
-    start = f"{case}/{weights}/"
-    found = family(name).arrays().items()
-    return {k.removeprefix(start): v for k, v in found if k.startswith(start)}
 
 
 def every_case() -> Iterator[Any]:
@@ -100,7 +79,10 @@ def test_logits_are_those_of_transformers(
     name: str, case: str, build: Build, record: Record
 ) -> None:
     """In chunks of 24 tokens, with all after the first chunk one by one, and so all."""
-    folder, expected = build(name, case, "q0f32"), reference(name, case, "q0f32")
+    folder, expected = (
+        build(name, case, "q0f32"),
+        references.logits(name, case, "q0f32"),
+    )
     tokens = text(family(name).cases[case]["vocab_size"])
     for prefill in (LENGTH, 24, 1):
         options = ("--prefill", str(prefill), "--greedy", str(len(expected["greedy"])))
@@ -116,7 +98,7 @@ def test_quantized_logits_are_those_of_the_dequantized_weights(
     name: str, quantization: str, build: Build, record: Record
 ) -> None:
     case = family(name).first
-    expected = reference(name, case, quantization)
+    expected = references.logits(name, case, quantization)
     folder = build(name, case, quantization)
     tokens = text(family(name).cases[case]["vocab_size"])
     options = ("--greedy", str(len(expected["greedy"])))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from tvm import tirx
 from tvm.target import Target
 
+from mlcx.compiler.kernels.attention_shape import Heads
 from mlcx.compiler.kernels.cpu.attention import (
     paged_decode,
     paged_prefill,
     ragged_prefill,
 )
-from mlcx.compiler.kernels.cpu.attention_plan import Heads
 from mlcx.compiler.kernels.cpu.kv_pages import (
     compact_copy,
     copy_single_page,

@@ -116,9 +116,11 @@ class _Lowering(PyExprMutator):
         """Return the argument that the runtime hands to the rotation, if it is one.
 
         It is meant for factors of frequencies. For kernels on GPUs, which hold no
-        tables of their own, it is the frequencies.
+        tables of their own, it is the frequencies; not where a cache slides, whose
+        keys turn when they are read.
         """
-        if self.target.kind.name == "llvm" or not spec.rotary_dim:
+        before = spec.rotary_dim and spec.window is None
+        if self.target.kind.name == "llvm" or not before:
             return relax.prim_value(0)
         return relax.const(np.array(rotation_of(spec).frequencies, "float32"))
 

@@ -21,7 +21,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
+from mlcx.__main__ import main
 from mlcx.quant.group import GroupPacking, GroupScheme
 from mlcx.quant.packing import Layer, Role
 
@@ -124,6 +126,29 @@ def checkpoint(arrays: Arrays, case: str) -> Arrays:
     seed = int(arrays[f"{case}/seed"])
     rows = (str(row).split() for row in arrays[f"{case}/tensors"])
     return {name: seeded(name, tuple(map(int, sizes)), seed) for name, *sizes in rows}
+
+
+def logits(name: str, case: str, quantization: str) -> Arrays:
+    """Return what transformers computed: ``logits``, ``greedy`` and ``margins``."""
+    weights = SAME_WEIGHTS.get(quantization, quantization)
+    start = f"{case}/{weights}/"
+    found = family(name).arrays().items()
+    return {k.removeprefix(start): v for k, v in found if k.startswith(start)}
+
+
+def build(
+    folder: Path, name: str, case: str, quantization: str, device: str = "cpu"
+) -> None:
+    """Put a case into ``folder`` as ``model`` and ``model.so``, with chunks of 24."""
+    cases = family(name)
+    (folder / "config.json").write_text(json.dumps(cases.cases[case]))
+    save_file(checkpoint(cases.arrays(), case), folder / "model.safetensors")
+    common = [str(folder), "--quantization", quantization, "-o", str(folder / "model")]
+    assert main(["convert_weight", *common, "--float32", "raw"]) == 0
+    chunk = ["--prefill-chunk-size", "24", "--conv-template", "LM"]
+    assert main(["gen_config", *common, *chunk]) == 0
+    command = ["compile", str(folder / "model"), "--device", device]
+    assert main([*command, "-o", str(folder / "model.so")]) == 0
 
 
 def _any(name: str, globs: tuple[str, ...]) -> bool:

@@ -18,7 +18,14 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
 
-from mlcx.compiler.kernels.cpu.attention_plan import EVER, Columns, Plan, Rows
+from mlcx.compiler.kernels.attention_shape import (
+    Columns,
+    Reach,
+    Rows,
+    capped,
+    scaled,
+)
+from mlcx.compiler.kernels.cpu.attention_plan import Plan
 from mlcx.compiler.kernels.cpu.exp import exp2
 from mlcx.compiler.kernels.cpu.rope import circle, pair
 
@@ -48,16 +55,16 @@ class _State:
     score: tirx.Buffer
     start: tirx.Buffer
     stop: tirx.Buffer
-    reach: _Reach | None
+    positions: _Positions | None
     """None where no layer slides."""
 
 
 @dataclass(frozen=True)
-class _Reach:
-    """How far a layer's rows see, if ``slides``."""
+class _Positions:
+    """What says which rows see how far back, where a layer may slide."""
 
-    slides: Expr
-    position: tirx.Buffer
+    reach: Reach
+    row: tirx.Buffer
     """(rows,)"""
     until: tirx.Buffer
     """(columns,): the first position of a row that no longer sees the column."""
@@ -72,7 +79,9 @@ def attend(
     """
     state = _allocate(plan, sm_scale)
     _load_rows(plan, rows, state, sm_scale, rotate)
-    begin = _begin(plan, rows, columns, state)
+    begin = T.int64(0)
+    if state.positions is not None:
+        begin = state.positions.reach.begin(rows, columns)
     with T.serial(T.ceildiv(columns.end - begin, T.int64(_TILE))) as tile:
         first = T.bind(begin + tile * _TILE)
         _load_columns(plan, columns, state, first)
@@ -92,11 +101,11 @@ def _allocate(plan: Plan, sm_scale: Expr) -> _State:
     def floats(*shape: int) -> tirx.Buffer:
         return T.alloc_buffer(shape, "float32")
 
-    reach = None
+    positions = None
     if plan.heads.layer_window is not None:
-        reach = _Reach(
-            slides=T.bind(sm_scale < T.float32(0)),
-            position=T.alloc_buffer((r,), "int32"),
+        positions = _Positions(
+            reach=Reach(plan.heads.layer_window, sm_scale),
+            row=T.alloc_buffer((r,), "int32"),
             until=T.alloc_buffer((_TILE,), "int32"),
         )
     return _State(
@@ -111,7 +120,7 @@ def _allocate(plan: Plan, sm_scale: Expr) -> _State:
         score=floats(_TILE, r),
         start=T.alloc_buffer((_TILE,), "int32"),
         stop=T.alloc_buffer((_TILE,), "int32"),
-        reach=reach,
+        positions=positions,
     )
 
 
@@ -120,11 +129,11 @@ def _load_rows(
 ) -> None:
     group, d, w = plan.heads.group, plan.heads.head_dim, plan.width
     row = T.alloc_buffer((1, d), "float32")
-    scale = T.bind(_scale(plan, sm_scale))
+    scale = T.bind(scaled(plan.heads, sm_scale))
     with T.serial(plan.rows) as r:
         # Lanes without a token repeat the last one; nobody reads what they make.
         token = T.bind(T.min((r // group).astype("int64"), rows.count - 1))
-        head = T.bind(rows.head * group + r % group)
+        head = T.bind(rows.head + r % group)
         with T.serial(d // w) as i, T.vectorized(w) as l:
             x = rows.q[rows.first + token, head, i * w + l]
             T.buffer_store(row, x.astype("float32") * scale, [0, i * w + l])
@@ -134,52 +143,12 @@ def _load_rows(
         with T.serial(d) as i:
             T.buffer_store(state.query, row[0, i], [i, r])
         T.buffer_store(state.row_key, rows.key(token), [r])
-        if state.reach is not None:
-            T.buffer_store(state.reach.position, rows.position(token), [r])
+        if state.positions is not None:
+            T.buffer_store(state.positions.row, rows.position(token), [r])
         T.buffer_store(state.peak, T.float32(_LOWEST), [r])
         T.buffer_store(state.total, T.float32(0), [r])
         with T.serial(d // w) as i, T.vectorized(w) as l:
             T.buffer_store(state.out, T.float32(0), [r, i * w + l])
-
-
-def _scale(plan: Plan, sm_scale: Expr) -> Expr:
-    """Return what queries are multiplied with, so that `_capped` takes products."""
-    heads = plan.heads
-    scale = sm_scale if heads.layer_window is None else T.abs(sm_scale)
-    cap = 1 if heads.softcap is None else heads.softcap / 2
-    return scale * T.float32(math.log2(math.e) / cap)
-
-
-def _capped(plan: Plan, product: Expr) -> Expr:
-    """Return a score in base 2; a tanh is made of 2**(2 log2(e) s / softcap)."""
-    if plan.heads.softcap is None:
-        return product
-    most = T.float32(plan.heads.softcap * math.log2(math.e))
-    return most - (most + most) / (exp2(product) + T.float32(1))
-
-
-def _begin(plan: Plan, rows: Rows, columns: Columns, state: _State) -> Expr:
-    """Emit the first column that any of the rows sees, or the end."""
-    window, reach = plan.heads.layer_window, state.reach
-    if window is None or reach is None:
-        return T.int64(0)
-    # The rows may be those of several sequences, which share the columns.
-    lowest = T.alloc_buffer((1,), "int32")
-    T.buffer_store(lowest, rows.position(T.int64(0)), [0])
-    with T.serial(rows.count - 1) as i:
-        T.buffer_store(lowest, T.min(lowest[0], rows.position(i + 1)), [0])
-    first = (lowest[0] - columns.position - (window - 1)).astype("int64")
-    first = T.min(first, columns.end if columns.tree is None else columns.tree)
-    return T.bind(T.Select(reach.slides, T.max(first, T.int64(0)), T.int64(0)))
-
-
-def _until(plan: Plan, columns: Columns, reach: _Reach, column: Expr) -> Expr:
-    """Return the first position from which ``column`` is out of the layer's window."""
-    limited = reach.slides
-    if columns.tree is not None:
-        limited = T.And(limited, column < columns.tree)
-    end = columns.position + column.astype("int32") + plan.heads.layer_window
-    return T.Select(limited, end, T.int32(EVER))
 
 
 def _load_columns(plan: Plan, columns: Columns, state: _State, first: Expr) -> None:
@@ -195,9 +164,9 @@ def _load_columns(plan: Plan, columns: Columns, state: _State, first: Expr) -> N
         start, stop = columns.seen_by(column)
         T.buffer_store(state.start, start, [t])
         T.buffer_store(state.stop, stop, [t])
-        if state.reach is not None:
-            until = _until(plan, columns, state.reach, column)
-            T.buffer_store(state.reach.until, until, [t])
+        if (positions := state.positions) is not None:
+            until = positions.reach.until(columns, column)
+            T.buffer_store(positions.until, until, [t])
     with T.serial(_TILE - count) as rest:
         # Seen by no row; but a weight of 0 times whatever the memory held may be NaN.
         t = T.bind(count + rest)
@@ -251,9 +220,10 @@ def _score(plan: Plan, state: _State) -> None:
             column, row = t0 * down + t, (v0 * across + v) * lanes + l
             key = state.row_key[row]
             seen = T.And(state.start[column] <= key, key < state.stop[column])
-            if (reach := state.reach) is not None:
-                seen = T.And(seen, reach.position[row] < reach.until[column])
-            score = T.Select(seen, _capped(plan, acc[t, v, l]), T.float32(_UNSEEN))
+            if (positions := state.positions) is not None:
+                seen = T.And(seen, positions.row[row] < positions.until[column])
+            score = capped(plan.heads, acc[t, v, l], exp2)
+            score = T.Select(seen, score, T.float32(_UNSEEN))
             T.buffer_store(state.score, score, [column, row])
 
 
@@ -309,7 +279,7 @@ def _store_rows(plan: Plan, rows: Rows, state: _State) -> None:
     group, d, w = plan.heads.group, plan.heads.head_dim, plan.width
     with T.serial(rows.count * group) as r:
         token = T.bind(rows.first + r // group)
-        head = T.bind(rows.head * group + r % group)
+        head = T.bind(rows.head + r % group)
         total = T.bind(T.max(state.total[r], T.float32(_LEAST)))
         share = T.bind(T.float32(1) / total)
         with T.serial(d // w) as i, T.vectorized(w) as l:

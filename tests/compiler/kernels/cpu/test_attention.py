@@ -3,12 +3,12 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pytest
 
+from mlcx.compiler.kernels.attention_shape import Heads
 from mlcx.compiler.kernels.cpu.attention import (
     paged_decode,
     paged_prefill,
     ragged_prefill,
 )
-from mlcx.compiler.kernels.cpu.attention_plan import Heads
 from mlcx.compiler.kernels.rotation import Rotation, frequencies
 
 from ...attention_reference import attention, causal, rotated

@@ -12,7 +12,7 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.script import tirx as T
 
-from mlcx.compiler.kernels.cpu.attention_plan import EVER, Heads
+from mlcx.compiler.kernels.attention_shape import EVER, Heads
 from mlcx.compiler.kernels.script import array, view
 
 __all__ = ["Mask", "Nodes", "Pages", "Ragged", "Span", "causal_mask", "window_mask"]
