@@ -11,7 +11,15 @@ from typing import Any, Literal
 __all__ = ["Change", "How", "Kind", "between", "of_texts", "shown", "summary"]
 
 Kind = Literal[
-    "new", "unknown", "missing", "damaged", "policy", "option", "source", "fact"
+    "new",
+    "unknown",
+    "missing",
+    "damaged",
+    "policy",
+    "option",
+    "moved",
+    "source",
+    "fact",
 ]
 
 How = Literal["changed", "added", "removed"]
@@ -67,7 +75,7 @@ class Change:
         }
         if self.kind in words:
             return words[self.kind]
-        if self.because and self.old and not self.field:
+        if self.because and self.kind == "moved":
             return summary(self.because)
         if self.kind in {"damaged", "policy"} or self.field:
             return self._difference if self.field else self.name

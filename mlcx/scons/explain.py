@@ -95,7 +95,7 @@ class Explainer:
         state: State = "perhaps" if behind or changes else "up to date"
         name = self._why.records.name(request.targets[0])
         last = self._why.records.read(name)
-        if any(change.kind != "unknown" for change in changes):
+        if any(change.kind not in {"unknown", "moved"} for change in changes):
             state = "to build"
         return Verdict(name, request, state, changes, behind, last)
 

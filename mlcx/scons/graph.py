@@ -8,6 +8,7 @@ from typing import Any
 
 import SCons.Node
 
+from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
@@ -141,6 +142,9 @@ class Graph:
             changed = dependency.changed_content(target, previous)
         else:
             changed = dependency.changed_timestamp_then_content(target, previous, owner)
+        if changed and dependency.name == COMPILE_CONFIG:
+            # Other overrides lie elsewhere, and may come to the same.
+            changed = dependency.get_csig() != getattr(previous, "csig", None)
         if target.get_internal_path() not in self._forced:
             return bool(changed)
         # Without the hash a later touch would look like a change. For the same reason

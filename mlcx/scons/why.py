@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from mlcx.artifact import COMPILE_CONFIG
 from mlcx.scons.changes import Change, between, of_texts
 from mlcx.scons.facts import SOURCES
 from mlcx.scons.parts import differs, fault
@@ -109,11 +110,13 @@ class Why:
         if before is None:
             yield Change("source", name, how="added")
         elif after is None or after.sha256 == before.sha256:
-            # One that is to be made again is compared when it is there.
-            if twin != name:
+            # Moved: what lies elsewhere with the same content is no change.
+            if after is None and twin != name:
                 because = self._moved(name, twin)
-                moved = Change("source", PurePath(name).name, "", twin, name)
+                moved = Change("moved", PurePath(name).name, "", twin, name)
                 yield replace(moved, because=because)
+            elif twin != name and PurePath(name).name != COMPILE_CONFIG:
+                yield Change("source", PurePath(name).name, "", twin, name)
         else:
             same = twin == name
             because = self._because(name, record) if same else self._moved(name, twin)

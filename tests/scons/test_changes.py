@@ -52,9 +52,9 @@ def test_a_line_names_three_changes_and_counts_the_rest() -> None:
     found = [Change("option", f"o{n}", old="1", new="2") for n in range(5)]
     assert summary(found) == "o0 1 → 2; o1 1 → 2; o2 1 → 2; and 2 more"
     assert summary(found[:1]) == "o0 1 → 2"
-    moved = Change("source", "c.json", old="a/c.json", new="b/c.json")
+    moved = Change("moved", "c.json", old="a/c.json", new="b/c.json")
     assert summary([moved]) == "c.json a/c.json → b/c.json"
-    told = Change("source", "c.json", old="a", new="b", because=tuple(found[:1]))
+    told = Change("moved", "c.json", old="a", new="b", because=tuple(found[:1]))
     assert summary([told]) == "o0 1 → 2"
     assert summary([Change("missing", "dist/x.so"), Change("new", "y")]) == (
         "x.so is missing; new"
