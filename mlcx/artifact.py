@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -89,12 +89,20 @@ class TokenizerNames:
         return (*self.copied, *self.made)
 
 
-def tokenizer_names(checkpoint: Path) -> TokenizerNames:
+def tokenizer_names(
+    checkpoint: Path, names: Iterable[str] | None = None
+) -> TokenizerNames:
     """Return what a model directory has of the tokenizer in ``checkpoint``.
 
     Looks at names only, so that a build can know its targets beforehand.
+
+    Args:
+        checkpoint: A folder.
+        names: Of the files that will be in it; None: of those that are.
     """
-    there = sorted(path.name for path in checkpoint.iterdir() if path.is_file())
+    if names is None:
+        names = (path.name for path in checkpoint.iterdir() if path.is_file())
+    there = sorted(names)
     copied = tuple(name for name in _TOKENIZER_FILES if name in there)
     if TOKENIZER in copied:
         return TokenizerNames(copied, (), None)

@@ -99,6 +99,9 @@ def _count(loaded: Plan) -> int:
 
 def _rows(loaded: Plan) -> Iterator[tuple[str, ...]]:
     """Yield one line of the table for each job, in the order in which they build."""
+    for model in loaded.fetched:
+        part = "" if model.directory in loaded.weighty else "texts of "
+        yield "fetch", f"{part}{model.repository}", "", "", f"commit {model.commit}"
     for weights in loaded.weights:
         yield "weights", weights.model_id, weights.quantization, "", weights.directory
     for library in loaded.libraries:

@@ -149,6 +149,7 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
 
 def package(args: argparse.Namespace) -> int:
     """Build all that a package config asks for."""
+    _pin(args.package_config)
     plan = _load(args.package_config, "package")
     environ = dict(os.environ)
     if args.mlc_llm_source_dir is not None:
@@ -180,6 +181,7 @@ def deliver_arguments(parser: argparse.ArgumentParser) -> None:
 
 def deliver(args: argparse.Namespace) -> int:
     """Build all that a delivery spec asks for."""
+    _pin(args.spec)
     _load(args.spec, "delivery")
     if args.check_reproducible:
         return _check(args.spec, args.jobs)
@@ -222,6 +224,13 @@ def _load(spec: Path, kind: str) -> Plan:
     if plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
     return plan
+
+
+def _pin(spec: Path) -> None:
+    from mlcx.scons.pinning import pin_models
+    from mlcx.scons.progress import Console
+
+    pin_models(spec, os.environ, Console(silent=False))
 
 
 def _check(spec: Path, jobs: int) -> int:

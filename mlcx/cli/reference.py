@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mlcx.errors import BuildError, InputError, UsageError
+from mlcx.spec.folder import Place
 from mlcx.spec.resolve import local
 from mlcx.spec.types import Verify
 from mlcx.spec.verify_rules import reference_lacks
@@ -32,7 +33,7 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
         message = "expected a checkpoint with config.json, or a reference's .json file"
         raise InputError.in_file(checkpoint, message)
     if missing := reference_lacks(
-        checkpoint, "checkpoint", reads=wanted.text is not None
+        Place(checkpoint, "checkpoint"), reads=wanted.text is not None
     ):
         raise UsageError(f"--reference: {missing}")
     import mlcx.scons

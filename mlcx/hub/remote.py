@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from mlcx import __version__
 from mlcx.errors import BuildError, MlcxError, UsageError
 from mlcx.spec.hub import Repository
 
@@ -82,7 +83,6 @@ class HuggingFace:
             BuildError: The hub cannot be reached, or fails.
         """
         from huggingface_hub.utils import (  # noqa: PLC0415 (loads HTTP)
-            build_hf_headers,
             hf_raise_for_status,
             http_backoff,
         )
@@ -95,7 +95,7 @@ class HuggingFace:
                 "GET",
                 url,
                 max_retries=3,
-                headers=build_hf_headers(),
+                headers=_headers(),
                 params={"blobs": "true"},
                 timeout=30,
             )
@@ -145,10 +145,9 @@ class HuggingFace:
     ) -> None:
         from huggingface_hub import hf_hub_url  # noqa: PLC0415
         from huggingface_hub.file_download import http_get  # noqa: PLC0415
-        from huggingface_hub.utils import build_hf_headers  # noqa: PLC0415
 
         url = hf_hub_url(repository.id, name, revision=commit, endpoint=self._endpoint)
-        headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+        headers = {**_headers(), "Accept-Encoding": "identity"}
         there = path.stat().st_size if path.exists() else 0
         if there > size:
             path.unlink()
@@ -219,6 +218,19 @@ class _PassingError(MlcxError):
     def __init__(self, failure: BuildError) -> None:
         super().__init__(str(failure))
         self.failure = failure
+
+
+def _headers() -> dict[str, str]:
+    """Return who asks, and for whom.
+
+    The library's own would also tell what else is installed and running here, and ask
+    the hub once a day what to look for.
+    """
+    from huggingface_hub import get_token  # noqa: PLC0415
+
+    token = get_token()
+    bearer = {"Authorization": f"Bearer {token}"} if token else {}
+    return {"User-Agent": f"mlcx/{__version__}", **bearer}
 
 
 def _listing(repository: Repository, response: Any) -> Listing:

@@ -40,6 +40,7 @@ def _builder(verb: str) -> Any:
 BUILDERS: dict[str, Any] = {
     verb: _builder(verb)
     for verb in (
+        "fetch",
         "gen_config",
         "convert_weight",
         "normalize",

@@ -1,4 +1,7 @@
-"""Which files a step reads of a checkpoint or of a model directory."""
+"""Which files a step reads of a checkpoint or of a model directory.
+
+Of one that is fetched the lock file tells them, since they may not be here yet.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,32 @@ from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json, tokenizer_names
 from mlcx.errors import InputError
 from mlcx.scons.parts import parts
 from mlcx.spec.folder import WEIGHTS
+from mlcx.spec.lock import FETCHED
+from mlcx.spec.types import Fetched
 
-__all__ = ["model_files", "text_files", "tokenizer_files", "weight_files"]
+__all__ = [
+    "fetched_weights",
+    "model_files",
+    "text_files",
+    "tokenizer_files",
+    "weight_files",
+]
 
 _CONFIG = "config.json"
 _TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
 
 
-def text_files(checkpoint: Path) -> list[Path]:
+def fetched_weights(fetched: Fetched) -> Path:
+    """Return the file that is there when all weights of a fetched model are."""
+    return fetched.directory / (TENSOR_CACHE if fetched.kind == "mlc" else FETCHED)
+
+
+def text_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]:
     """Return the files that a model's config can be made of, its own config first."""
     config = checkpoint / _CONFIG
+    if fetched is not None:
+        names = [name for name, _ in fetched.texts if name != _CONFIG]
+        return [config, *(checkpoint / name for name in names)]
     others = (
         path
         for path in sorted(checkpoint.iterdir())
@@ -26,12 +45,14 @@ def text_files(checkpoint: Path) -> list[Path]:
     return [config, *(path for path in others if path != config)]
 
 
-def weight_files(checkpoint: Path) -> list[Path]:
+def weight_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]:
     """Return the files that weights are converted from, the config first.
 
     Raises:
         InputError: The index of the weights is not what it must be.
     """
+    if fetched is not None:
+        return [checkpoint / _CONFIG, fetched_weights(fetched)]
     named = WEIGHTS["checkpoint"]
     existing = (name for name in named if (checkpoint / name).exists())
     index = checkpoint / next(existing, "model.safetensors")
@@ -44,12 +65,13 @@ def weight_files(checkpoint: Path) -> list[Path]:
     return [checkpoint / _CONFIG, index, *(checkpoint / name for name in shards)]
 
 
-def tokenizer_files(checkpoint: Path) -> list[str]:
+def tokenizer_files(checkpoint: Path, fetched: Fetched | None = None) -> list[str]:
     """Return the names of the files that a model directory has of a tokenizer."""
-    return list(tokenizer_names(checkpoint).all)
+    names = None if fetched is None else [name for name, _ in fetched.texts]
+    return list(tokenizer_names(checkpoint, names).all)
 
 
-def model_files(directory: Path) -> list[Path]:
+def model_files(directory: Path, fetched: Fetched | None = None) -> list[Path]:
     """Return the files of a model directory that a bundle is made of.
 
     Shards whose hash the index holds are left out: the index changes when they do.
@@ -58,5 +80,8 @@ def model_files(directory: Path) -> list[Path]:
         InputError: The index or the config is not what it must be.
     """
     indexes = [directory / TENSOR_CACHE, directory / CHAT_CONFIG]
+    if fetched is not None:
+        texts = (directory / name for name, _ in fetched.texts)
+        return [*indexes, *(path for path in texts if path not in indexes)]
     listed = (part for index in indexes for part in parts(index))
     return [*indexes, *(part.path for part in listed if not part.hashed)]

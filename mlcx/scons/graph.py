@@ -17,6 +17,7 @@ from mlcx.scons.parts import made_beside
 from mlcx.scons.requests import Request
 from mlcx.scons.session import Declared, Session
 from mlcx.scons.step import Step
+from mlcx.spec.resolve import hub_settings
 
 __all__ = ["Graph", "Nodes"]
 
@@ -75,21 +76,33 @@ class Graph:
         if request.verb not in CACHED_VERBS:
             self._env.NoCache(nodes)
         policy = self._session.services.policy
-        if self._is_damaged(request) or (request.verb == "compile" and policy.always):
+        always = request.verb == "compile" and policy.always
+        if request.is_shared:
+            self._env.NoClean(nodes)
+            always = hub_settings().policy.always
+        if self._is_damaged(request) or always:
             self._forced.update(step.targets)
+            if not request.sources:  # then SCons does not ask what has changed
+                self._env.AlwaysBuild(nodes)
         if self._session.mode.cleans:
             record = self._session.services.why.records.path(step.target)
             beside = [
                 Path(step.log),
                 record,
-                *made_beside(request.targets, request.sources),
+                *(
+                    []
+                    if request.is_shared
+                    else made_beside(request.targets, request.sources)
+                ),
             ]
             self._env.Clean(nodes, [self._env.fs.Entry(str(path)) for path in beside])
         return step, nodes
 
     def _step(self, request: Request) -> Step:
         targets = tuple(self._name(path) for path in request.targets)
-        log = targets[0].strip("/").replace("/", "_") + ".log"
+        named = "_".join((request.verb, request.subject, *request.options[1:2]))
+        first = named if request.subject else targets[0].strip("/")
+        log = first.replace("/", "_") + ".log"
         path = self._name(self._session.folders.build / "log" / log)
         services = self._session.services
         about, lacks = request.about, request.lacks
@@ -103,7 +116,9 @@ class Graph:
             MLCX_VERB=request.verb,
             MLCX_WHY=step.why,
             MLCX_MODEL=[
-                Word(self._name(path), signed=False) for path in request.models
+                Word(name, signed=False)
+                for name in [request.subject] * bool(request.subject)
+                + [self._name(path) for path in request.models]
             ],
             MLCX_OPTIONS=[Word(option, signed=True) for option in request.options],
             MLCX_FILES=[

@@ -21,6 +21,7 @@ from mlcx.artifact import (
     read_json,
 )
 from mlcx.errors import InputError
+from mlcx.spec.lock import FETCHED
 
 __all__ = ["Part", "differs", "fault", "leftovers", "made_beside", "parts"]
 
@@ -45,13 +46,18 @@ def parts(index: Path) -> list[Part]:
     Raises:
         InputError: The index cannot be read, or is not what it must be.
     """
-    if index.name not in {TENSOR_CACHE, CHAT_CONFIG}:
+    if index.name not in {TENSOR_CACHE, CHAT_CONFIG, FETCHED}:
         return []
     content = read_json(index)
     try:
         if index.name == CHAT_CONFIG:
             names = content.get("tokenizer_files", [])
             return [Part(index.parent / name, None, False) for name in names]
+        if index.name == FETCHED:
+            listed = content["files"]
+            return [
+                Part(index.parent / each["name"], each["size"], True) for each in listed
+            ]
         return [_shard(index.parent, record) for record in content["records"]]
     except (KeyError, TypeError) as error:
         raise InputError.in_file(index, f"not a {index.name}: {error!r}") from error

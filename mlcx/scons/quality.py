@@ -17,7 +17,7 @@ from mlcx.scons.facts import Fact
 from mlcx.scons.report import About
 from mlcx.scons.requests import Folders, Request, library, model_config, weights
 from mlcx.spec.digest import digest_json
-from mlcx.spec.types import LibraryJob, Plan, Verify, WeightsJob
+from mlcx.spec.types import Fetched, LibraryJob, Plan, Verify, WeightsJob
 
 __all__ = ["plan", "reference", "reference_file"]
 
@@ -51,7 +51,13 @@ def _weights(job: LibraryJob, directory: Path) -> Iterator[Request]:
     scheme = str(job.quantization)
     yield from weights(
         WeightsJob(
-            job.model_id, job.model, scheme, _TEMPLATE, directory.name, job.recipe
+            job.model_id,
+            job.model,
+            scheme,
+            _TEMPLATE,
+            directory.name,
+            job.recipe,
+            job.fetched,
         ),
         directory,
     )
@@ -63,13 +69,13 @@ def _verified(
     made = folders.output / job.library
     name = Path(job.model_id, f"{PurePosixPath(job.library).name}.json")
     figures = folders.build / "quality" / name
-    yield from reference(job.model, verify, folders)
+    yield from reference(job.model, verify, folders, job.fetched)
     about = About(job.model_id, job.quantization, job.device)
     against = reference_file(job.model, verify, folders)
     yield Request(
         "measure-quality",
         (figures,),
-        (*_model(directory, job.model), made, *_both(against)),
+        (*_model(directory, job.model, job.fetched), made, *_both(against)),
         ("--device", job.device),
         _facts(),
         about,
@@ -99,13 +105,16 @@ def reference_file(checkpoint: Path, verify: Verify, folders: Folders) -> Path:
     return _folder(checkpoint, verify, folders) / f"logits-{asked}.json"
 
 
-def reference(checkpoint: Path, verify: Verify, folders: Folders) -> Iterator[Request]:
+def reference(
+    checkpoint: Path, verify: Verify, folders: Folders, fetched: Fetched | None = None
+) -> Iterator[Request]:
     """Yield what makes the reference of ``checkpoint``: all of it, for the CPU."""
     folder = _folder(checkpoint, verify, folders)
     name, scheme = folder.relative_to(folders.build).as_posix(), verify.reference
     directory = folder / "model"
     for request in weights(
-        WeightsJob(name, checkpoint, scheme, _TEMPLATE, "model"), directory
+        WeightsJob(name, checkpoint, scheme, _TEMPLATE, "model", None, fetched),
+        directory,
     ):
         exact = ("--float32", "raw") if request.verb == "convert_weight" else ()
         yield replace(request, options=request.options + exact)
@@ -117,7 +126,7 @@ def reference(checkpoint: Path, verify: Verify, folders: Folders) -> Iterator[Re
     yield Request(
         "reference-logits",
         _both(output),
-        (*_model(directory, checkpoint), made, *(file for _, file in text)),
+        (*_model(directory, checkpoint, fetched), made, *(file for _, file in text)),
         ("--tokens", str(verify.tokens)),
         _facts(),
         About(name, scheme, job.device),
@@ -152,9 +161,11 @@ def _relative(path: Path, folders: Folders) -> str:
     return Path(os.path.relpath(path, folders.build)).as_posix()
 
 
-def _model(directory: Path, checkpoint: Path) -> tuple[Path, ...]:
+def _model(
+    directory: Path, checkpoint: Path, fetched: Fetched | None
+) -> tuple[Path, ...]:
     """Return what running a model directory reads, the index first."""
-    names = (TENSOR_CACHE, CHAT_CONFIG, *files.tokenizer_files(checkpoint))
+    names = (TENSOR_CACHE, CHAT_CONFIG, *files.tokenizer_files(checkpoint, fetched))
     return tuple(directory / name for name in names)
 
 

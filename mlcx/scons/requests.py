@@ -23,6 +23,7 @@ from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import canonical_json, digest_json
 from mlcx.spec.types import (
     BundleJob,
+    Fetched,
     LibraryJob,
     Overrides,
     Plan,
@@ -35,7 +36,7 @@ from mlcx.toolchain.triple import AUTO
 
 __all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
 
-_TO_FOLDERS = {"gen_config", "convert_weight", "bundle", "prepare_libs"}
+_TO_FOLDERS = {"gen_config", "convert_weight", "bundle", "prepare_libs", "fetch"}
 """Verbs that take the folders of their first source and target."""
 
 _OF_FOLDERS = (_TO_FOLDERS - {"prepare_libs"}) | {"reference-logits", "measure-quality"}
@@ -68,16 +69,23 @@ class Request:
     """Options that name some of the sources."""
     judges: Path | None = None
     """The library that has failed when this fails."""
+    subject: str = ""
+    """What the verb is called on when that is no file."""
     lacks: str = field(default="", compare=False)
     """The tools that are missing for it, with their remedies."""
 
     @property
     def models(self) -> tuple[Path, ...]:
         """What the verb is called on."""
-        if self.verb in _ON_ALL:
+        if self.subject or self.verb in _ON_ALL:
             return self.sources
         source = self.sources[0]
         return (source.parent if self.verb in _OF_FOLDERS else source,)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it makes what other builds use too, which none may remove."""
+        return self.verb == "fetch"
 
     @property
     def output(self) -> Path:
@@ -88,6 +96,8 @@ class Request:
 
 def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
     """Yield what it takes to do all jobs of ``plan``."""
+    for fetched in plan.fetched:
+        yield from _fetch(fetched, weights=fetched.directory in plan.weighty)
     configs: dict[tuple[str, str | None], Path] = {}
     for job in plan.weights:
         directory = folders.build / job.directory
@@ -106,15 +116,42 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
         yield _app_config(plan, folders)
 
 
+def _fetch(model: Fetched, *, weights: bool) -> Iterator[Request]:
+    """Yield what brings the files of ``model`` here."""
+    texts = tuple(model.directory / name for name, _ in model.texts)
+    yield _part(model, "texts", texts, model.texts)
+    if weights:
+        whole = files.fetched_weights(model)
+        yield _part(model, "weights", (whole,), model.weights)
+
+
+def _part(
+    model: Fetched,
+    part: str,
+    targets: tuple[Path, ...],
+    digests: tuple[tuple[str, str], ...],
+) -> Request:
+    return Request(
+        "fetch",
+        targets,
+        (),
+        ("--part", part),
+        (Fact.of("files", digests),),
+        About(model.repository),
+        (("--lock", model.lock),),
+        subject=model.repository,
+    )
+
+
 def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
     """Yield what makes the model directory ``directory``."""
     about = About(job.model_id, job.quantization)
     scheme = ("--quantization", _quantization(job.quantization, job.recipe))
-    names = (CHAT_CONFIG, *files.tokenizer_files(job.model))
+    names = (CHAT_CONFIG, *files.tokenizer_files(job.model, job.fetched))
     yield Request(
         "gen_config",
         tuple(directory / name for name in names),
-        tuple(files.text_files(job.model)),
+        tuple(files.text_files(job.model, job.fetched)),
         (*scheme, "--conv-template", job.conv_template),
         (inputs.sources("convert", "package", "weights", "models"),),
         about,
@@ -122,7 +159,7 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
     yield Request(
         "convert_weight",
         (directory / TENSOR_CACHE,),
-        tuple(files.weight_files(job.model)),
+        tuple(files.weight_files(job.model, job.fetched)),
         scheme,
         (inputs.sources("convert", "weights", "quant", "models"),),
         about,
@@ -231,10 +268,11 @@ def _static_lib(job: StaticLibJob, folders: Folders) -> Request:
 def _bundle(job: BundleJob, folders: Folders) -> Request:
     directory = folders.output / job.directory
     if job.source:
-        names = (TENSOR_CACHE, CHAT_CONFIG, *files.tokenizer_files(job.model))
+        tokenizer = files.tokenizer_files(job.model, job.fetched)
+        names = (TENSOR_CACHE, CHAT_CONFIG, *tokenizer)
         sources = [folders.build / job.source / name for name in names]
     else:
-        sources = files.model_files(job.model)
+        sources = files.model_files(job.model, job.fetched)
     targets = (directory / TENSOR_CACHE, directory / CHAT_CONFIG)
     about = About(job.model_id)
     return Request("bundle", targets, tuple(sources), (), _packaging(), about)

@@ -179,9 +179,7 @@ class Session:
     def _sweep(self) -> None:
         """After a clean: remove our own files and the folders that are empty."""
         targets = [
-            self._top / path
-            for each in self._declared.values()
-            for path in (*each.step.targets, each.step.log)
+            self._top / path for each in self._declared.values() for path in _own(each)
         ]
         records = self.services.why.records
         targets += [records.path(each.step.target) for each in self._declared.values()]
@@ -196,6 +194,12 @@ class Session:
         for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _own(declared: Declared) -> tuple[str, ...]:
+    """Return what a step made for its own build."""
+    step = declared.step
+    return (step.log,) if declared.request.is_shared else (*step.targets, step.log)
 
 
 def _state(declared: Declared) -> int:

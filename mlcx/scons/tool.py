@@ -14,7 +14,7 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError
-from mlcx.scons import options, phone, quality, requests
+from mlcx.scons import options, phone, pinning, quality, requests
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.requests import Folders
@@ -69,6 +69,9 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
     current = _session(env)
     path = Path(env.fs.File(str(spec)).get_abspath())
+    if current.mode.builds:
+        reporter = current.services.reporter
+        pinning.pin_models(_as_given(path), env["MLCX_ENV"], reporter)
     plan = load(_as_given(path), current.stamp)
     if kind and plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")

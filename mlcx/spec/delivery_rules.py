@@ -10,7 +10,7 @@ from typing import Any
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
 from mlcx.spec.recipes import of_quantization, recipe_problems
-from mlcx.spec.resolve import local, verify_of
+from mlcx.spec.resolve import verify_of
 from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
@@ -113,5 +113,4 @@ def _verifying(
         if reason := obstacle(device, option):
             message = f'{reason}: write "verify": null into this compile option'
             yield checked.source.problem(at, message)
-        folder = local(checked.folder, task["model"])
-        yield from of_model(checked, place, verify, folder, model.kind)
+        yield from of_model(checked, place, verify, model.place)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from mlcx.errors import InputError, Problem
+from mlcx.spec.lock import LockedModel
 from mlcx.spec.model_config import config_problems
 from mlcx.spec.types import SourceKind
 
 __all__ = [
     "WEIGHTS",
     "ModelFolder",
+    "Place",
     "is_file",
     "is_folder",
     "kind_of",
@@ -42,6 +45,25 @@ WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a model is: a folder here, or one that the files of a lock come into."""
+
+    path: Path
+    kind: SourceKind
+    locked: LockedModel | None = None
+
+    def has(self, pattern: str) -> bool:
+        """Say whether there is, or will be, a file with a name like ``pattern``."""
+        if self.locked is not None:
+            names = [file.name for file in self.locked.files]
+            return any(fnmatchcase(name, pattern) for name in names)
+        return any(map(is_file, self.path.glob(pattern)))
+
+    def __str__(self) -> str:
+        return str(self.locked.repository if self.locked else self.path)
+
+
+@dataclass(frozen=True)
 class ModelFolder:
     """What a model's own config says."""
 
@@ -50,6 +72,7 @@ class ModelFolder:
     """Of its weights; None when they are not quantized by MLC."""
     has_window: bool
     """Attention slides over a window."""
+    place: Place
 
 
 def is_file(path: Path) -> bool:
@@ -71,16 +94,18 @@ def kind_of(folder: Path) -> SourceKind | None:
     return None
 
 
-def lacks(folder: Path, kind: SourceKind) -> str:
-    """Say what ``folder`` would have if it had weights; empty when it has them."""
-    names = WEIGHTS[kind]
-    if any(is_file(folder / name) for name in names):
+def lacks(place: Place) -> str:
+    """Say what ``place`` would have if it had weights; empty when it has them."""
+    names = WEIGHTS[place.kind]
+    if place.locked is not None:
+        names = tuple(name for name in names if not name.startswith("pytorch"))
+    if any(map(place.has, names)):
         return ""
-    return f"{folder} has no {' and no '.join(names)}"
+    return f"{place} has no {' and no '.join(names)}"
 
 
-def look_into(folder: Path, kind: SourceKind, ready: bool = False) -> ModelFolder:
-    """Read the config of the model in ``folder``.
+def look_into(place: Place, ready: bool = False) -> ModelFolder:
+    """Read the config of the model in ``place``.
 
     A model directory whose library is ``ready`` may be of any architecture.
 
@@ -88,17 +113,21 @@ def look_into(folder: Path, kind: SourceKind, ready: bool = False) -> ModelFolde
         InputError: The config is not a JSON object, names no architecture that there is
             or no quantization, or lacks a size; holds every problem.
     """
-    path = folder / _CONFIGS[kind]
-    config = _read(path)
+    kind = place.kind
+    path = place.path / _CONFIGS[kind]
+    if place.locked is None:
+        config, file = _read(path), str(path)
+    else:
+        config, file = dict(place.locked.config), f"{place}: {path.name}"
     flaws = () if ready and kind == "mlc" else config_problems(config)
-    problems = [Problem(str(path), 0, 0, each) for each in flaws]
+    problems = [Problem(file, 0, 0, each) for each in flaws]
     quantization = config.get("quantization") if kind == "mlc" else None
     if kind == "mlc" and not isinstance(quantization, str):
         message = 'expected "quantization" to name the scheme of the weights'
-        problems.append(Problem(str(path), 0, 0, message))
+        problems.append(Problem(file, 0, 0, message))
     if problems:
         raise InputError(problems)
-    return ModelFolder(kind, quantization, _has_window(config))
+    return ModelFolder(kind, quantization, _has_window(config), place)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class DownloadPolicy(Enum):
     OFF = "fail, also for what is here"
 
     @property
+    def always(self) -> bool:
+        """Whether also what is here is looked at again."""
+        return self in {DownloadPolicy.REDO, DownloadPolicy.OFF}
+
+    @property
     def downloads(self) -> bool:
         """Whether downloading is allowed at all."""
         return self in {DownloadPolicy.ON, DownloadPolicy.REDO}

@@ -44,11 +44,12 @@ def unpinned(spec: Path) -> list[str]:
 
     What is wrong with the spec itself, reading it in full will say.
     """
-    source = read_source(spec)
-    pinned = read(spec.parent / LOCK)
-    endpoint = hub_settings().endpoint
+    models = _named(read_source(spec).value)
+    if not models:
+        return []
+    pinned, endpoint = read(spec.parent / LOCK), hub_settings().endpoint
     found = []
-    for model in _named(source.value):
+    for model in models:
         try:
             repository = Repository.parse(model, endpoint)
         except UsageError:

@@ -20,6 +20,7 @@ __all__ = ["package_problems"]
 _APP_CONFIG = "mlc-app-config.json"
 _LIBRARIES = "model_lib_path_for_prepare_libs"
 _WHY_BUNDLE = "the app can reach a local model only in its bundle"
+_WHY_BUNDLE_MADE = "the app cannot download what is made here of a checkpoint"
 
 
 def package_problems(checked: Checked) -> Iterator[Problem]:
@@ -126,16 +127,17 @@ def _library_file(checked: Checked, steps: Steps, path: str) -> Iterator[Problem
 def _bundling(
     checked: Checked, steps: Steps, entry: dict[str, Any], model: ModelFolder
 ) -> Iterator[Problem]:
-    folder = local(checked.folder, entry["model"])
+    why = _WHY_BUNDLE if model.place.locked is None else _WHY_BUNDLE_MADE
+    may_download = model.place.locked is not None and model.kind == "mlc"
+    if may_download and not entry.get("bundle_weight", False):
+        return
     if "bundle_weight" not in entry:
-        message = (
-            f'model entry: "bundle_weight" is missing: set it to true, as {_WHY_BUNDLE}'
-        )
+        message = f'model entry: "bundle_weight" is missing: set it to true, as {why}'
         yield checked.source.problem(steps, message)
     elif entry["bundle_weight"] is False:
-        message = f"expected true, as {_WHY_BUNDLE}, found false"
+        message = f"expected true, as {why}, found false"
         yield checked.source.problem((*steps, "bundle_weight"), message)
-    elif missing := lacks(folder, model.kind):
+    elif missing := lacks(model.place):
         message = f"there are no weights to bundle: {missing}"
         yield checked.source.problem((*steps, "model"), message)
 
@@ -176,8 +178,7 @@ def _verifying(
     reason = "" if device is None else obstacle(device, entry)
     if reason:
         yield checked.source.problem(at, f"verify: {reason}: remove this", at_key=True)
-    folder = local(checked.folder, entry["model"])
-    yield from of_model(checked, at, entry["verify"], folder, model.kind)
+    yield from of_model(checked, at, entry["verify"], model.place)
 
 
 def _other_scheme(

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from mlcx.errors import UsageError
 from mlcx.spec.app import for_device, static_lib
 from mlcx.spec.devices import DEVICES, Device
-from mlcx.spec.folder import kind_of
-from mlcx.spec.hub import HubSettings
+from mlcx.spec.folder import Place, kind_of
+from mlcx.spec.hub import HubSettings, Repository, is_remote
+from mlcx.spec.lock import LOCK, LockedModel, read
 from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.schema import SpecKind, schemes
@@ -25,6 +26,7 @@ from mlcx.spec.source import Steps
 from mlcx.spec.types import (
     AppEntry,
     BundleJob,
+    Fetched,
     LibraryJob,
     Overrides,
     Plan,
@@ -47,6 +49,7 @@ __all__ = [
     "library_name",
     "local",
     "package_jobs",
+    "place_of",
     "verify_of",
 ]
 
@@ -84,6 +87,25 @@ def hub_settings() -> HubSettings:
     return HubSettings.of(os.environ)
 
 
+def place_of(model: str, folder: Path) -> Place | None:
+    """Return where ``model``, named in a spec in ``folder``, is; None: nowhere yet.
+
+    Raises:
+        UsageError: It cannot be the name of one.
+        InputError: The lock file is damaged.
+    """
+    if not is_remote(model):
+        path = local(folder, model)
+        kind = kind_of(path)
+        return None if kind is None else Place(path, kind)
+    settings = hub_settings()
+    repository = Repository.parse(model, settings.endpoint)
+    locked = read(folder / LOCK).get(repository.key)
+    if locked is None:
+        return None
+    return Place(settings.folder(repository, locked.commit), locked.kind, locked)
+
+
 def local(folder: Path, path: str) -> Path:
     """Return ``path``, given relative to a spec's ``folder``, as an absolute one."""
     # Path.resolve would follow symbolic links, which a person may have meant.
@@ -101,10 +123,13 @@ def package_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[
     entry = spec["model_list"][index]
     model = _Model.of(entry, folder)
     verify = _verify(((("model_list", index), entry, "verify"),), folder)
-    jobs: list[Job] = [_library(spec, entry, model, folder, verify), _bundle(model)]
+    jobs: list[Job] = [_library(spec, entry, model, folder, verify)]
+    bundled = entry.get("bundle_weight", DEFAULTS["bundle_weight"])
+    if bundled:
+        jobs.append(_bundle(model))
     if model.kind == "checkpoint":
         jobs.append(_weights(spec, entry, model))
-    jobs.append(_app_entry(entry, model))
+    jobs.append(_app_entry(entry, model, spec["device"]))
     steps: Steps = ("model_list", index)
     yield from (Draft(job, steps, steps) for job in jobs)
 
@@ -168,18 +193,41 @@ class _Model:
     model_id: str
     path: Path
     kind: SourceKind
+    fetched: Fetched | None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any], folder: Path) -> _Model:
-        path = local(folder, entry["model"])
-        kind = kind_of(path)
-        assert kind is not None, f"rules let a folder without a model through: {path}"
-        return cls(entry["model_id"], path, kind)
+        place = place_of(entry["model"], folder)
+        assert place is not None, f"rules let {entry['model']} through"
+        fetched = None
+        if place.locked is not None:
+            fetched = _fetched(place.locked, place.path, folder / LOCK)
+        return cls(entry["model_id"], place.path, place.kind, fetched)
+
+    @property
+    def url(self) -> str | None:
+        """Where an app can download the model directory from."""
+        if self.fetched is None or self.kind != "mlc":
+            return None
+        repository = Repository.of_key(self.fetched.repository)
+        return None if repository is None else repository.url
 
     @property
     def directory(self) -> str:
         """The model directory to make, below the build folder; empty: none is made."""
         return f"{self.model_id}/model" if self.kind == "checkpoint" else ""
+
+
+def _fetched(model: LockedModel, directory: Path, lock: Path) -> Fetched:
+    return Fetched(
+        repository=model.repository.key,
+        commit=model.commit,
+        lock=lock,
+        kind=model.kind,
+        directory=directory,
+        texts=tuple((file.name, file.sha256) for file in model.texts),
+        weights=tuple((file.name, file.sha256) for file in model.weights),
+    )
 
 
 def _compile_options(
@@ -220,13 +268,18 @@ def _library(
     return job if scheme in schemes() else replace(job, quantization=None)
 
 
-def _app_entry(entry: Mapping[str, Any], model: _Model) -> AppEntry:
+def _app_entry(entry: Mapping[str, Any], model: _Model, device: str) -> AppEntry:
     memory = entry.get("estimated_vram_bytes")
+    # On Android, as in MLC, what the hub has is always downloaded.
+    inside = model.url is None or (
+        entry.get("bundle_weight", DEFAULTS["bundle_weight"])
+        and not device.startswith("android")
+    )
     return AppEntry(
         model_id=model.model_id,
         model_lib=library_name(entry),
-        model_path=model.model_id,
-        model_url=None,
+        model_path=model.model_id if inside else None,
+        model_url=None if inside else model.url,
         estimated_vram_bytes=None if memory is None else int(memory),
     )
 
@@ -249,6 +302,7 @@ def _weights(
         conv_template=entry["conv_template"],
         directory=model.directory,
         recipe=_recipe(spec, entry["quantization"]),
+        fetched=model.fetched,
     )
 
 
@@ -259,6 +313,7 @@ def _bundle(model: _Model) -> BundleJob:
         kind=model.kind,
         source=model.directory,
         directory=f"bundle/{model.model_id}",
+        fetched=model.fetched,
     )
 
 
@@ -289,6 +344,7 @@ def _compile(
         library=library,
         verify=verify,
         archs=archs_for(device, given.get("archs")),
+        fetched=model.fetched,
     )
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.devices import DEVICES, Device
-from mlcx.spec.folder import ModelFolder, is_file, is_folder, kind_of, look_into
+from mlcx.spec.folder import ModelFolder, is_file, is_folder, look_into
+from mlcx.spec.hub import is_remote
 from mlcx.spec.overrides import contradictions
-from mlcx.spec.resolve import archs_for, local
+from mlcx.spec.resolve import archs_for, local, place_of
 from mlcx.spec.source import Source, Steps, describe, pointer, quote
 from mlcx.spec.violations import did_you_mean
 
@@ -140,27 +141,22 @@ def model_of(
     """
     if not checked.has(steps, entry, "model"):
         return None, ()
-    folder = local(checked.folder, entry["model"])
-    kind = None if _is_remote(entry["model"]) else kind_of(folder)
-    if kind is None:
-        message = _why_no_model(entry["model"], folder)
-        return None, (checked.source.problem((*steps, "model"), message),)
     try:
-        return look_into(folder, kind, ready), ()
+        place = place_of(entry["model"], checked.folder)
+        if place is not None:
+            return look_into(place, ready), ()
+        message = _why_no_model(entry["model"], checked)
+    except UsageError as error:
+        message = str(error)
     except InputError as error:
         return None, error.problems
+    return None, (checked.source.problem((*steps, "model"), message),)
 
 
-def _is_remote(model: str) -> bool:
-    return model.startswith("HF://")
-
-
-def _why_no_model(model: str, folder: Path) -> str:
-    if _is_remote(model):
-        return (
-            f"{model} cannot be downloaded: this version of mlcx reads local models "
-            "only. Download the repository and give the path of its folder"
-        )
+def _why_no_model(model: str, checked: Checked) -> str:
+    if is_remote(model):
+        return f"{model} is not pinned yet: run mlcx lock {checked.source.file}"
+    folder = local(checked.folder, model)
     if is_file(folder):
         return f"expected a folder, found the file {folder}: name the folder it is in"
     if not is_folder(folder):

@@ -13,6 +13,7 @@ from typing import Literal
 __all__ = [
     "AppEntry",
     "BundleJob",
+    "Fetched",
     "LibraryJob",
     "Overrides",
     "Plan",
@@ -29,6 +30,24 @@ Overrides = tuple[tuple[str, int | str | bool], ...]
 
 SourceKind = Literal["checkpoint", "mlc"]
 """What ``model`` holds: a Hugging Face checkpoint, or an MLC model directory."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A model of the hub, as a lock file pins it: files that a build first fetches."""
+
+    repository: str
+    """As the lock file calls it: ``user/name`` or ``user/name@revision``."""
+    commit: str
+    lock: Path
+    """The lock file; absolute."""
+    kind: SourceKind
+    directory: Path
+    """Where its files are kept; absolute."""
+    texts: tuple[tuple[str, str], ...]
+    """The small files that compiling and tokenizers need, each with its SHA-256."""
+    weights: tuple[tuple[str, str], ...]
+    """The others."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,8 @@ class WeightsJob:
     """The model directory to make, relative to the build folder."""
     recipe: QuantizationRecipe | None = None
     """What ``quantization`` names; None: a scheme."""
+    fetched: Fetched | None = None
+    """What ``model`` is fetched as; None: it is a folder of the user's."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,8 @@ class LibraryJob:
     """What ``quantization`` names; None: a scheme, or what the model directory has."""
     archs: tuple[str, ...] = ()
     """Architectures of CUDA that its kernels are compiled for; none: the device's."""
+    fetched: Fetched | None = None
+    """What ``model`` is fetched as; None: it is a folder of the user's."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +156,8 @@ class BundleJob:
     empty when ``model`` is the model directory itself."""
     directory: str
     """The folder to make, relative to the output folder."""
+    fetched: Fetched | None = None
+    """What ``model`` is fetched as; None: it is a folder of the user's."""
 
 
 @dataclass(frozen=True)
@@ -161,3 +186,17 @@ class Plan:
     """Libraries to copy instead of compiling them; empty for a delivery."""
     static_lib: StaticLibJob | None = None
     """What the app links; None for a delivery and where an app loads libraries."""
+
+    @property
+    def fetched(self) -> tuple[Fetched, ...]:
+        """Return the models of the hub, each once."""
+        jobs: tuple[WeightsJob | LibraryJob | BundleJob, ...]
+        jobs = (*self.weights, *self.libraries, *self.bundles)
+        return tuple(dict.fromkeys(job.fetched for job in jobs if job.fetched))
+
+    @property
+    def weighty(self) -> frozenset[Path]:
+        """Return the folders of models whose weights a job reads, not only texts."""
+        verified = (job.model for job in self.libraries if job.verify is not None)
+        converted = (job.model for job in self.weights)
+        return frozenset((*verified, *converted, *(job.model for job in self.bundles)))

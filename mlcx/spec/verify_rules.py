@@ -5,16 +5,14 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from mlcx.errors import Problem
 from mlcx.spec.devices import Device
-from mlcx.spec.folder import is_file, lacks
+from mlcx.spec.folder import Place, is_file, lacks
 from mlcx.spec.resolve import DEFAULTS, local
 from mlcx.spec.rules import Checked
 from mlcx.spec.source import Steps, quote
-from mlcx.spec.types import SourceKind
 
 __all__ = ["RUNNABLE", "obstacle", "of_model", "of_verify", "reference_lacks"]
 
@@ -52,28 +50,27 @@ def of_verify(
 
 
 def of_model(
-    checked: Checked, at: Steps, verify: dict[str, Any], model: Path, kind: SourceKind
+    checked: Checked, at: Steps, verify: dict[str, Any], model: Place
 ) -> Iterator[Problem]:
     """Refuse to verify libraries of ``model`` against what it does not have."""
-    missing = reference_lacks(model, kind, reads="text" in verify)
+    missing = reference_lacks(model, reads="text" in verify)
     if missing:
         yield checked.source.problem(at, f"verify: {missing}")
 
 
-def reference_lacks(model: Path, kind: SourceKind, *, reads: bool) -> str:
+def reference_lacks(model: Place, *, reads: bool) -> str:
     """Say why ``model`` cannot be a reference; empty when it can.
 
     Args:
-        model: A folder.
-        kind: What it holds.
+        model: A model.
         reads: It is to read a text.
     """
-    if kind == "mlc":
+    if model.kind == "mlc":
         return (
             f"{model} is an MLC model directory, so there are no weights from before "
             "quantization to compare with: name a checkpoint, or remove this"
         )
-    if missing := lacks(model, kind):
+    if missing := lacks(model):
         return f"there are no weights to run: {missing}"
     if reads and not _has_tokenizer(model):
         found = f"{model} has no {_TOKENIZERS[0]} to read a text with"
@@ -81,8 +78,8 @@ def reference_lacks(model: Path, kind: SourceKind, *, reads: bool) -> str:
     return ""
 
 
-def _has_tokenizer(model: Path) -> bool:
-    return any(True for name in _TOKENIZERS for _ in model.glob(name))
+def _has_tokenizer(model: Place) -> bool:
+    return any(map(model.has, _TOKENIZERS))
 
 
 def obstacle(device: Device, option: dict[str, Any]) -> str:

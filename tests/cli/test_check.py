@@ -96,6 +96,7 @@ def test_plan_is_json_for_a_program(
             "conv_template": "chatml",
             "directory": "tiny/model",
             "recipe": None,
+            "fetched": None,
         }
     ]
     assert plan["libraries"][0]["overrides"] == {"max_batch_size": 2}

@@ -38,12 +38,20 @@ def main() -> int:
         parser.add_argument(f"--{name}")
     for name in ("script", "work", "app-config", "arch", "deployment-target"):
         parser.add_argument(f"--{name}")
-    for name in ("reference", "text"):
+    for name in ("reference", "text", "lock", "part"):
         parser.add_argument(f"--{name}", type=Path)
     args = parser.parse_args()
     with (CONTROL / "calls").open("a") as file:
         file.write(f"{verb} {args.output}\n")
-    if verb in {"bundle", "app_config", "prebuilt", "judge-quality", "prepare_libs"}:
+    real = {
+        "bundle",
+        "app_config",
+        "prebuilt",
+        "judge-quality",
+        "prepare_libs",
+        "fetch",
+    }
+    if verb in real:
         os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
     say(f"working on {args.output}")
     if listed("fail", args.output):

@@ -51,8 +51,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no model": (
         {"tasks": [{**TASK, "model": "HF://a/b"}]},
         "/tasks/0/model",
-        "HF://a/b cannot be downloaded: this version of mlcx reads local models only. "
-        "Download the repository and give the path of its folder",
+        "HF://a/b is not pinned yet: run mlcx lock spec.json",
     ),
     "overrides of a task": (
         {

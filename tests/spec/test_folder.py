@@ -10,6 +10,7 @@ from mlcx.errors import InputError
 from mlcx.spec.folder import (
     WEIGHTS,
     ModelFolder,
+    Place,
     is_file,
     is_folder,
     kind_of,
@@ -38,9 +39,9 @@ def test_a_checkpoint_has_weights_where_a_conversion_looks_for_them(here: Path) 
     for name in names:
         folder = here / name.replace(".", "-")
         folder.mkdir()
-        assert lacks(folder, "checkpoint").startswith(f"{folder} has no model.")
+        assert lacks(Place(folder, "checkpoint")).startswith(f"{folder} has no model.")
         (folder / name).touch()
-        assert lacks(folder, "checkpoint") == ""
+        assert lacks(Place(folder, "checkpoint")) == ""
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
@@ -54,7 +55,7 @@ def test_all_that_is_wrong_with_a_config_is_said_at_once(here: Path) -> None:
     config = json.loads(path.read_text()) | {"hidden_size": -1, "quantization": None}
     path.write_text(json.dumps(config))
     with pytest.raises(InputError) as caught:
-        look_into(here / "mlc", "mlc")
+        look_into(Place(here / "mlc", "mlc"))
     first, second = caught.value.problems
     assert (first.file, second.file) == (str(path), str(path))
     assert first.message.startswith("hidden_size: expected a whole number from 1")
@@ -62,7 +63,8 @@ def test_all_that_is_wrong_with_a_config_is_said_at_once(here: Path) -> None:
 
 
 def test_a_model_directory_names_its_scheme(here: Path) -> None:
-    assert look_into(here / "mlc", "mlc") == ModelFolder("mlc", "q4f16_1", False)
+    place = Place(here / "mlc", "mlc")
+    assert look_into(place) == ModelFolder("mlc", "q4f16_1", False, place)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_window_is_found(
 ) -> None:
     path = here / "checkpoint" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | config))
-    assert look_into(here / "checkpoint", "checkpoint").has_window is has_window
+    assert look_into(Place(here / "checkpoint", "checkpoint")).has_window is has_window
 
 
 @pytest.mark.parametrize(
@@ -102,5 +104,5 @@ def test_a_broken_config_is_named(here: Path, data: bytes, message: str) -> None
     path = here / "mlc" / "mlc-chat-config.json"
     path.write_bytes(data)
     with pytest.raises(InputError) as caught:
-        look_into(here / "mlc", "mlc")
+        look_into(Place(here / "mlc", "mlc"))
     assert str(caught.value).startswith(f"{path}{message}")

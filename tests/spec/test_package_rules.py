@@ -42,8 +42,14 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
     "a repository": (
         {"model": "HF://user/repo"},
         "/model_list/0/model",
-        "HF://user/repo cannot be downloaded: this version of mlcx reads local models "
-        "only. Download the repository and give the path of its folder",
+        "HF://user/repo is not pinned yet: run mlcx lock spec.json",
+    ),
+    "a page of another host": (
+        {"model": "https://example.com/user/repo"},
+        "/model_list/0/model",
+        "models come from https://huggingface.co, not from "
+        "https://example.com/user/repo: name a folder, or HF://user/repository, with "
+        "@revision if not its main branch",
     ),
     "a checkpoint without a scheme": (
         {"quantization": ...},

@@ -1,0 +1,194 @@
+"""Models from the hub in builds: pinned first, then fetched as other files are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub import StandIn, folder_files, serving
+
+from .project import Project, write_json
+
+
+@pytest.fixture
+def hub() -> Iterator[StandIn]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def remote(project: Project, hub: StandIn, tmp_path: Path) -> Project:
+    """Return a project whose model "one" is on the hub."""
+    models = project.root / "models"
+    hub.add("user/one", folder_files(models / "one"))
+    shutil.rmtree(models)
+    entry = {"model": "HF://user/one", "model_id": "one", "bundle_weight": True}
+    entry |= {"quantization": "q4f16_1", "conv_template": "chatml"}
+    spec = {"device": "cpu", "model_list": [entry]}
+    write_json(project.root / "mlc-package-config.json", spec)
+    return project
+
+
+def environ(hub: StandIn, tmp_path: Path, **more: str) -> dict[str, str]:
+    home, own = str(tmp_path / "home"), str(tmp_path / "hf")
+    return {"MLC_LLM_HOME": home, "HF_HOME": own, "HF_ENDPOINT": hub.url, **more}
+
+
+def test_a_build_pins_fetches_and_is_up_to_date_without_the_hub(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    ran = [line.split()[0] for line in remote.build(**around)]
+    once = {"gen_config", "convert_weight", "normalize", "compile", "bundle"}
+    assert sorted(ran) == sorted([*once, "app_config", "fetch", "fetch"])
+    lock = json.loads((remote.root / "mlcx.lock.json").read_text())
+    weights = b"one" * 1000
+    locked = lock["models"]["user/one"]["files"]["model.safetensors"]
+    assert locked == {"sha256": hashlib.sha256(weights).hexdigest(), "size": 3000}
+    shards = sorted((remote.root / "dist/bundle/one").glob("params_shard_*"))
+    assert b"".join(path.read_bytes() for path in shards) == weights
+    hub.log.clear()
+    gone = {**around, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    assert remote.build(**gone) == []
+    assert not hub.log
+
+
+def test_a_lock_file_is_enough_for_another_user(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    remote.build(**environ(hub, tmp_path))
+    made = remote.files()
+    hub.add("user/one", {"config.json": b"{}"})  # the branch goes on
+    for folder in ("dist", "build"):
+        shutil.rmtree(remote.root / folder)
+    (remote.root / ".sconsign.dblite").unlink()
+    around = environ(hub, tmp_path, MLC_LLM_HOME=str(tmp_path / "another"))
+    hub.log.clear()
+    remote.build(**around)
+    assert remote.files() == made
+    assert not [line for line in hub.log if "/api/" in line], "it is pinned"
+
+
+def test_a_new_commit_rebuilds_what_it_changes(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    remote.build(**around)
+    files = hub.repositories["user/one"]
+    hub.add("user/one", {**files, "generation_config.json": b'{"temperature": 0.9}'})
+    assert remote.build(**around) == [], "it is pinned"
+    run(remote, around, "lock", "mlc-package-config.json", "--update", "user/one")
+    ran = {line.split()[0] for line in remote.build(**around)}
+    assert ran == {"fetch", "gen_config", "normalize", "bundle"}
+
+
+def test_cleaning_leaves_what_others_use(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    remote.build(**around)
+    remote.scons("-c", **around)
+    assert not (remote.root / "dist").exists()
+    assert list((tmp_path / "home").rglob("model.safetensors"))
+    hub.log.clear()
+    remote.build(**around)
+    assert not hub.log
+
+
+def test_a_file_that_is_gone_is_fetched_again(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    remote.build(**around)
+    (weights,) = (tmp_path / "home").rglob("model.safetensors")
+    weights.unlink()
+    (ran,) = remote.build(**around)
+    assert ran.startswith("fetch ")
+    assert weights.read_bytes() == b"one" * 1000
+
+
+def test_redo_downloads_again_and_rebuilds_nothing_else(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    remote.build(**around)
+    hub.log.clear()
+    ran = remote.build(**around, MLC_DOWNLOAD_CACHE_POLICY="REDO")
+    assert {line.split()[0] for line in ran} == {"fetch"}
+    assert hub.downloads()
+    done = remote.scons(**around, MLC_DOWNLOAD_CACHE_POLICY="OFF")
+    assert done.returncode != 0
+    assert "MLC_DOWNLOAD_CACHE_POLICY is OFF" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("HF_HUB_OFFLINE", "1", "HF_HUB_OFFLINE is set"),
+        ("MLC_DOWNLOAD_CACHE_POLICY", "READONLY", "MLC_DOWNLOAD_CACHE_POLICY is READ"),
+    ],
+)
+def test_without_a_lock_file_nothing_is_built_offline(
+    remote: Project,
+    hub: StandIn,
+    tmp_path: Path,
+    variable: str,
+    value: str,
+    reason: str,
+) -> None:
+    done = remote.scons(**environ(hub, tmp_path, **{variable: value}))
+    assert done.returncode != 0
+    assert "HF://user/one is not pinned in mlcx.lock.json, and the hub" in done.stderr
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not hub.log
+    assert not (remote.root / "mlcx.lock.json").exists()
+
+
+def test_a_damaged_lock_file_is_named(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    (remote.root / "mlcx.lock.json").write_text("{")
+    done = remote.scons(**environ(hub, tmp_path))
+    assert done.returncode == 2
+    assert "mlcx.lock.json: is damaged" in done.stderr
+    assert "mlcx lock makes it anew once it is removed" in done.stderr
+
+
+def test_a_dry_run_writes_nothing(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    done = remote.scons("-n", **environ(hub, tmp_path))
+    assert done.returncode == 2
+    assert "not pinned yet: run mlcx lock mlc-package-config.json" in done.stderr
+    assert not (remote.root / "mlcx.lock.json").exists()
+    assert not hub.log
+
+
+def test_what_is_only_compiled_is_fetched_without_weights(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    spec = {
+        "tasks": [{"model_id": "one", "model": f"{hub.url}/user/one/tree/main"}],
+        "default_compile_options": [{"device": "cpu"}],
+        "default_quantization": ["q4f16_1"],
+        "binary_libs_dir": "libs",
+    }
+    write_json(remote.root / "delivery.json", spec)
+    ran = remote.build("delivery.json", **environ(hub, tmp_path))
+    assert {line.split()[0] for line in ran} == {"fetch", "normalize", "compile"}
+    assert not [line for line in hub.log if "safetensors" in line]
+
+
+def run(project: Project, around: dict[str, str], *args: str) -> None:
+    import os
+    import subprocess
+    import sys
+
+    env = {**os.environ, **project.environ, **around}
+    command = [sys.executable, "-m", "mlcx", *args]
+    subprocess.run(command, env=env, cwd=project.root, check=True)
