@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "library": frozenset({"stamp", "errors"}),
     "presets": frozenset({"errors"}),
     "toolchain": frozenset({"errors"}),
+    "web": frozenset({"toolchain", "home", "artifact", "errors"}),
     "spec": frozenset("architectures artifact home layers toolchain errors".split()),
     "hub": frozenset({"spec", "artifact", "errors"}),
     "nn": frozenset({"errors"}),
@@ -31,7 +32,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "manifest": frozenset({"artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
     "store": frozenset({"spec", "home", "artifact", "errors"}),
-    "scons": frozenset("manifest store spec toolchain artifact layers errors".split()),
+    "scons": frozenset(
+        "manifest store web spec toolchain artifact layers errors".split()
+    ),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""
 
@@ -57,6 +60,8 @@ LIGHT: tuple[str, ...] = (
     "mlcx.stamp",
     "mlcx.store.settings",
     "mlcx.toolchain",
+    "mlcx.web",
+    "mlcx.web.kept",
     "mlcx.weights",
 )
 """Modules whose import must load neither tvm nor torch."""

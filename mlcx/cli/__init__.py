@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
     "convert_weight": Verb("convert", "convert and quantize a checkpoint's weights"),
     "normalize": Verb("compile", "write what compiling reads of a model's config"),
     "compile": Verb("compile", "compile a model library"),
+    "web_runtime": Verb("web_runtime", "compile the runtime of libraries for the web"),
     "bundle": Verb("package", "lay out a model directory below dist/bundle"),
     "app_config": Verb("package", "write mlc-app-config.json"),
     "prebuilt": Verb("package", "take over a library that was compiled elsewhere"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlcx.cli.model import given, model_arguments
 from mlcx.cli.quantization import quantization_argument
+from mlcx.cli.web_runtime import announce
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
@@ -27,6 +28,7 @@ __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
 
 _AUTO = "auto"
 _SUBGROUPS = "webgpu:subgroups"
+_WEB = ".wasm"
 _OPT = "O0 to O3, or FLAG=VALUE;…: which of a GPU's libraries to use; the cpu has none"
 
 
@@ -95,6 +97,13 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
         "architecture and the quantization; empty: none",
     )
     add(
+        "--web-runtime",
+        type=Path,
+        metavar="FILE",
+        help="object of web_runtime for a library in .wasm; default: the one kept for "
+        "this user, made where there is none",
+    )
+    add(
         "--debug-dump",
         type=Path,
         metavar="DIR",
@@ -129,7 +138,8 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     )
     config = _load(args)
     prefix = _prefix(args, config)
-    options = Options(name, target, opt, prefix, args.debug_dump)
+    runtime = _web_runtime(args)
+    options = Options(name, target, opt, prefix, args.debug_dump, runtime)
     compile_library(config, options, args.output)
     size, seconds = args.output.stat().st_size, time.perf_counter() - begun
     print(f"{args.output}: {size} bytes, {seconds:.1f} s")
@@ -169,11 +179,29 @@ def _check_output(args: argparse.Namespace, device: Device) -> None:
 
 def _prefix(args: argparse.Namespace, config: CompileConfig) -> str | None:
     """Return the prefix of the library's symbols; None: it is no static library."""
+    if args.output.suffix == _WEB:
+        # One is all that a page has, and it is looked up without a prefix.
+        return ""
     if args.output.suffix not in STATIC:
         return None
     if args.system_lib_prefix == _AUTO:
         return automatic(config.model_type, config.quantization)
     return canonical_prefix(args.system_lib_prefix)
+
+
+def _web_runtime(args: argparse.Namespace) -> Path | None:
+    """Return the runtime to link; None: the library is not for the web."""
+    from mlcx.web.kept import kept
+    from mlcx.web.pieces import given_bitcode
+
+    given: Path | None = args.web_runtime
+    if args.output.suffix != _WEB:
+        if given:
+            raise UsageError(f"--web-runtime: {args.output.name} is not for the web")
+        return None
+    if given and not given.is_file():
+        raise UsageError(f"--web-runtime: {given}: no such file")
+    return given or kept(given_bitcode(), announce)
 
 
 def _load(args: argparse.Namespace) -> CompileConfig:

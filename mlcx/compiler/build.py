@@ -50,6 +50,8 @@ class Options:
     """Of the symbols of a library that is linked into an app; None: it is loaded."""
     debug_dump: Path | None = None
     """Folder for the module after each phase."""
+    web_runtime: Path | None = None
+    """The runtime, which a library for the web holds."""
 
 
 def compile_library(config: CompileConfig, options: Options, output: Path) -> None:
@@ -70,10 +72,17 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
     )
     with passes, target, source_only():
         module = _run_phases(module, context, options.debug_dump)
-        if options.system_lib_prefix is not None:
+        # TVM attaches the empty prefix by itself, and cannot read a short one.
+        if options.system_lib_prefix:
             module = AttachPrefix(options.system_lib_prefix)(module)
-        executable = relax.build(module, target=target, relax_pipeline=None)
-    export(executable, output, options.target)
+        executable = relax.build(
+            module,
+            target=target,
+            relax_pipeline=None,
+            system_lib=options.system_lib_prefix == "",
+        )
+    beside = [options.web_runtime] if options.web_runtime else []
+    export(executable, output, options.target, beside)
 
 
 def _trace(

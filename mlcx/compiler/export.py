@@ -19,11 +19,22 @@ from mlcx.toolchain.triple import parse
 __all__ = ["export"]
 
 
-def export(executable: relax.VMExecutable, output: Path, target: Target) -> None:
+def export(
+    executable: relax.VMExecutable,
+    output: Path,
+    target: Target,
+    beside: Sequence[Path] = (),
+) -> None:
     """Write ``executable`` for ``target`` to ``output``, atomically.
 
     The suffix of ``output`` says what it is made into: an archive of objects or a
     shared library.
+
+    Args:
+        executable: What was compiled.
+        output: Library to write.
+        target: What it was compiled for.
+        beside: Further objects to link into it.
 
     Raises:
         BuildError: A tool is missing or failed, or kernels cannot be compiled.
@@ -36,7 +47,8 @@ def export(executable: relax.VMExecutable, output: Path, target: Target) -> None
         with tempfile.TemporaryDirectory(prefix="mlcx-") as folder:
             paths = [Path(each) for each in objects]
             check_hold_no_source(paths)
-            shutil.copyfile(make(paths, output.suffix, triple, Path(folder)), product)
+            linked = [*paths, *(path.absolute() for path in beside)]
+            shutil.copyfile(make(linked, output.suffix, triple, Path(folder)), product)
 
     with replacing(output) as temporary:
         executable.export_library(str(temporary), fcompile=link, fpack_imports=pack)

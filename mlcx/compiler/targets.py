@@ -36,6 +36,9 @@ _FEATURES = (
 )
 """Instruction sets that a machine may lack, under the name that its kernel uses too."""
 
+_WIDTHS = {"wasm32": {"vector-width": 128}}
+"""Architecture to the bits of a vector, where LLVM does not know and TVM warns."""
+
 _APPLE = {
     "kind": "metal",
     "max_threads_per_block": 256,
@@ -139,7 +142,9 @@ def _cpu(host: str, mcpu: str, works: bool = True) -> Target:
     if mcpu not in cpus:
         hint = _close(mcpu, cpus)
         raise UsageError(f"CPU {mcpu!r} is not one that LLVM knows for {triple}{hint}")
-    return Target({**_llvm(triple), "mcpu": mcpu})
+    return Target(
+        {**_llvm(triple), "mcpu": mcpu, **_WIDTHS.get(parsed.architecture, {})}
+    )
 
 
 def _given(text: str, host: str, mcpu: str) -> Target:

@@ -45,6 +45,7 @@ BUILDERS: dict[str, Any] = {
         "convert_weight",
         "normalize",
         "compile",
+        "web_runtime",
         "bundle",
         "prebuilt",
         "static_lib",

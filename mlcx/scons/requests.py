@@ -33,6 +33,7 @@ from mlcx.spec.types import (
     WeightsJob,
 )
 from mlcx.toolchain.triple import AUTO
+from mlcx.web.pieces import given_bitcode
 
 __all__ = ["Folders", "Request", "library", "model_config", "plan", "weights"]
 
@@ -42,7 +43,7 @@ _TO_FOLDERS = {"gen_config", "convert_weight", "bundle", "prepare_libs", "fetch"
 _OF_FOLDERS = (_TO_FOLDERS - {"prepare_libs"}) | {"reference-logits", "measure-quality"}
 """Verbs that take the folder of their first source."""
 
-_ON_ALL = {"static_lib"}
+_ON_ALL = {"static_lib", "web_runtime"}
 """Verbs that take all their sources."""
 
 
@@ -182,6 +183,11 @@ def library(
     if device.host_for(job.host) == AUTO:
         own = job.mcpu == AUTO and device.kind == "llvm"
         facts.append(inputs.host(with_cpu=own))
+    linked: tuple[tuple[str, Path], ...] = ()
+    if target.suffix == ".wasm":
+        runtime = _web_runtime(tools, missing, folders)
+        yield runtime
+        linked = (("--web-runtime", runtime.output),)
     about = About(
         job.model_id, job.quantization, job.device, _text(job.overrides) or None
     )
@@ -189,10 +195,24 @@ def library(
     yield Request(
         "compile",
         (target,),
-        normalized.targets,
+        (*normalized.targets, *(path for _, path in linked)),
         _compile_options(job),
         tuple(facts),
         about,
+        linked,
+        lacks=missing,
+    )
+
+
+def _web_runtime(tools: Fact, missing: str, folders: Folders) -> Request:
+    """Return what makes the runtime that all libraries for the web hold."""
+    return Request(
+        "web_runtime",
+        (folders.build / "web" / "runtime.o",),
+        given_bitcode(),
+        (),
+        (inputs.sources("web_runtime", "web"), inputs.tvm(), tools),
+        About("web runtime"),
         lacks=missing,
     )
 

@@ -19,7 +19,7 @@ __all__ = [
 
 _PACKAGE = Path(__file__).parents[1]
 _BLOCK = 1 << 20
-_SOURCES = {".py", ".json"}
+_SOURCES = {".py", ".json", ".h"}
 
 
 def canonical_json(value: object) -> str:
@@ -53,8 +53,8 @@ def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:
 def source_digests(packages: Iterable[str], root: Path = _PACKAGE) -> dict[str, str]:
     """Return the digest of each source file of ``packages``, by name, sorted.
 
-    Those are Python files, and the JSON files that Python reads as data. What running a
-    package can load is ``layers.closure`` of it.
+    Those are Python files, and what they read as data: JSON, and headers of C++. What
+    running a package can load is ``layers.closure`` of it.
 
     Args:
         packages: Folders or modules below ``root``: ``nn``, ``errors``, ``cli/run``.

@@ -9,13 +9,12 @@ from mlcx.errors import BuildError
 from mlcx.toolchain.tools import TOOLS, Found, Tool
 from mlcx.toolchain.triple import Triple
 
-__all__ = ["Need", "needs", "refusal", "require", "versions"]
+__all__ = ["Need", "needs", "refusal", "require", "require_tools", "versions"]
 
 _OF_KIND = {
     "cuda": ("nvrtc",),
     "rocm": ("rocm-device-libs", "zig"),
     "vulkan": ("vulkan code generator",),
-    "webgpu": ("emscripten",),
 }
 """Kind of a target to what its kernels need."""
 
@@ -41,14 +40,14 @@ def needs(
     """
     binding = ("fatbinary",) if len(archs) > 1 else ()
     names = {"tvm", *_linking(triple, suffix), *_OF_KIND.get(kind, ()), *binding}
-    return tuple(
-        Need(tool, tool.find()) for name, tool in TOOLS.items() if name in names
-    )
+    return _named(names)
 
 
 def _linking(triple: Triple, suffix: str) -> tuple[str, ...]:
     if suffix == ".tar":
         return ()
+    if triple.system == "wasm":
+        return ("zig", "emscripten")
     native = suffix == ".so" and triple.is_here and triple.system == "linux"
     return ("linker",) if native else ("zig",)
 
@@ -75,6 +74,23 @@ def require(
     message = refusal(device, needs(kind, triple, suffix, archs))
     if message:
         raise BuildError(message)
+
+
+def require_tools(what: str, names: Collection[str]) -> None:
+    """Refuse to do ``what`` where one of the tools ``names`` is missing.
+
+    Raises:
+        BuildError: One is; names each, and the remedy.
+    """
+    message = refusal(what, _named(names))
+    if message:
+        raise BuildError(message)
+
+
+def _named(names: Collection[str]) -> tuple[Need, ...]:
+    return tuple(
+        Need(tool, tool.find()) for name, tool in TOOLS.items() if name in names
+    )
 
 
 def versions(found: Iterable[Need]) -> dict[str, str]:

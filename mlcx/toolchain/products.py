@@ -2,7 +2,8 @@
 
 Equal objects give equal bytes: nothing of a product depends on its name, its place or
 the time. No library of C is linked: what is missing is found where the product is
-loaded, in the process or in libraries that every machine of the platform has.
+loaded, in the process or in libraries that every machine of the platform has. For the
+web one of the objects is the runtime, with all that there is.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ _WINDOWS: dict[str, tuple[str, ...]] = {
 
 Windows has no lookup at loading time without naming the library that is meant.
 """
+
+
+_PAGE = ("malloc", "stackSave")
+"""What a page calls of the C library; those of TVM are exported by themselves."""
 
 
 def make(objects: Sequence[Path], suffix: str, triple: Triple, folder: Path) -> Path:
@@ -171,6 +176,18 @@ def _import_library(
     return library
 
 
+def _wasm(objects: Sequence[Path], product: Path, triple: Triple, folder: Path) -> None:
+    del triple
+    # The stack lies above the data, as Emscripten's linker has it.
+    words = ["wasm-ld", "--entry=_initialize", "--no-stack-first"]
+    words += ["--global-base=1024", "-z", "stack-size=5242880"]
+    words += ["--initial-memory=167772160", "--max-memory=2147483648"]
+    words += ["--export-table", *(f"--export-if-defined={name}" for name in _PAGE)]
+    # The page provides what is not defined.
+    words += ["--import-undefined", "--strip-debug"]
+    zig.run([*words, "-o", product.name, *objects], folder)
+
+
 _Linking = Callable[[Sequence[Path], Path, Triple, Path], None]
 
 _SHARED: dict[System, _Linking] = {
@@ -178,5 +195,6 @@ _SHARED: dict[System, _Linking] = {
     "android": _elf,
     "macos": _macho,
     "windows": _coff,
+    "wasm": _wasm,
 }
 """System to what links its shared libraries."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlcx.toolchain import fatbinary, nvrtc, zig
+from mlcx.toolchain import emscripten, fatbinary, nvrtc, zig
 from mlcx.toolchain.distributions import folder_of, version_of
 from mlcx.toolchain.products import native_linker
 
@@ -72,8 +71,8 @@ def _fatbinary() -> Found | None:
 
 
 def _emscripten() -> Found | None:
-    path = shutil.which("emcc")
-    return Found(_says(path), path) if path else None
+    path, version = emscripten.program(), emscripten.version()
+    return Found(version, path) if path and version else None
 
 
 def _rocm() -> Found | None:
@@ -130,7 +129,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "emscripten",
             "compiles the runtime of the web",
-            "apt-get install emscripten",
+            emscripten.REMEDY,
             _emscripten,
         ),
         Tool(

@@ -23,6 +23,7 @@ from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
 from mlcx.toolchain.needs import needs, refusal
 from mlcx.toolchain.triple import parse
+from mlcx.web.kept import kept
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +66,8 @@ def compiled(tmp_path: Path) -> Callable[[Device, str, str], tuple[Path, float]]
         config = CompileConfig.load(path, quantization=scheme, overrides=bounds)
         target = target_of(device.name, device.host)
         opt, prefix = canonical("O2", device), "tiny_" if device.static else None
-        options = Options(device.name, target, opt, prefix)
+        runtime = kept() if device.suffix == ".wasm" else None
+        options = Options(device.name, target, opt, prefix, web_runtime=runtime)
         output, begun = tmp_path / f"library{device.suffix}", time.perf_counter()
         compile_library(config, options, output)
         return output, time.perf_counter() - begun

@@ -211,3 +211,41 @@ def test_verbs_on_folders_get_folders(checkpoint: Path) -> None:
     assert found["convert_weight"].output == Path("/top/build/m/model")
     assert found["bundle"].models == (Path("/top/build/m/model"),)
     assert found["bundle"].output == Path("/top/dist/bundle/m")
+
+
+def test_libraries_for_the_web_share_one_runtime_and_depend_on_it() -> None:
+    model = Path("/models/m-MLC")
+    asked = [
+        request
+        for device in ("webgpu", "webgpu:subgroups")
+        for request in requests.library(
+            library(model, device=device, library=f"{device}.wasm"),
+            model / "mlc-chat-config.json",
+            FOLDERS.output / f"{device}.wasm",
+            FOLDERS,
+        )
+    ]
+    first, second = (each for each in asked if each.verb == "web_runtime")
+    assert first == second
+    assert first.models == first.sources == ()
+    for each in asked:
+        if each.verb == "compile":
+            assert each.files == (("--web-runtime", first.output),)
+            assert first.output in each.sources
+            assert each.models == each.sources[:1]
+
+
+def test_bitcode_that_is_given_is_what_the_runtime_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "web/dist/wasm"
+    folder.mkdir(parents=True)
+    names = ("wasm_runtime", "webgpu_runtime", "tvmjs_support")
+    files = tuple(folder / f"{name}.bc" for name in names)
+    for file in files:
+        file.write_bytes(b"BC")
+    monkeypatch.setenv("TVM_HOME", str(tmp_path))
+    job, target = library(tmp_path, device="webgpu"), FOLDERS.output / "m.wasm"
+    asked = requests.library(job, tmp_path / "config.json", target, FOLDERS)
+    runtime = next(each for each in asked if each.verb == "web_runtime")
+    assert runtime.sources == runtime.models == files

@@ -67,8 +67,8 @@ def test_without_any_linker_the_remedy_is_named(
 
 
 def test_what_a_system_does_not_have_is_refused(made: Callable[..., Path]) -> None:
-    with pytest.raises(BuildError, match=r"no \.wasm can be linked"):
-        made("wasm32-unknown-unknown-wasm", ".wasm")
+    with pytest.raises(BuildError, match=r"no \.dll can be linked"):
+        made("wasm32-unknown-unknown-wasm", ".dll")
 
 
 def test_a_packed_library_says_nothing_of_who_made_it(

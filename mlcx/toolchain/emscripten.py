@@ -1,0 +1,79 @@
+"""Emscripten: the compiler of C++ for the web, and the libraries that come with it.
+
+Only compiling and the libraries are Emscripten's here: linking is for zig, which takes
+a tenth of a second where ``emcc`` takes minutes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from mlcx.errors import BuildError
+
+__all__ = ["REMEDY", "folder_of_libraries", "program", "run", "version"]
+
+REMEDY = "apt-get install emscripten"
+
+_PROGRAM = "emcc"
+_LIBRARIES = "sysroot/lib/wasm32-emscripten"
+"""Below Emscripten's cache, where distributions put what they have built."""
+
+
+def program() -> str | None:
+    """Return the path of the compiler; None: there is none."""
+    return shutil.which(_PROGRAM)
+
+
+@cache
+def version() -> str | None:
+    """Return what it says of its version, in one line; None: it is not there."""
+    path = program()
+    if path is None:
+        return None
+    words = [path, "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.partition("\n")[0].strip()
+
+
+def folder_of_libraries() -> Path:
+    """Return the folder of the C and C++ libraries.
+
+    Raises:
+        BuildError: Emscripten does not say where they are.
+    """
+    path = _found().with_name("em-config")
+    try:
+        words = [str(path), "CACHE"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BuildError(f"{path}: {error.strerror}: {REMEDY}") from error
+    folder = Path(done.stdout.strip(), _LIBRARIES)
+    if done.returncode or not folder.is_dir():
+        raise BuildError(f"{path} CACHE names no folder with {_LIBRARIES}: {REMEDY}")
+    return folder
+
+
+def run(options: Sequence[str | Path], folder: Path) -> None:
+    """Run the compiler with ``options`` in ``folder``.
+
+    Raises:
+        BuildError: It failed, or is not installed.
+    """
+    words = [str(_found()), *map(str, options)]
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        shown = " ".join(words)
+        raise BuildError(f"compiling failed: {shown}\n{done.stderr.strip()}")
+
+
+def _found() -> Path:
+    path = program()
+    if path is None:
+        raise BuildError(f"emscripten is not installed: {REMEDY}")
+    return Path(path)

@@ -1,0 +1,59 @@
+"""The web runtime is made once of the same, whoever asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mlcx.artifact import write_bytes
+from mlcx.web import kept as module
+from mlcx.web.kept import kept, place
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A home of its own, and what is made in it, by what takes no minutes."""
+    monkeypatch.setenv("MLC_LLM_HOME", str(tmp_path))
+    done: list[Path] = []
+
+    def make(output: Path, bitcode: Sequence[Path] = ()) -> None:
+        time.sleep(0.2)
+        done.append(output)
+        write_bytes(output, b"object")
+
+    monkeypatch.setattr(module, "make", make)
+    return done
+
+
+def test_several_that_want_it_at_once_make_it_once(made: list[Path]) -> None:
+    announced: list[Path] = []
+    with ThreadPoolExecutor() as pool:
+        wanted = [pool.submit(kept, (), announced.append) for _ in range(4)]
+        paths = {each.result() for each in wanted}
+    assert len(made) == len(announced) == len(paths) == 1
+    assert made[0].read_bytes() == b"object"
+    assert kept() == made[0]
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("tool", ["emscripten", "zig"])
+def test_another_version_of_a_tool_makes_another_one(
+    made: list[Path], tool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = kept()
+    monkeypatch.setattr(getattr(module, tool), "version", lambda: "another")
+    assert place() != first
+    assert kept() != first
+    assert len(made) == 2
+
+
+def test_other_bitcode_makes_another_one(made: list[Path], tmp_path: Path) -> None:
+    bitcode = tmp_path / "wasm_runtime.bc"
+    bitcode.write_bytes(b"one")
+    first = place([bitcode])
+    bitcode.write_bytes(b"other")
+    assert len({place(), first, place([bitcode])}) == 3
