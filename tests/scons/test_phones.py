@@ -6,7 +6,11 @@ import json
 
 import pytest
 
+from mlcx.toolchain import zig
+
 from .project import Project, write_json
+
+pytestmark = pytest.mark.skipif(zig.program() is None, reason="needs ziglang")
 
 SPEC = "mlc-package-config.json"
 ARCHIVE = "dist/lib/libmodel_iphone.a"

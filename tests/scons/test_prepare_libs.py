@@ -8,7 +8,11 @@ from pathlib import Path
 import mlc_sources
 import pytest
 
+from mlcx.toolchain import zig
+
 from .project import Project, write_json
+
+pytestmark = pytest.mark.skipif(zig.program() is None, reason="needs ziglang")
 
 SPEC = "mlc-package-config.json"
 RUNTIME = ("mlc_llm", "tvm_runtime", "tvm_ffi_static", "sentencepiece")
