@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from mlcx.errors import InputError, Problem
 from mlcx.spec import schema
+from mlcx.spec.assemble import assemble
 from mlcx.spec.clashes import distinct
 from mlcx.spec.delivery_rules import delivery_problems
 from mlcx.spec.package_rules import package_problems
-from mlcx.spec.resolve import Draft, assemble, delivery_jobs, local, package_jobs
+from mlcx.spec.resolve import Draft, delivery_jobs, local, package_jobs
 from mlcx.spec.rules import Checked
 from mlcx.spec.schema import SpecKind
 from mlcx.spec.source import read

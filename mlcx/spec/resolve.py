@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from mlcx.errors import UsageError
-from mlcx.spec.app import for_device, static_lib
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import Place, kind_of
 from mlcx.spec.hub import HubSettings, Repository, is_remote
 from mlcx.spec.lock import LOCK, LockedModel, read
 from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.schema import SpecKind, schemes
+from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps
 from mlcx.spec.types import (
     AppEntry,
@@ -29,7 +28,6 @@ from mlcx.spec.types import (
     Fetched,
     LibraryJob,
     Overrides,
-    Plan,
     PrebuiltJob,
     QuantizationRecipe,
     SourceKind,
@@ -43,7 +41,6 @@ __all__ = [
     "Draft",
     "Job",
     "archs_for",
-    "assemble",
     "delivery_jobs",
     "hub_settings",
     "library_name",
@@ -67,8 +64,6 @@ DEFAULTS: dict[str, Any] = {
 
 _CUDA = "cuda"
 _MULTI_ARCH = "MLC_MULTI_ARCH"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -158,34 +153,6 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
             job = _compile(option, model, device, scheme, prefix, path, verify)
             job = replace(job, recipe=_recipe(spec, scheme))
             yield Draft(job, ("tasks", index), steps)
-
-
-def assemble(
-    spec: Path, kind: SpecKind, jobs: Sequence[Job], device: str | None
-) -> Plan:
-    """Sort ``jobs`` by type, each in its order, into the plan of ``spec``.
-
-    ``device`` is the app's; None: the spec is of no app.
-    """
-    libraries, prebuilt = _only(LibraryJob, jobs), _only(PrebuiltJob, jobs)
-    app, linked = _only(AppEntry, jobs), None
-    if device is not None:
-        app = for_device(device, app)
-        linked = static_lib(device, libraries, prebuilt, app)
-    return Plan(
-        spec=spec,
-        kind=kind,
-        weights=_only(WeightsJob, jobs),
-        libraries=libraries,
-        bundles=_only(BundleJob, jobs),
-        app=app,
-        prebuilt=prebuilt,
-        static_lib=linked,
-    )
-
-
-def _only(wanted: type[_T], jobs: Iterable[Job]) -> tuple[_T, ...]:
-    return tuple(job for job in jobs if isinstance(job, wanted))
 
 
 @dataclass(frozen=True)
