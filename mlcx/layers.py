@@ -32,8 +32,13 @@ ALLOWED: dict[str, frozenset[str]] = {
     "manifest": frozenset({"artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
     "store": frozenset({"spec", "home", "artifact", "errors"}),
+    "policy": frozenset({"errors"}),
+    "signature": frozenset({"spec", "toolchain", "layers"}),
+    "demand": frozenset("policy signature spec home artifact errors".split()),
     "scons": frozenset(
-        "manifest store web spec toolchain artifact layers errors".split()
+        (
+            "manifest policy signature store web spec toolchain artifact layers errors"
+        ).split()
     ),
 }
 """Package to the packages that it may import; ``cli`` may import them all."""
@@ -44,6 +49,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.architectures",
     "mlcx.artifact",
     "mlcx.cli",
+    "mlcx.demand.jit",
     "mlcx.errors",
     "mlcx.home",
     "mlcx.hub",
@@ -52,10 +58,12 @@ LIGHT: tuple[str, ...] = (
     "mlcx.library.contents",
     "mlcx.manifest",
     "mlcx.package",
+    "mlcx.policy",
     "mlcx.presets",
     "mlcx.quant.scheme",
     "mlcx.recipe",
     "mlcx.scons",
+    "mlcx.signature.inputs",
     "mlcx.spec",
     "mlcx.stamp",
     "mlcx.store.settings",

@@ -245,7 +245,7 @@ def _check(spec: Path, jobs: int) -> int:
 def _build(spec: Path, options: list[str], environ: Mapping[str, str]) -> int:
     """Run SCons on ``spec`` in the current folder; return 0 or 1."""
     import mlcx.scons
-    from mlcx.scons.policy import policy
+    from mlcx.policy import policy
 
     policy(environ)
     script = Path(mlcx.scons.__file__).with_name("SConstruct")

@@ -12,10 +12,10 @@ from typing import Literal
 
 from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import UsageError
+from mlcx.policy import Policy, policy
 from mlcx.scons import quality, requests
 from mlcx.scons.changes import Change
 from mlcx.scons.parts import made_beside
-from mlcx.scons.policy import Policy, policy
 from mlcx.scons.record import Record, Records
 from mlcx.scons.report import About
 from mlcx.scons.requests import Folders, Request

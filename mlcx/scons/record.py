@@ -15,7 +15,7 @@ from typing import Any
 
 from mlcx.artifact import TENSOR_CACHE, write_text
 from mlcx.scons.changes import Change
-from mlcx.scons.facts import Fact
+from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_file
 
 __all__ = ["Content", "Record", "Records", "facts", "look", "options"]

@@ -16,9 +16,10 @@ from mlcx.artifact import (
     COMPILE_CONFIG,
     TENSOR_CACHE,
 )
-from mlcx.scons import files, inputs
-from mlcx.scons.facts import Fact
+from mlcx.scons import files
 from mlcx.scons.report import About
+from mlcx.signature import inputs
+from mlcx.signature.facts import Fact
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import canonical_json, digest_json
 from mlcx.spec.types import (

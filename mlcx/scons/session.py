@@ -16,10 +16,10 @@ import SCons.Node
 
 from mlcx.errors import UsageError
 from mlcx.manifest.statement import MANIFEST
+from mlcx.policy import policy
 from mlcx.scons import documents, lock, provenance
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
-from mlcx.scons.policy import policy
 from mlcx.scons.progress import Console
 from mlcx.scons.record import Records
 from mlcx.scons.report import Journal, Result, Row, Run, figures_in, summary

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlcx.policy import VARIABLE, Policy
 from mlcx.scons.changes import summary
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.parts import fault, leftovers
-from mlcx.scons.policy import VARIABLE, Policy
 from mlcx.scons.progress import Reporter
 from mlcx.scons.report import About, Journal, Result, measure
 from mlcx.scons.requests import Request

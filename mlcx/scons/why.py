@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from mlcx.artifact import COMPILE_CONFIG
+from mlcx.policy import VARIABLE, Policy
 from mlcx.scons.changes import Change, between, of_texts
-from mlcx.scons.facts import SOURCES
 from mlcx.scons.parts import differs, fault
-from mlcx.scons.policy import VARIABLE, Policy
 from mlcx.scons.record import Content, Record, Records, facts, look, options
 from mlcx.scons.requests import Request
+from mlcx.signature.facts import SOURCES
 
 __all__ = ["Why"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mlcx.package import bundle
-from mlcx.scons import inputs
-from mlcx.scons.facts import Fact
+from mlcx.signature import inputs
+from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_file
 from mlcx.toolchain import zig
 

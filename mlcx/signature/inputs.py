@@ -6,7 +6,7 @@ import platform
 from functools import cache
 
 from mlcx.layers import closure
-from mlcx.scons.facts import SOURCES, Fact
+from mlcx.signature.facts import SOURCES, Fact
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import describe_host, source_digests
 from mlcx.toolchain.distributions import version_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mlcx.errors import UsageError
-from mlcx.scons.policy import Policy, policy
+from mlcx.policy import Policy, policy
 
 
 @pytest.mark.parametrize("name", ["ON", "OFF", "REDO", "READONLY"])

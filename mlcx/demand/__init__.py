@@ -1,0 +1,1 @@
+"""Libraries on demand: compiled when a program first asks, kept for the next time."""

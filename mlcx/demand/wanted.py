@@ -1,0 +1,129 @@
+"""What a program asks for, decided once: device, options and the kind of file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG
+from mlcx.errors import InputError, UsageError
+from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.opt import canonical
+from mlcx.spec.prefix import canonical_prefix
+from mlcx.spec.resolve import DEFAULTS, archs_for
+from mlcx.toolchain.distributions import folder_of
+from mlcx.toolchain.triple import AUTO
+
+__all__ = ["SUFFIX", "Wanted", "wanted"]
+
+SUFFIX = "MLC_DSO_SUFFIX"
+_OPT = "opt"
+_NVIDIA = Path("/dev/nvidia0")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A library."""
+
+    config: Path
+    """What the model's config is read from."""
+    device: Device
+    opt: str
+    """In its canonical form."""
+    overrides: str
+    """As a command line takes them."""
+    prefix: str | None
+    """Of the symbols of a static library, as given; None: an automatic one."""
+    archs: tuple[str, ...]
+    suffix: str
+    """With the dot."""
+
+    @property
+    def own_cpu(self) -> bool:
+        """Whether it is made for the CPU of this machine."""
+        return self.device.kind == "llvm" and self.device.host == AUTO
+
+
+def wanted(
+    model: Path,
+    overrides: Mapping[str, object],
+    device: str,
+    prefix: str | None,
+    environ: Mapping[str, str],
+) -> Wanted:
+    """Return what the arguments of ``jit`` and ``environ`` ask for.
+
+    Raises:
+        InputError: There is no model.
+        UsageError: The device, an option or the suffix is none that there is.
+    """
+    chosen = _device(device)
+    given = overrides.get(_OPT)
+    opt = DEFAULTS["opt"] if given is None else str(given)
+    static = chosen.static and prefix is not None
+    if static:
+        canonical_prefix(str(prefix))
+    return Wanted(
+        _config(model),
+        chosen,
+        canonical(opt, chosen),
+        _text(overrides),
+        prefix if static else None,
+        archs_for(chosen, None),
+        _suffix(chosen, environ),
+    )
+
+
+def _config(model: Path) -> Path:
+    names = (CHAT_CONFIG, COMPILE_CONFIG)
+    files = (model, *(model / name for name in names))
+    found = next((path for path in files if path.is_file()), None)
+    if found is None:
+        expected = f"expected a model directory with {CHAT_CONFIG}"
+        raise InputError.in_file(model, f"{expected}, as mlcx gen_config makes it")
+    return found.absolute()
+
+
+def _device(text: str) -> Device:
+    """Return the preset that ``text`` means: one, ``auto``, or a device with number."""
+    name = _here() if text == AUTO else text.removesuffix(":generic")
+    kind, _, index = name.partition(":")
+    # Of several devices of a kind, the library is the same.
+    if name not in DEVICES and index.isdecimal():
+        name = kind
+    if name not in DEVICES:
+        raise UsageError.unknown("device", text, [AUTO, *DEVICES])
+    return DEVICES[name]
+
+
+def _here() -> str:
+    """Return the device of this machine that runs models fastest, without a probe."""
+    if sys.platform == "darwin":
+        return "metal"
+    folder = folder_of("tvm")
+    runtime = folder and any((folder / "lib").glob("*tvm_runtime_cuda*"))
+    return "cuda" if runtime and _NVIDIA.exists() else "cpu"
+
+
+def _suffix(device: Device, environ: Mapping[str, str]) -> str:
+    own = environ.get(SUFFIX)
+    if not own or device.static or device.host != AUTO:
+        return device.suffixes(AUTO)[0]
+    known = device.suffixes(AUTO)
+    suffix = f".{own.removeprefix('.')}"
+    if suffix not in known:
+        listed = ", ".join(each.removeprefix(".") for each in known)
+        raise UsageError(f"{SUFFIX}: expected one of {listed}, found {own!r}")
+    return suffix
+
+
+def _text(overrides: Mapping[str, object]) -> str:
+    given = {key: each for key, each in overrides.items() if key != _OPT}
+    words = (
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for key, value in sorted(given.items())
+        if value is not None
+    )
+    return ";".join(words)
