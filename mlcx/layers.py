@@ -34,7 +34,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "store": frozenset({"spec", "home", "artifact", "errors"}),
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),
-    "demand": frozenset("policy signature spec home artifact errors".split()),
+    "demand": frozenset("policy signature spec toolchain home artifact errors".split()),
     "scons": frozenset(
         (
             "manifest policy signature store web spec toolchain artifact layers errors"
