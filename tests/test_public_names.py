@@ -40,7 +40,7 @@ def test_all_names_what_a_module_defines(file: Path) -> None:
         return
     imported = {
         alias.asname or alias.name
-        for node in body
+        for node in ast.walk(ast.Module(body, []))  # also what is loaded lazily
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
