@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from mlcx.__main__ import main
-from mlcx.scons import inputs, requests
+from mlcx.scons import requests
 from mlcx.scons.requests import Folders
+from mlcx.signature import inputs
 from mlcx.spec import digest, load
 from mlcx.toolchain.needs import Need
 
