@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from mlcx.artifact import COMPILE_CONFIG, replacing
 from mlcx.demand.wanted import Wanted
@@ -86,15 +87,24 @@ def _run(
     # What the step leaves when it is killed goes with the folder.
     inner = {**os.environ, **environ, "TMPDIR": str(folder)}
     with log.open("wb") as output:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=inner,
-            check=False,
-        )  # fmt: skip
-    if done.returncode or not made.exists():
+        status = _wait(command, inner, output)
+    if status or not made.exists():
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         shown = [line for line in lines if line.strip()][-_QUOTED:]
         end = "".join(f"\n    {line}" for line in shown)
         raise BuildError(
-            f"mlcx {command[len(COMMAND)]} failed with status {done.returncode}; "
+            f"mlcx {command[len(COMMAND)]} failed with status {status}; "
             f"the end of its log:{end}"
         )
+
+
+def _wait(command: Sequence[str], environ: Mapping[str, str], log: IO[bytes]) -> int:
+    """Run ``command`` and return its status; whatever interrupts this, it has ended."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environ)
+    )
+    try:
+        return process.wait()
+    finally:
+        process.kill()
+        process.wait()
