@@ -35,9 +35,13 @@ ALLOWED: dict[str, frozenset[str]] = {
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),
     "demand": frozenset("policy signature spec toolchain home artifact errors".split()),
+    "steps": frozenset("signature web spec toolchain artifact errors".split()),
+    "report": frozenset("steps spec artifact".split()),
+    "reasons": frozenset("steps signature policy spec artifact".split()),
     "scons": frozenset(
         (
-            "manifest policy signature store web spec toolchain artifact layers errors"
+            "reasons report steps manifest policy signature store spec toolchain "
+            "artifact errors"
         ).split()
     ),
 }
@@ -61,11 +65,14 @@ LIGHT: tuple[str, ...] = (
     "mlcx.policy",
     "mlcx.presets",
     "mlcx.quant.scheme",
+    "mlcx.reasons.why",
     "mlcx.recipe",
+    "mlcx.report.documents",
     "mlcx.scons",
     "mlcx.signature.inputs",
     "mlcx.spec",
     "mlcx.stamp",
+    "mlcx.steps.quality",
     "mlcx.store.settings",
     "mlcx.toolchain",
     "mlcx.web",

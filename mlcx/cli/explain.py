@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from mlcx.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlcx.scons.changes import Change
+    from mlcx.reasons.changes import Change
+    from mlcx.reasons.record import Record
     from mlcx.scons.explain import Verdict
-    from mlcx.scons.record import Record
 
 __all__ = ["explain", "explain_arguments", "folder_arguments"]
 

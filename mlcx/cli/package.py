@@ -163,7 +163,7 @@ def package(args: argparse.Namespace) -> int:
 
 def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
     """Refuse sources of MLC LLM that are none, before anything is built."""
-    from mlcx.scons.phone import remains
+    from mlcx.steps.phone import remains
 
     remains(plan, environ)
 

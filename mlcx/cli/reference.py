@@ -37,8 +37,8 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
     ):
         raise UsageError(f"--reference: {missing}")
     import mlcx.scons
-    from mlcx.scons.quality import reference_file
-    from mlcx.scons.requests import Folders
+    from mlcx.steps.quality import reference_file
+    from mlcx.steps.requests import Folders
 
     here = Path.cwd()
     source, folder = local(here, str(checkpoint)), local(here, str(build))

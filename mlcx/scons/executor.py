@@ -35,7 +35,11 @@ class Outcome:
 
     status: int
     peak_memory: int | None = None
-    """Most bytes of memory that one process of the step had; None: not known."""
+    """Most bytes of memory that one process of the step had; None: not known.
+
+    Never less than this process has had itself, since Linux counts what a child is
+    before it becomes the command.
+    """
 
 
 class Executor(Protocol):

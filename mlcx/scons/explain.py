@@ -13,18 +13,18 @@ from typing import Literal
 from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import UsageError
 from mlcx.policy import Policy, policy
-from mlcx.scons import quality, requests
-from mlcx.scons.changes import Change
-from mlcx.scons.parts import made_beside
-from mlcx.scons.record import Record, Records
-from mlcx.scons.report import About
-from mlcx.scons.requests import Folders, Request
+from mlcx.reasons.changes import Change
+from mlcx.reasons.record import Record, Records
+from mlcx.reasons.why import Why
 from mlcx.scons.signs import signed
-from mlcx.scons.why import Why
 from mlcx.spec import load
 from mlcx.spec.origin import origin
 from mlcx.spec.resolve import local
 from mlcx.spec.source import Source
+from mlcx.steps import quality, requests
+from mlcx.steps.about import About
+from mlcx.steps.parts import made_beside
+from mlcx.steps.requests import Folders, Request
 
 __all__ = ["Explainer", "State", "Verdict", "explainer", "located"]
 

@@ -13,11 +13,11 @@ from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
 from mlcx.scons.cache import CACHED_VERBS, StepCache
-from mlcx.scons.parts import made_beside
-from mlcx.scons.requests import Request
 from mlcx.scons.session import Declared, Session
 from mlcx.scons.step import Step
 from mlcx.spec.resolve import hub_settings
+from mlcx.steps.parts import made_beside
+from mlcx.steps.requests import Request
 
 __all__ = ["Graph", "Nodes"]
 

@@ -10,8 +10,8 @@ from mlcx import __version__
 from mlcx.artifact import write_json
 from mlcx.manifest.hashing import Ledger
 from mlcx.manifest.statement import MANIFEST, statement
-from mlcx.scons.parts import parts
-from mlcx.scons.requests import Folders, Request
+from mlcx.steps.parts import parts
+from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.distributions import version_of
 
 __all__ = ["HASHES", "write"]

@@ -17,15 +17,17 @@ import SCons.Node
 from mlcx.errors import UsageError
 from mlcx.manifest.statement import MANIFEST
 from mlcx.policy import policy
-from mlcx.scons import documents, lock, provenance
+from mlcx.reasons.record import Records
+from mlcx.reasons.why import Why
+from mlcx.report import documents
+from mlcx.report.journal import Journal, Result
+from mlcx.report.run import Row, Run, figures_in, summary
+from mlcx.scons import lock, provenance
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Console
-from mlcx.scons.record import Records
-from mlcx.scons.report import Journal, Result, Row, Run, figures_in, summary
-from mlcx.scons.requests import Folders, Request
 from mlcx.scons.step import Services, Step
-from mlcx.scons.why import Why
+from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import Settings, open_cache
 
 __all__ = ["Declared", "Mode", "Session", "session"]

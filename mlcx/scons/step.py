@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlcx.policy import VARIABLE, Policy
-from mlcx.scons.changes import summary
+from mlcx.reasons.changes import summary
+from mlcx.reasons.why import Why
+from mlcx.report.journal import Journal, Result, measure
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes
-from mlcx.scons.parts import fault, leftovers
 from mlcx.scons.progress import Reporter
-from mlcx.scons.report import About, Journal, Result, measure
-from mlcx.scons.requests import Request
-from mlcx.scons.why import Why
+from mlcx.steps.about import About
+from mlcx.steps.parts import fault, leftovers
+from mlcx.steps.requests import Request
 from mlcx.store.cache import Cache
 
 __all__ = ["Services", "Step"]

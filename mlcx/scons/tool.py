@@ -14,10 +14,9 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError
-from mlcx.scons import options, phone, pinning, quality, requests
+from mlcx.scons import options, pinning
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
-from mlcx.scons.requests import Folders
 from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
@@ -25,6 +24,8 @@ from mlcx.spec.opt import canonical
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
+from mlcx.steps import phone, quality, requests
+from mlcx.steps.requests import Folders
 from mlcx.store.settings import settings
 
 __all__ = ["exists", "generate"]

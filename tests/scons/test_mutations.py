@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from mlcx.__main__ import main
-from mlcx.scons import requests
-from mlcx.scons.requests import Folders
 from mlcx.signature import inputs
 from mlcx.spec import digest, load
+from mlcx.steps import requests
+from mlcx.steps.requests import Folders
 from mlcx.toolchain.needs import Need
 
 from .project import REPOSITORY, Project, copy_sources
@@ -278,6 +278,7 @@ def test_what_the_cpu_can_do_is_signed_for_this_cpu_only(
         ("cli/compile.py", True),
         ("runtime/engine.py", False),
         ("scons/graph.py", False),
+        ("steps/requests.py", False),
         ("cli/run.py", False),
     ],
 )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mlcx.scons import quality
-from mlcx.scons.requests import Folders
 from mlcx.spec.types import LibraryJob, Plan, Verify
+from mlcx.steps import quality
+from mlcx.steps.requests import Folders
 
 from .project import Project, write_json
 

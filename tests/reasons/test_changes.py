@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlcx.scons.changes import Change, between, of_texts, summary
+from mlcx.reasons.changes import Change, between, of_texts, summary
 
 OLD = {"a": 1, "b": {"c": "x", "d": [1, {"e": None}]}, "gone": True, "n": 1}
 NEW = {"a": 1, "b": {"c": "y", "d": [1, {"e": 2.5}]}, "here": [], "n": True}

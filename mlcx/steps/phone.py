@@ -8,11 +8,11 @@ from pathlib import Path
 
 from mlcx.artifact import APP_CONFIG
 from mlcx.errors import UsageError
-from mlcx.scons.report import About
-from mlcx.scons.requests import Folders, Request
 from mlcx.signature import inputs
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.types import Plan, StaticLibJob
+from mlcx.steps.about import About
+from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.mobile import ANDROID_OUTPUTS, IOS_LIBRARIES, missing
 from mlcx.toolchain.triple import parse
 

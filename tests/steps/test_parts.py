@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mlcx.errors import InputError
-from mlcx.scons.files import model_files, weight_files
-from mlcx.scons.parts import differs, fault, leftovers, made_beside, parts
+from mlcx.steps.files import model_files, weight_files
+from mlcx.steps.parts import differs, fault, leftovers, made_beside, parts
 
 
 def write_index(folder: Path, **shards: int) -> Path:

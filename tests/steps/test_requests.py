@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from mlcx.scons import requests
-from mlcx.scons.requests import Folders, Request
 from mlcx.spec.types import (
     BundleJob,
     LibraryJob,
@@ -15,6 +13,8 @@ from mlcx.spec.types import (
     QuantizationRecipe,
     WeightsJob,
 )
+from mlcx.steps import requests
+from mlcx.steps.requests import Folders, Request
 
 FOLDERS = Folders(Path("/top/dist"), Path("/top/build"))
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mlcx import __version__
 from mlcx.artifact import write_json, write_text
-from mlcx.scons.report import Row, Run
-from mlcx.scons.timeline import timeline
-from mlcx.scons.units import change, duration, size
+from mlcx.report.run import Row, Run
+from mlcx.report.timeline import timeline
+from mlcx.report.units import change, duration, size
 
 __all__ = ["paths", "write"]
 
@@ -106,7 +106,7 @@ def _page(run: Run, link: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
-        loader=PackageLoader("mlcx.scons", "."),
+        loader=PackageLoader("mlcx.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

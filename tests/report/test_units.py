@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlcx.scons.units import change, duration, size
+from mlcx.report.units import change, duration, size
 
 
 @pytest.mark.parametrize(

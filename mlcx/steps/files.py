@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json, tokenizer_names
 from mlcx.errors import InputError
-from mlcx.scons.parts import parts
 from mlcx.spec.folder import WEIGHTS
 from mlcx.spec.lock import FETCHED
 from mlcx.spec.types import Fetched
+from mlcx.steps.parts import parts
 
 __all__ = [
     "fetched_weights",

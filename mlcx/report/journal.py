@@ -1,51 +1,24 @@
-"""What became of every job: the journal, ``report.json`` and the closing summary.
+"""How steps ended, kept in a journal: a line when a step ends.
 
-The journal gets a line when a step ends, so that a killed build has lost nothing; the
-report is made from it when the build ends.
+So a killed build has lost nothing, and the report can be made from it when one ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from mlcx.artifact import read_json, write_text
-from mlcx.scons.parts import parts
+from mlcx.artifact import write_text
 from mlcx.spec.digest import digest_file
+from mlcx.steps.parts import parts
 
-__all__ = [
-    "About",
-    "Journal",
-    "Result",
-    "Row",
-    "Run",
-    "Status",
-    "figures_in",
-    "measure",
-    "summary",
-]
+__all__ = ["Journal", "Result", "Status", "measure"]
 
 Status = Literal["built", "cached", "up to date", "failed", "interrupted", "not built"]
-
-_STATUSES: tuple[Status, ...] = get_args(Status)
-
-
-@dataclass(frozen=True)
-class About:
-    """What a job is for; None where a job has no such thing."""
-
-    model: str | None = None
-    quantization: str | None = None
-    device: str | None = None
-    overrides: str | None = None
-
-    def __str__(self) -> str:
-        return ", ".join(value for value in asdict(self).values() if value)
 
 
 @dataclass(frozen=True)
@@ -72,59 +45,6 @@ class Result:
     def unchanged(self) -> Result:
         """Return what this says of a target that is still as it was built."""
         return replace(self, status="up to date")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One job of the report."""
-
-    verb: str
-    about: About
-    result: Result
-    figures: Mapping[str, object] | None = None
-    """Of a library that was measured."""
-    before: Result | None = None
-    """Of a step that ran: how it went the last time that it was built before."""
-    ran: bool = False
-    """Whether the step ran in this run of the build."""
-
-    def to_dict(self) -> dict[str, object]:
-        """Return this flat, ready for JSON."""
-        flat = {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
-        flat["ran"] = self.ran
-        if self.before is not None:
-            names = ("seconds", "bytes", "sha256", "peak_memory")
-            flat["before"] = {name: getattr(self.before, name) for name in names}
-        return flat if self.figures is None else {**flat, "figures": self.figures}
-
-    def failed_by(self, verdict: Row) -> Row:
-        """Return this row of a library on which the ``verdict`` is that it failed."""
-        log, error = verdict.result.log, verdict.result.error
-        result = replace(self.result, status="failed", log=log, error=error)
-        return replace(self, result=result, figures=verdict.figures)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a build."""
-
-    started: float
-    """Seconds since 1970."""
-    seconds: float
-    rows: tuple[Row, ...]
-
-    def counts(self) -> dict[Status, int]:
-        """Return how many jobs there are of each status that occurs."""
-        found = Counter(row.result.status for row in self.rows)
-        return {each: found[each] for each in _STATUSES if found[each]}
-
-
-def figures_in(file: Path) -> Mapping[str, object] | None:
-    """Return what was measured, and written to ``file``; None: nothing was yet."""
-    if not file.exists():
-        return None
-    figures: Mapping[str, object] = read_json(file)["figures"]
-    return figures
 
 
 def measure(targets: Iterable[Path]) -> tuple[int, str]:
@@ -200,16 +120,3 @@ def _result(line: str) -> Result | None:
         return Result(**json.loads(line))
     except (json.JSONDecodeError, TypeError):
         return None
-
-
-def summary(rows: Sequence[Row], report: str) -> str:
-    """Return what a person wants to know at the end of a build."""
-    counts = Counter(row.result.status for row in rows)
-    shown = [f"{counts[each]} {each}" for each in _STATUSES if counts[each]]
-    failed = [
-        f"failed: {row.verb} {row.result.target} ({row.about}): "
-        f"{row.result.log or row.result.error}"  # there is no log when no step ran
-        for row in rows
-        if row.result.status == "failed"
-    ]
-    return "\nmlcx: ".join([*failed, f"{', '.join(shown)}, see {report}"])

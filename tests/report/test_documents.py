@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-from mlcx.scons.documents import write
-from mlcx.scons.report import About, Result, Row, Run
-from mlcx.scons.timeline import timeline
+from report_page import Page
 
-from .project import Project
+from mlcx.report.documents import write
+from mlcx.report.journal import Result
+from mlcx.report.run import Row, Run
+from mlcx.report.timeline import timeline
+from mlcx.steps.about import About
 
 ODD = "dist/lib/<script>alert(1)</script>|`x`.so"
-VOID = {"meta", "input", "line"}
-
-
-class Page(HTMLParser):
-    """The elements of a page; fails when they do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.cells: list[list[str]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.cells.append([])
-        if tag == "td":
-            self.cells[-1].append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "td" in self.open:
-            self.cells[-1][-1] += data
 
 
 def rows() -> tuple[Row, ...]:
@@ -113,17 +81,3 @@ def test_bars_stand_in_lanes_where_their_steps_ran() -> None:
     assert [round(bar.width, 3) for bar in found.bars] == [66.667, 33.333]
     assert found.ticks[0] == (0.0, "0 s")
     assert timeline(rows()[2:]).bars == ()
-
-
-def test_a_second_build_is_held_against_the_first(built: Project) -> None:
-    first = built.report()["dist/lib/one.so"]
-    built.edit("models/one/config.json", context_window_size=128)
-    built.build("-j2")
-    now = built.report()["dist/lib/one.so"]
-    names = ("seconds", "bytes", "sha256", "peak_memory")
-    assert now["before"] == {name: first[name] for name in names}
-    assert now["started"] > first["started"]
-    assert "before" not in built.report()["dist/lib/two.so"]
-    page = Page((built.root / "dist/report.html").read_text())
-    assert len(page.cells) == 12
-    assert len([tag for tag, _ in page.tags if tag == "rect"]) == 6

@@ -16,8 +16,6 @@ from mlcx.artifact import (
     COMPILE_CONFIG,
     TENSOR_CACHE,
 )
-from mlcx.scons import files
-from mlcx.scons.report import About
 from mlcx.signature import inputs
 from mlcx.signature.facts import Fact
 from mlcx.spec.devices import DEVICES
@@ -33,6 +31,8 @@ from mlcx.spec.types import (
     StaticLibJob,
     WeightsJob,
 )
+from mlcx.steps import files
+from mlcx.steps.about import About
 from mlcx.toolchain.triple import AUTO
 from mlcx.web.pieces import given_bitcode
 

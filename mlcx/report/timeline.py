@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlcx.scons.report import Result, Row
-from mlcx.scons.units import duration
+from mlcx.report.journal import Result
+from mlcx.report.run import Row
+from mlcx.report.units import duration
 
 __all__ = ["Bar", "Timeline", "timeline"]
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE
-from mlcx.scons import files
-from mlcx.scons.report import About
-from mlcx.scons.requests import Folders, Request, library, model_config, weights
 from mlcx.signature import inputs
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_json
 from mlcx.spec.types import Fetched, LibraryJob, Plan, Verify, WeightsJob
+from mlcx.steps import files
+from mlcx.steps.about import About
+from mlcx.steps.requests import Folders, Request, library, model_config, weights
 
 __all__ = ["plan", "reference", "reference_file"]
 

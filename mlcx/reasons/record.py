@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import TENSOR_CACHE, write_text
-from mlcx.scons.changes import Change
+from mlcx.reasons.changes import Change
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_file
 

@@ -9,11 +9,11 @@ from pathlib import Path, PurePath
 
 from mlcx.artifact import COMPILE_CONFIG
 from mlcx.policy import VARIABLE, Policy
-from mlcx.scons.changes import Change, between, of_texts
-from mlcx.scons.parts import differs, fault
-from mlcx.scons.record import Content, Record, Records, facts, look, options
-from mlcx.scons.requests import Request
+from mlcx.reasons.changes import Change, between, of_texts
+from mlcx.reasons.record import Content, Record, Records, facts, look, options
 from mlcx.signature.facts import SOURCES
+from mlcx.steps.parts import differs, fault
+from mlcx.steps.requests import Request
 
 __all__ = ["Why"]
 

@@ -1,0 +1,1 @@
+"""What became of every job of a build, for programs and people."""

@@ -1,0 +1,83 @@
+"""One run of a build: what became of every job, and what to say of it at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from mlcx.artifact import read_json
+from mlcx.report.journal import Result, Status
+from mlcx.steps.about import About
+
+__all__ = ["Row", "Run", "figures_in", "summary"]
+
+_STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job of the report."""
+
+    verb: str
+    about: About
+    result: Result
+    figures: Mapping[str, object] | None = None
+    """Of a library that was measured."""
+    before: Result | None = None
+    """Of a step that ran: how it went the last time that it was built before."""
+    ran: bool = False
+    """Whether the step ran in this run of the build."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return this flat, ready for JSON."""
+        flat = {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
+        flat["ran"] = self.ran
+        if self.before is not None:
+            names = ("seconds", "bytes", "sha256", "peak_memory")
+            flat["before"] = {name: getattr(self.before, name) for name in names}
+        return flat if self.figures is None else {**flat, "figures": self.figures}
+
+    def failed_by(self, verdict: Row) -> Row:
+        """Return this row of a library on which the ``verdict`` is that it failed."""
+        log, error = verdict.result.log, verdict.result.error
+        result = replace(self.result, status="failed", log=log, error=error)
+        return replace(self, result=result, figures=verdict.figures)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a build."""
+
+    started: float
+    """Seconds since 1970."""
+    seconds: float
+    rows: tuple[Row, ...]
+
+    def counts(self) -> dict[Status, int]:
+        """Return how many jobs there are of each status that occurs."""
+        found = Counter(row.result.status for row in self.rows)
+        return {each: found[each] for each in _STATUSES if found[each]}
+
+
+def figures_in(file: Path) -> Mapping[str, object] | None:
+    """Return what was measured, and written to ``file``; None: nothing was yet."""
+    if not file.exists():
+        return None
+    figures: Mapping[str, object] = read_json(file)["figures"]
+    return figures
+
+
+def summary(rows: Sequence[Row], report: str) -> str:
+    """Return what a person wants to know at the end of a build."""
+    counts = Counter(row.result.status for row in rows)
+    shown = [f"{counts[each]} {each}" for each in _STATUSES if counts[each]]
+    failed = [
+        f"failed: {row.verb} {row.result.target} ({row.about}): "
+        f"{row.result.log or row.result.error}"  # there is no log when no step ran
+        for row in rows
+        if row.result.status == "failed"
+    ]
+    return "\nmlcx: ".join([*failed, f"{', '.join(shown)}, see {report}"])
