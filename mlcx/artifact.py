@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +137,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         BuildError: Nothing can be written there.
     """
+    import tempfile  # noqa: PLC0415 (readers need none, and it takes milliseconds)
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

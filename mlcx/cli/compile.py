@@ -13,8 +13,8 @@ from mlcx.cli.web_runtime import announce
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
+from mlcx.spec.options import DEFAULTS, archs_for
 from mlcx.spec.prefix import automatic, canonical_prefix
-from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.toolchain.needs import require
 from mlcx.toolchain.products import STATIC
 from mlcx.toolchain.triple import parse

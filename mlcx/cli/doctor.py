@@ -11,7 +11,7 @@ from typing import Any
 
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
-from mlcx.spec.resolve import archs_for
+from mlcx.spec.options import archs_for
 from mlcx.toolchain.needs import Need, needs
 from mlcx.toolchain.triple import AUTO, parse
 

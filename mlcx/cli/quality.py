@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlcx.artifact import write_json
 from mlcx.errors import BuildError, UsageError
-from mlcx.spec.resolve import DEFAULTS
+from mlcx.spec.options import DEFAULTS
 
 if TYPE_CHECKING:
     from mlcx.runtime.locate import Files

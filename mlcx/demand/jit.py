@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import read_json
-from mlcx.demand.steps import compile_to, normalize_to
 from mlcx.demand.wanted import Wanted, wanted
 from mlcx.errors import BuildError, InputError
 from mlcx.home import home
@@ -92,6 +91,8 @@ def jit(
     with _one_at_a_time(library):
         if not _made_since(library, began if chosen is Policy.REDO else 0):
             _LOG.info("Compiling library: %s", library)
+            from mlcx.demand.steps import compile_to  # noqa: PLC0415
+
             compile_to(library, config, asked, full, environ)
     return result
 
@@ -104,6 +105,8 @@ def _normalized(asked: Wanted, folder: Path, environ: Mapping[str, str]) -> Path
     if not _is_readable(file):
         with _one_at_a_time(file):
             if not _is_readable(file):
+                from mlcx.demand.steps import normalize_to  # noqa: PLC0415
+
                 normalize_to(file, asked, environ)
     return file
 

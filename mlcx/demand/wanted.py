@@ -11,8 +11,8 @@ from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG
 from mlcx.errors import InputError, UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
+from mlcx.spec.options import DEFAULTS, archs_for
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.toolchain.distributions import folder_of
 from mlcx.toolchain.triple import AUTO
 

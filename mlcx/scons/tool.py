@@ -21,8 +21,8 @@ from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
+from mlcx.spec.options import DEFAULTS, archs_for
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.resolve import DEFAULTS, archs_for
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 from mlcx.steps import phone, quality, requests
 from mlcx.steps.requests import Folders

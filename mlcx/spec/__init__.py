@@ -1,86 +1,23 @@
 """Specs: what a person writes to say what to build, and the plan that it means.
 
-Knows files, schemas and rules; knows nothing of how a job is done.
+Knows files, schemas and rules; knows nothing of how a job is done. The schemas are
+loaded with the first spec: devices and options are wanted without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from mlcx.errors import InputError, Problem
-from mlcx.spec import schema
-from mlcx.spec.assemble import assemble
-from mlcx.spec.clashes import distinct
-from mlcx.spec.delivery_rules import delivery_problems
-from mlcx.spec.package_rules import package_problems
-from mlcx.spec.resolve import Draft, delivery_jobs, local, package_jobs
-from mlcx.spec.rules import Checked
-from mlcx.spec.schema import SpecKind
-from mlcx.spec.source import read
-from mlcx.spec.types import Plan
+if TYPE_CHECKING:
+    from mlcx.spec.reading import check, load
 
 __all__ = ["check", "load"]
 
 
-class _Kind(NamedTuple):
-    items: str
-    rules: Callable[[Checked], Iterable[Problem]]
-    jobs: Callable[..., Iterator[Draft]]
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import mlcx.spec.reading  # noqa: PLC0415
 
-
-_KINDS: dict[SpecKind, _Kind] = {
-    "package": _Kind("model_list", package_problems, package_jobs),
-    "delivery": _Kind("tasks", delivery_problems, delivery_jobs),
-}
-
-
-def load(path: str | Path, stamp: Path | None = None) -> Plan:
-    """Return what the spec in ``path`` means.
-
-    Args:
-        path: A package config or a delivery spec.
-        stamp: A file, in the build folder, that remembers which specs have passed
-            their schema; saves 60 ms for one that has not changed. None: do without.
-
-    Raises:
-        InputError: The spec violates its schema or a rule; holds every problem.
-    """
-    source = read(path)
-    kind = schema.kind_of(source)
-    violations = schema.violations(source, kind, stamp)
-    problems = [violation.problem(source) for violation in violations]
-    checked = Checked(source, frozenset(problem.pointer for problem in problems))
-    problems += _KINDS[kind].rules(checked)
-    jobs, clashes = distinct(source, list(_drafts(checked, kind, problems)))
-    if problems or clashes:
-        raise InputError(sorted([*problems, *clashes]))
-    spec = local(checked.folder, Path(path).name)
-    return assemble(spec, kind, jobs, source.value.get("device"))
-
-
-def check(paths: Iterable[str | Path]) -> list[Problem]:
-    """Return every problem of every spec in ``paths``, file by file."""
-    return [problem for path in paths for problem in _problems_of(path)]
-
-
-def _problems_of(path: str | Path) -> tuple[Problem, ...]:
-    try:
-        load(path)
-    except InputError as error:
-        return error.problems
-    return ()
-
-
-def _drafts(
-    checked: Checked, kind: SpecKind, problems: list[Problem]
-) -> Iterator[Draft]:
-    """Yield the jobs of all items in which there is no problem."""
-    items, value = _KINDS[kind].items, checked.source.value
-    if any(not problem.pointer.startswith(f"/{items}/") for problem in problems):
-        return
-    bad = {problem.pointer.split("/")[2] for problem in problems}
-    for index in range(len(value.get(items, ()))):
-        if str(index) not in bad:
-            yield from _KINDS[kind].jobs(value, index, checked.folder)
+    return getattr(mlcx.spec.reading, name)

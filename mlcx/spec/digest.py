@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
 
 _PACKAGE = Path(__file__).parents[1]
 _BLOCK = 1 << 20
-_SOURCES = {".py", ".json", ".h"}
+_SOURCES = (".py", ".json", ".h")
 
 
 def canonical_json(value: object) -> str:
@@ -60,8 +61,8 @@ def source_digests(packages: Iterable[str], root: Path = _PACKAGE) -> dict[str, 
         packages: Folders or modules below ``root``: ``nn``, ``errors``, ``cli/run``.
         root: The folder of the sources of mlcx.
     """
-    files = sorted({path for name in packages for path in _files(root, name)})
-    return {path.relative_to(root).as_posix(): digest_file(path) for path in files}
+    names = sorted({name for package in packages for name in _files(root, package)})
+    return {name: digest_file(root / name) for name in names}
 
 
 def describe_host(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -74,11 +75,15 @@ def describe_host(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return " ".join([platform.machine(), *sorted(set(features))]).rstrip()
 
 
-def _files(root: Path, name: str) -> list[Path]:
-    module = root / f"{name}.py"
-    if module.is_file():
-        return [module]
-    return [path for path in (root / name).rglob("*") if path.suffix in _SOURCES]
+def _files(root: Path, package: str) -> Iterator[str]:
+    """Yield the names, below ``root``, of the sources of ``package``."""
+    if (root / f"{package}.py").is_file():
+        yield f"{package}.py"
+        return
+    # Each hit of a library comes by here: texts take a third of the time of paths.
+    for folder, _, names in os.walk(root / package):
+        below = folder[len(str(root)) + 1 :].replace(os.sep, "/")
+        yield from (f"{below}/{name}" for name in names if name.endswith(_SOURCES))
 
 
 def _features(cpuinfo: Path) -> list[str]:

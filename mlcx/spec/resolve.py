@@ -1,4 +1,4 @@
-"""From a spec's values to jobs: the only place that knows defaults and file names.
+"""From a spec's values to jobs: the only place that knows file names.
 
 Takes what a schema found valid and reads no file except to see what a model's folder
 holds. Paths in a spec are relative to the spec's folder.
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import Place, kind_of
 from mlcx.spec.hub import HubSettings, Repository, is_remote
 from mlcx.spec.lock import LOCK, LockedModel, read
 from mlcx.spec.opt import canonical
+from mlcx.spec.options import DEFAULTS, archs_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps
@@ -34,13 +34,10 @@ from mlcx.spec.types import (
     Verify,
     WeightsJob,
 )
-from mlcx.toolchain.cuda_archs import canonical as canonical_archs
 
 __all__ = [
-    "DEFAULTS",
     "Draft",
     "Job",
-    "archs_for",
     "delivery_jobs",
     "hub_settings",
     "library_name",
@@ -51,19 +48,6 @@ __all__ = [
 ]
 
 Job = WeightsJob | LibraryJob | PrebuiltJob | BundleJob | AppEntry
-
-DEFAULTS: dict[str, Any] = {
-    "bundle_weight": False,
-    "host": "auto",
-    "mcpu": "auto",
-    "opt": "O2",
-    "reference": "q0f32",
-    "tokens": 512,
-}
-"""What a key means when a spec does not give it. The schemas say the same."""
-
-_CUDA = "cuda"
-_MULTI_ARCH = "MLC_MULTI_ARCH"
 
 
 @dataclass(frozen=True)
@@ -313,30 +297,6 @@ def _compile(
         archs=archs_for(device, given.get("archs")),
         fetched=model.fetched,
     )
-
-
-def archs_for(device: Device, given: str | None) -> tuple[str, ...]:
-    """Return the architectures of CUDA that a library is for; none: the device's own.
-
-    Args:
-        device: A preset; what ``MLC_MULTI_ARCH`` names is for the one called ``cuda``.
-        given: As a spec or a command names them, which goes before the variable.
-
-    Raises:
-        UsageError: One of them is unknown, or the device has no such architectures.
-    """
-    if given is not None:
-        if device.kind != _CUDA:
-            message = f"archs are of CUDA, which {device.name} does not have"
-            raise UsageError(f"{message}: remove them")
-        return canonical_archs(given)
-    variable = os.environ.get(_MULTI_ARCH) if device.name == _CUDA else None
-    if not variable:
-        return ()
-    try:
-        return canonical_archs(variable)
-    except UsageError as error:
-        raise UsageError(f"{_MULTI_ARCH}: {error}") from error
 
 
 def verify_of(

@@ -16,8 +16,9 @@ from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, look_into
 from mlcx.spec.hub import is_remote
+from mlcx.spec.options import archs_for
 from mlcx.spec.overrides import contradictions
-from mlcx.spec.resolve import archs_for, local, place_of
+from mlcx.spec.resolve import local, place_of
 from mlcx.spec.source import Source, Steps, describe, pointer, quote
 from mlcx.spec.violations import did_you_mean
 

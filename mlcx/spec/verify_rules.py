@@ -10,7 +10,8 @@ from typing import Any
 from mlcx.errors import Problem
 from mlcx.spec.devices import Device
 from mlcx.spec.folder import Place, is_file, lacks
-from mlcx.spec.resolve import DEFAULTS, local
+from mlcx.spec.options import DEFAULTS
+from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked
 from mlcx.spec.source import Steps, quote
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlcx.errors import InputError
 from mlcx.package.templates import template_names
-from mlcx.spec import check, load, opt, resolve
+from mlcx.spec import check, load, opt, options
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.schema import SCHEMAS, SpecKind, folder, kind_of
 from mlcx.spec.schema import load as load_schema
@@ -147,7 +147,7 @@ def test_the_flags_are_those_of_the_table(kind: SpecKind) -> None:
     assert all(pattern.search(text) for text in [*right, ";".join(right[4:])])
 
 
-@pytest.mark.parametrize("key", resolve.DEFAULTS)
+@pytest.mark.parametrize("key", options.DEFAULTS)
 def test_defaults_are_those_that_resolving_uses(key: str) -> None:
     given = [
         part["default"]
@@ -155,7 +155,7 @@ def test_defaults_are_those_that_resolving_uses(key: str) -> None:
         for pointer, part in subschemas(load_schema(kind))
         if pointer.endswith(f"/{key}") and "default" in part
     ]
-    assert set(given) == {resolve.DEFAULTS[key]}
+    assert set(given) == {options.DEFAULTS[key]}
 
 
 def test_the_samples_name_their_schema_by_a_path_that_leads_there() -> None:
