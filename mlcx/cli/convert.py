@@ -10,13 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlcx.artifact import read_json
-from mlcx.cli.model import given, model_arguments
+from mlcx.cli.model import folder_of, given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from mlcx.hub.keep import Part
     from mlcx.quant.packing import Scheme
 
 __all__ = [
@@ -68,9 +69,9 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
     _shared_arguments(parser)
     parser.add_argument(
         "--source",
-        type=Path,
         metavar="DIR",
-        help="weights: a folder, a file or an index (default: CONFIG's folder)",
+        help="weights: a folder, a file, an index or a model of the hub (default: "
+        "CONFIG's folder)",
     )
     parser.add_argument(
         "--source-format",
@@ -104,7 +105,7 @@ def convert_weight(args: argparse.Namespace) -> int:
     from mlcx.weights.mapping import Parameter
 
     scheme = chosen(args.quantization)
-    model = _load(args)
+    model = _load(args, "all" if args.source is None else "texts")
     try:
         scheme = reading(scheme, model.content.get("quantization_config"))
     except UsageError as error:
@@ -178,7 +179,7 @@ def gen_config(args: argparse.Namespace) -> int:
 
     template = load_template(args.conv_template)
     scheme = chosen(args.quantization)
-    model = _load(args)
+    model = _load(args, "texts")
     recipe = _recipe(scheme, model)
     fields = _override(model, args)
     source = model.path.parent
@@ -232,8 +233,8 @@ def _summary(content: dict[str, Any]) -> str:
 _LIMITS = {"context_window_size": "context", "sliding_window_size": "sliding window"}
 
 
-def _load(args: argparse.Namespace) -> _Model:
-    """Return the model that the arguments name.
+def _load(args: argparse.Namespace, part: Part) -> _Model:
+    """Return the model that the arguments name, with ``part`` of one of the hub.
 
     Raises:
         InputError: Its config is missing, or not what it must be.
@@ -241,7 +242,7 @@ def _load(args: argparse.Namespace) -> _Model:
     """
     from mlcx.models import architecture
 
-    model = given(args.config, args.model_type)
+    model = given(args.config, args.model_type, part, "checkpoint")
     path = model.path / "config.json" if model.path.is_dir() else model.path
     if not path.is_file():
         message = "expected a checkpoint: config.json, or the folder that holds it"
@@ -262,7 +263,7 @@ def _load(args: argparse.Namespace) -> _Model:
     return _Model(path, content, kind, module, config, model.preset)
 
 
-def _source(model: _Model, source: Path | None) -> Path:
+def _source(model: _Model, source: str | None) -> Path:
     """Return where the weights of ``model`` are.
 
     Raises:
@@ -271,7 +272,7 @@ def _source(model: _Model, source: Path | None) -> Path:
     if source is None and model.preset is not None:
         message = f"the preset {model.preset} has no weights: give --source"
         raise UsageError(f"{message}, the folder of a checkpoint")
-    return source or model.path.parent
+    return model.path.parent if source is None else folder_of(source, kind="checkpoint")
 
 
 def _read_config(module: ModuleType, fields: dict[str, Any], path: Path) -> Any:

@@ -1,17 +1,33 @@
-"""Which model a verb is given: a path, or the name of a preset."""
+"""Which model a verb is given: a path, a repository of the hub, or a preset's name."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlcx.architectures import ARCHITECTURES
 from mlcx.errors import UsageError
 from mlcx.presets import preset_file, preset_model_type, preset_names
+from mlcx.spec.hub import is_remote
 
-__all__ = ["Given", "given", "model_arguments"]
+if TYPE_CHECKING:
+    from mlcx.hub.keep import Part
+    from mlcx.runtime.locate import Files
+    from mlcx.spec.types import SourceKind
+
+__all__ = [
+    "REMOTE",
+    "Given",
+    "built",
+    "folder_of",
+    "given",
+    "model_arguments",
+]
+
+REMOTE = "HF://USER/REPO[@REVISION]"
+"""How a model of the hub is named."""
 
 _AUTO = "auto"
 
@@ -33,8 +49,8 @@ def model_arguments(parser: argparse.ArgumentParser, name: str, meaning: str) ->
         name,
         nargs="?",
         metavar=name.upper(),
-        help=f"{meaning}; or, where no such file or folder is, the name of a preset, "
-        "such as llama2_7b",
+        help=f"{meaning}; or {REMOTE}, or its page on the hub; or, where no such file "
+        "or folder is, the name of a preset, such as llama2_7b",
     )
     parser.add_argument(
         "--model-type",
@@ -45,24 +61,76 @@ def model_arguments(parser: argparse.ArgumentParser, name: str, meaning: str) ->
     )
 
 
-def given(model: str | None, model_type: str) -> Given:
-    """Return the model that the two arguments name.
+def given(
+    model: str | None,
+    model_type: str,
+    part: Part = "texts",
+    kind: SourceKind | None = None,
+) -> Given:
+    """Return the model that the two arguments name, here if it is one of the hub.
+
+    Args:
+        model: As on the command line.
+        model_type: As on the command line.
+        part: Which files of a model of the hub the verb reads.
+        kind: What a model of the hub must be; None: any.
 
     Raises:
-        UsageError: No model is given, or one that is only close to a preset.
+        UsageError: No model is given, or one that is only close to a preset; or the hub
+            has none of that kind, or may not be asked.
+        BuildError: The files of one of the hub cannot be had.
     """
     named, presets = model_type, preset_names()
     if named in presets and named not in ARCHITECTURES:
         named = preset_model_type(named)
-    kind = None if named == _AUTO else named
+    architecture = None if named == _AUTO else named
     if model is None:
         if model_type not in presets:
             message = "expected a model: a folder, a file or the name of a preset"
             raise UsageError(message)
-        return Given(preset_file(model_type), kind, model_type)
-    if not _names_preset(model, presets):
-        return Given(Path(model), kind, None)
-    return Given(preset_file(model), kind, model)
+        return Given(preset_file(model_type), architecture, model_type)
+    if is_remote(model) or not _names_preset(model, presets):
+        return Given(folder_of(model, part, kind), architecture, None)
+    return Given(preset_file(model), architecture, model)
+
+
+def folder_of(model: str, part: Part = "all", kind: SourceKind | None = None) -> Path:
+    """Return the path that ``model`` names; of the hub: where it is, once it is here.
+
+    Args:
+        model: A path, which may not exist, or what names a model of the hub.
+        part: Which files of it.
+        kind: What it must be; None: any.
+
+    Raises:
+        UsageError: The hub has no such model, or may not be asked.
+        BuildError: Its files cannot be had.
+    """
+    if not is_remote(model):
+        return Path(model)
+    from mlcx.cli.download import obtain
+
+    return obtain(model, part, kind=kind)
+
+
+def built(model: str, library: Path | None) -> Files:
+    """Return the files of the built model that a command line names.
+
+    Args:
+        model: A model directory, here or on the hub.
+        library: None: the one that a package build has put beside it.
+
+    Raises:
+        InputError: There is none.
+        UsageError: No library was named, and there is none to be found.
+        BuildError: Files of the hub cannot be had.
+    """
+    from mlcx.runtime.locate import locate
+
+    if is_remote(model) and library is None:
+        message = f"no library for {model}: name one with --model-lib; mlcx compile"
+        raise UsageError(f"{message} {model} --device cpu -o FILE.so makes one")
+    return locate(folder_of(model, kind="mlc"), library)
 
 
 def _names_preset(model: str, presets: list[str]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcx.cli.model import REMOTE, folder_of
 from mlcx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ __all__ = [
 def bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``bundle``."""
     parser.add_argument(
-        "model", type=Path, metavar="MODEL_DIR", help="a complete model directory"
+        "model", metavar="MODEL_DIR", help=f"a complete model directory, or {REMOTE}"
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make"
@@ -46,7 +47,7 @@ def bundle(args: argparse.Namespace) -> int:
     """Lay out a model directory for an app."""
     from mlcx.package.bundle import bundle as lay_out
 
-    lay_out(args.model, args.output)
+    lay_out(folder_of(args.model, kind="mlc"), args.output)
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.artifact import write_json
+from mlcx.cli.model import REMOTE, built, folder_of
 from mlcx.errors import BuildError, UsageError
 from mlcx.spec.options import DEFAULTS
 
@@ -33,7 +34,7 @@ _REFERENCE = "reference, as reference-logits writes it"
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL_DIR", help="model directory")
+    add("model", metavar="MODEL_DIR", help=f"model directory, or {REMOTE}")
     add(
         "--model-lib",
         type=Path,
@@ -166,10 +167,9 @@ def verify_quality_arguments(parser: argparse.ArgumentParser) -> None:
     _model_arguments(parser)
     parser.add_argument(
         "--reference",
-        type=Path,
         required=True,
         metavar="CHECKPOINT|FILE.json",
-        help=f"the checkpoint's folder, or a {_REFERENCE}",
+        help=f"the checkpoint's folder, or {REMOTE}, or a {_REFERENCE}",
     )
     _text_arguments(parser)
     _threshold_arguments(parser)
@@ -206,9 +206,7 @@ def verify_quality(args: argparse.Namespace) -> int:
 
 
 def _files(args: argparse.Namespace) -> Files:
-    from mlcx.runtime.locate import locate
-
-    return locate(args.model, args.model_lib)
+    return built(args.model, args.model_lib)
 
 
 def _place(args: argparse.Namespace) -> Place:
@@ -265,7 +263,7 @@ def _reference(args: argparse.Namespace) -> Path:
     from mlcx.spec.resolve import local
     from mlcx.spec.types import Verify
 
-    given: Path = args.reference
+    given = folder_of(args.reference, kind="checkpoint")
     if not given.is_dir():
         if args.text is not None:
             message = "--text: a reference has its tokens: give the checkpoint's folder"

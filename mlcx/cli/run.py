@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcx.cli.model import REMOTE, built
+
 if TYPE_CHECKING:
     from mlcx.runtime.completion import Completion, Prompter
     from mlcx.runtime.config import ChatConfig
@@ -136,7 +138,7 @@ def _sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.HelpFormatter
-    parser.add_argument("model", type=Path, metavar="MODEL", help="model directory")
+    parser.add_argument("model", metavar="MODEL", help=f"model directory, or {REMOTE}")
     parser.add_argument(
         "--model-lib",
         type=Path,
@@ -154,10 +156,10 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def generate(args: argparse.Namespace) -> int:
     """Print a model's answer."""
-    from mlcx.runtime import config, load, locate, tokenizer
+    from mlcx.runtime import config, load, tokenizer
     from mlcx.runtime.completion import Completion, Prompter
 
-    files = locate.locate(args.model, args.model_lib)
+    files = built(args.model, args.model_lib)
     settings = config.read(files.directory)
     words = tokenizer.read(files.directory)
     prompter = Prompter(settings, words)
@@ -177,11 +179,11 @@ def logits(args: argparse.Namespace) -> int:
     import numpy as np
 
     from mlcx import artifact
-    from mlcx.runtime import config, load, locate
+    from mlcx.runtime import config, load
     from mlcx.runtime.device import open_library
     from mlcx.runtime.logits import greedy, trace
 
-    files = locate.locate(args.model, args.model_lib)
+    files = built(args.model, args.model_lib)
     settings = config.read(files.directory)
     prefilled = _checked(args, settings.vocab_size)
     library = open_library(files.library, args.device, args.threads)

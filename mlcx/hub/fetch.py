@@ -33,8 +33,8 @@ _SMALL = 1 << 25
 class Progress(Protocol):
     """Is told how a download goes, from any thread."""
 
-    def begin(self, nbytes: int) -> None:
-        """Say how many bytes there are to come."""
+    def begin(self, nbytes: int, what: str) -> None:
+        """Say how many bytes of what there are to come."""
 
     def advance(self, nbytes: int) -> None:
         """Say how many more have come."""
@@ -113,7 +113,8 @@ class Fetch:
             ]
             if wanted:
                 self._check(wanted)
-                self._progress.begin(sum(file.size for file in wanted))
+                nbytes = sum(file.size for file in wanted)
+                self._progress.begin(nbytes, str(self._repository))
                 self._all([self._job(file) for file in wanted])
             return bool(missing)
 

@@ -35,6 +35,8 @@ class Faults:
     """Files whose bytes are others than the list says."""
     refusal: tuple[int, str] | None = None
     """Status and error code of every answer."""
+    token: str = ""
+    """Who does not bear it is told that there is nothing."""
 
 
 @dataclass
@@ -106,12 +108,20 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.faults.refusal is not None:
             status, code = self.hub.faults.refusal
             self._answer(status, b"{}", {"X-Error-Code": code} if code else {})
+        elif not self._may():
+            self._answer(401, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path.startswith("/api/models/"):
             self._list(path.removeprefix("/api/models/"))
         elif path.startswith("/cdn/"):
             self._send_file(path.removeprefix("/cdn"))
         else:
             self._file(path)
+
+    def _may(self) -> bool:
+        token = self.hub.faults.token
+        # The hub's CDN knows who may by the address.
+        given = self.headers.get("Authorization", "")
+        return not token or "/cdn/" in self.path or given == f"Bearer {token}"
 
     def _list(self, rest: str) -> None:
         name, _, revision = rest.partition("/revision/")

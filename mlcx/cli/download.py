@@ -1,0 +1,189 @@
+"""Models from the hub for verbs: pinned for the user, brought here, with progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcx.cli.sizes import shown
+from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from mlcx.hub.keep import Part
+    from mlcx.spec.hub import Repository
+    from mlcx.spec.lock import LockedModel
+    from mlcx.spec.types import SourceKind
+
+__all__ = ["Progress", "obtain", "pinned"]
+
+_WORTH_SAYING = 1 << 20
+"""Bytes from which a download is shown."""
+_PERIOD = 10.0
+"""Seconds between two lines of a download where there is no bar."""
+_MEANT: dict[SourceKind, str] = {
+    "checkpoint": "a checkpoint with config.json",
+    "mlc": "an MLC model directory with mlc-chat-config.json",
+}
+
+
+def obtain(
+    model: str,
+    part: Part,
+    lock_file: Path | None = None,
+    folder: Path | None = None,
+    kind: SourceKind | None = None,
+) -> Path:
+    """Return the folder with the files of ``model``, once they are there.
+
+    Args:
+        model: As a person names it, with or without ``HF://``.
+        part: Which files.
+        lock_file: Pins it; None: a file of the user's that remembers what it was.
+        folder: For the files; None: the one that the environment means.
+        kind: That it must be; None: any.
+
+    Raises:
+        UsageError: It is no model, or not of that kind; the hub or the policy refuses.
+        BuildError: Its files cannot be had, or are not what they must be.
+    """
+    from mlcx.hub.keep import keep
+    from mlcx.hub.remote import HuggingFace
+    from mlcx.spec.hub import DownloadPolicy, Repository, is_remote
+    from mlcx.spec.lock import read
+    from mlcx.spec.resolve import hub_settings
+
+    settings = hub_settings()
+    name = model if is_remote(model) else f"HF://{model}"
+    repository = Repository.parse(name, settings.endpoint)
+    if lock_file is not None:
+        locked = read(lock_file).get(repository.key)
+        if locked is None:
+            raise UsageError(f"{repository} is not pinned in {lock_file}: mlcx lock")
+    else:
+        again = settings.policy is DownloadPolicy.REDO
+        _, locked = pinned(settings.lock, repository, again)
+    if kind is not None and locked.kind != kind:
+        message = f"{repository}: expected {_MEANT[kind]}, found {_MEANT[locked.kind]}"
+        raise UsageError(message)
+    with Progress() as progress:
+        hub = HuggingFace(settings.endpoint)
+        return keep(locked, part, settings, hub, progress, folder)
+
+
+def pinned(
+    file: Path, repository: Repository, again: bool
+) -> tuple[LockedModel | None, LockedModel]:
+    """Return what ``file`` has of ``repository``, and what it has now.
+
+    Args:
+        file: A lock file, which pins the repository from now on.
+        repository: To pin.
+        again: Pin it to what it is now, also when it is pinned.
+
+    Raises:
+        UsageError: There is no such model, or the hub may not be asked.
+        BuildError: The hub cannot be reached.
+    """
+    from filelock import FileLock
+
+    from mlcx.hub.keep import may_download
+    from mlcx.hub.pin import pin
+    from mlcx.hub.remote import HuggingFace
+    from mlcx.spec.lock import read, write
+    from mlcx.spec.resolve import hub_settings
+
+    before = read(file).get(repository.key)
+    if before is not None and not again:
+        return before, before
+    settings = hub_settings()
+    if barred := may_download(settings):
+        message = f"{repository} is not pinned in {file}, and the hub cannot be asked"
+        raise UsageError(
+            f"{message}, as {barred}: allow it once, or copy the file here"
+        )
+    with Progress() as progress:
+        now = pin(HuggingFace(settings.endpoint), repository, settings, progress)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.home / ".lock-files.lock"):
+        write(file, [*({**read(file), repository.key: now}).values()])
+    return before, now
+
+
+class Progress:
+    """A bar of the bytes that come, where a terminal can show it; else a few lines."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._guard = threading.Lock()
+        self._what = ""
+        self._total = self._come = 0
+        self._said = 0.0
+
+    def begin(self, nbytes: int, what: str) -> None:
+        """Say how many bytes of what there are to come."""
+        self._close()
+        if nbytes < _WORTH_SAYING:
+            return
+        self._what, self._total, self._come = what, nbytes, 0
+        if not _draws():
+            self._say(f"downloading {shown(nbytes)}: {what}")
+            return
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            desc=what,
+            total=nbytes,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            dynamic_ncols=True,
+        )
+
+    def advance(self, nbytes: int) -> None:
+        """Say how many more have come."""
+        with self._guard:
+            self._come += nbytes
+            if self._bar is not None:
+                self._bar.update(nbytes)
+            elif self._total and time.monotonic() > self._said + _PERIOD:
+                come, total = shown(self._come), shown(self._total)
+                self._say(f"{come} of {total} here: {self._what}")
+
+    def note(self, text: str) -> None:
+        """Say something that a person should know."""
+        with self._guard:
+            if self._bar is not None:
+                self._bar.write(f"mlcx: {text}", file=sys.stderr)
+            else:
+                print(f"mlcx: {text}", file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        print(f"mlcx: {text}", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Progress:
+        from huggingface_hub.utils import logging
+
+        logging.set_verbosity_error()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._total = 0
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _draws() -> bool:
+    """Say whether stderr is a terminal on which lines may be drawn over."""
+    plain = os.environ.get("CI") or os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stderr.isatty() and not plain
