@@ -7,8 +7,9 @@ of both kinds are reported together and none is reported twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,21 @@ class Checked:
     faulty: frozenset[str]
     """Pointers to what violates the schema."""
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The absolute folder of the spec, which its paths are relative to."""
         return Path(os.path.abspath(self.source.file)).parent  # noqa: PTH100
+
+    @cached_property
+    def look(self) -> Callable[[str, bool], ModelFolder | None]:
+        """Looks at the model of that name, once: a release names each many times."""
+
+        @cache
+        def look(model: str, ready: bool) -> ModelFolder | None:
+            place = place_of(model, self.folder)
+            return None if place is None else look_into(place, ready)
+
+        return look
 
     def sound(self, steps: Steps) -> bool:
         """Say whether neither the value at ``steps`` nor any part of it is faulty."""
@@ -143,9 +155,9 @@ def model_of(
     if not checked.has(steps, entry, "model"):
         return None, ()
     try:
-        place = place_of(entry["model"], checked.folder)
-        if place is not None:
-            return look_into(place, ready), ()
+        found = checked.look(entry["model"], ready)
+        if found is not None:
+            return found, ()
         message = _why_no_model(entry["model"], checked)
     except UsageError as error:
         message = str(error)
