@@ -7,6 +7,7 @@ before or as it is after, never half of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -34,6 +35,7 @@ __all__ = [
     "read_json",
     "replacing",
     "tokenizer_names",
+    "unwritten",
     "write_bytes",
     "write_json",
     "write_text",
@@ -66,6 +68,8 @@ _TOKENIZER_FILES = (
 )
 _OF_TIKTOKEN = (TOKENIZER, "vocab.json", "merges.txt", "special_tokens_map.json")
 _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 STAGING = ".partial"
 """The folder, in a model directory, in which a conversion gathers its files."""
@@ -135,7 +139,7 @@ def replacing(path: Path) -> Iterator[Path]:
     On any exception the temporary file is removed and ``path`` stays as it was.
 
     Raises:
-        BuildError: Nothing can be written there.
+        BuildError: Nothing can be written there, or the disk is full.
     """
     import tempfile  # noqa: PLC0415 (readers need none, and it takes milliseconds)
 
@@ -143,15 +147,27 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise BuildError(f"{path}: cannot be written: {error.strerror}") from error
+        raise unwritten(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise unwritten(path, error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def unwritten(path: Path, error: OSError) -> BuildError:
+    """Return what to raise when ``error`` kept ``path`` from being written.
+
+    A write to a disk that is full does not say which file it was for.
+    """
+    return BuildError(f"{path}: cannot be written: {error.strerror}")
 
 
 def _umask() -> int:

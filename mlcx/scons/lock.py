@@ -7,6 +7,7 @@ earlier build can write a target behind the back of the next one.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -23,8 +24,10 @@ def acquire(path: Path, reporter: Reporter) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         _lock(descriptor, path, reporter)
         if _is_current(descriptor, path):
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            # For messages only: a disk that is full is no reason to stop yet.
+            with contextlib.suppress(OSError):
+                os.truncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor
         os.close(descriptor)
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import SCons.dblite
 import SCons.Node
 import SCons.SConsign
+
+from mlcx.scons.database import DamagedError, read
 
 __all__ = ["keep", "signed"]
 
@@ -36,13 +37,10 @@ def signed(file: Path) -> frozenset[str]:
 
     A database that cannot be read holds nothing, as for SCons itself.
     """
-    if not file.exists():
-        return frozenset()
     try:
-        database = SCons.dblite.open(str(file.with_suffix("")), "r")
         # Ours and as trusted as the files beside it, which a build runs.
-        entries = {key: pickle.loads(database[key]) for key in database.keys()}  # noqa: S301, SIM118
-    except (OSError, pickle.UnpicklingError, EOFError, ValueError):
+        entries = {key: pickle.loads(each) for key, each in read(file).items()}  # noqa: S301
+    except (DamagedError, pickle.UnpicklingError, EOFError, ValueError):
         return frozenset()
     return frozenset(
         f"{folder}/{name}".removeprefix("./")

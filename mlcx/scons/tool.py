@@ -14,7 +14,7 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError
-from mlcx.scons import options, pinning
+from mlcx.scons import database, options, pinning
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.session import Mode, Session, session
@@ -40,6 +40,7 @@ def exists(env: Any) -> bool:
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     options.read(env)
+    database.use()
     shown = "" if env["VERBOSE"] else "$MLCX_VERB $TARGET$MLCX_WHY"
     env.SetDefault(
         MLCX=[Literal(sys.executable), "-m", "mlcx"],
@@ -62,6 +63,11 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
         except MlcxError as error:
             sys.stderr.write(f"{error.report()}\n")
             sys.exit(error.exit_status)
+        except OSError as error:
+            # A disk that is full or a folder that is closed is nobody's bug.
+            place = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"mlcx: {place}{error.strerror or error}\n")
+            sys.exit(2)
 
     return wrapper
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import cache
 from hashlib import sha256
@@ -113,14 +114,16 @@ def _digest(source: Source, kind: SpecKind) -> str:
 def _lines(stamp: Path) -> list[str]:
     try:
         return stamp.read_text(encoding="ascii").splitlines()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return []
 
 
 def _add_line(stamp: Path, line: str) -> None:
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    with stamp.open("a", encoding="ascii") as file:
-        file.write(f"{line}\n")
+    # It saves time and nothing else: a disk that is full is others' to report.
+    with contextlib.suppress(OSError):
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        with stamp.open("a", encoding="ascii") as file:
+            file.write(f"{line}\n")
 
 
 @cache

@@ -1,0 +1,128 @@
+"""SCons' signatures in a file that is whole or known not to be: a module for SCons.
+
+The file is that of ``SCons.dblite``, a pickle, which SCons' own tools read, with a
+digest behind it. It is replaced in one go. One that is damaged is said to be so, and
+costs the build nothing but work; one that cannot be written makes the run fail.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import SCons.dblite
+import SCons.SConsign
+from SCons.compat import PICKLE_PROTOCOL
+
+from mlcx.artifact import write_bytes
+from mlcx.errors import BuildError
+from mlcx.scons import ending
+from mlcx.scons.progress import Console
+
+__all__ = ["DamagedError", "Database", "open", "read", "use"]
+
+_SUFFIX = ".dblite"
+_MARK = b"mlcx-sha256:"
+"""Between the pickle, after whose end no reader looks, and its digest."""
+
+
+class DamagedError(Exception):
+    """A file is not what a build wrote; says why."""
+
+
+class Database:
+    """Texts to bytes, all in memory until ``sync``; what SCons calls of it."""
+
+    def __init__(self, path: Path, content: dict[str, bytes]) -> None:
+        self._path = path
+        self._content = content
+        self._changed = False
+        self._fails = False
+
+    def __getitem__(self, key: str) -> bytes:
+        return self._content[key]
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        if self._content.get(key) != value:
+            self._content[key] = value
+            self._changed = True
+
+    def keys(self) -> Iterable[str]:
+        """Return the folders of which it knows files."""
+        return self._content.keys()
+
+    def sync(self) -> None:
+        """Write what changed; say once when that fails."""
+        if not self._changed:
+            return
+        body = pickle.dumps(self._content, PICKLE_PROTOCOL)
+        try:
+            write_bytes(self._path, body + _MARK + sha256(body).digest())
+            self._changed = False
+        except (OSError, BuildError) as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Do nothing: SCons has called ``sync``."""
+
+    def _fail(self, error: Exception) -> None:
+        if not self._fails:
+            lost = "the next build makes again what this one makes"
+            Console(silent=False).error(f"{error}: {lost}")
+            ending.fail()
+        self._fails = True
+
+
+def use() -> None:
+    """Let SCons keep its signatures here, unless a script has chosen otherwise."""
+    if SCons.SConsign.DB_Module is SCons.dblite:
+        SCons.SConsign.DB_Module = sys.modules[__name__]
+
+
+def open(name: str, mode: str) -> Database:  # noqa: A001 (SCons calls it so)
+    """Return the database in ``name`` with a suffix; for SCons, which asks so."""
+    del mode
+    path = Path(f"{name.removesuffix(_SUFFIX)}{_SUFFIX}")
+    try:
+        return Database(path, read(path))
+    except DamagedError as error:
+        message = f"{path} {error}: it is not used, and all is made again"
+        Console(silent=False).error(f"warning: {message}")
+        return Database(path, {})
+
+
+def read(path: Path) -> dict[str, bytes]:
+    """Return what is in ``path``; nothing where there is no file.
+
+    Raises:
+        DamagedError: It is not what a build wrote.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DamagedError(f"cannot be read ({error.strerror})") from error
+    body, mark, digest = data.rpartition(_MARK)
+    if not mark:
+        body = data  # SCons' own module wrote it
+    elif sha256(body).digest() != digest:
+        raise DamagedError("is damaged")
+    return _unpickled(body)
+
+
+def _unpickled(body: bytes) -> dict[str, bytes]:
+    try:
+        # Ours, and as trusted as the files beside it, which a build runs.
+        content = pickle.loads(body)  # noqa: S301
+    except Exception as error:  # what is no pickle may raise anything
+        raise DamagedError("is damaged") from error
+    if not isinstance(content, dict):
+        raise DamagedError("is damaged")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, bytes):
+            raise DamagedError("is damaged")
+    return content

@@ -1,0 +1,33 @@
+"""Make a run of SCons fail when something goes wrong after its last step.
+
+By then SCons has chosen its exit status, and no handler that runs at exit can change
+it but by ending the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+__all__ = ["fail"]
+
+_STATUS = 2
+"""SCons' own for a build that failed."""
+
+_failed = False
+
+
+def fail() -> None:
+    """Let this process end with the status of a build that failed."""
+    global _failed  # noqa: PLW0603 (a process has one exit status)
+    _failed = True
+
+
+@atexit.register
+def _end() -> None:
+    """Run after all handlers that were registered later, those of sessions too."""
+    if _failed:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_STATUS)
