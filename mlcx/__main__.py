@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mlcx import __version__
 from mlcx.cli import VERBS
-from mlcx.errors import MlcxError
+from mlcx.errors import MlcxError, said
 
 __all__ = ["main"]
 
@@ -36,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         # A disk that is full or a folder that is closed is nobody's bug.
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"mlcx: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"mlcx: {said(error)}", file=sys.stderr)
         return 1
 
 

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BuildError", "InputError", "MlcxError", "Problem", "UsageError"]
+__all__ = ["BuildError", "InputError", "MlcxError", "Problem", "UsageError", "said"]
 
 
 @dataclass(frozen=True, order=True)
@@ -77,3 +77,11 @@ class InputError(MlcxError):
     def in_file(cls, file: object, message: str) -> InputError:
         """Say that ``file`` as a whole has one problem."""
         return cls(Problem(str(file), 0, 0, message))
+
+
+def said(error: OSError | MlcxError) -> str:
+    """Return what to say of ``error``: of the system's, what it is about as well."""
+    if isinstance(error, MlcxError):
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"

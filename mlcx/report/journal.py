@@ -5,20 +5,30 @@ So a killed build has lost nothing, and the report can be made from it when one 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from types import NoneType
+from typing import Literal, get_args
 
-from mlcx.artifact import write_text
+from mlcx.artifact import unwritten, write_text
 from mlcx.spec.digest import digest_file
 from mlcx.steps.parts import parts
 
 __all__ = ["Journal", "Result", "Status", "measure"]
 
 Status = Literal["built", "cached", "up to date", "failed", "interrupted", "not built"]
+
+_KINDS: dict[tuple[type, ...], tuple[str, ...]] = {
+    (float, int, NoneType): ("seconds", "started"),
+    (int, NoneType): ("bytes", "peak_memory", "lane"),
+    (str, NoneType): ("sha256", "log", "error"),
+    (str,): ("target", "status"),
+}
+"""What the fields of a result are."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,10 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines = 0
+        self.unread = 0
+        """Lines that no build wrote as they are."""
+        self._torn = False
+        """Whether the last line has no end."""
         self._latest: dict[str, Result] = {}
         self._built: dict[str, Result] = {}
         for result in self._read():
@@ -81,15 +95,28 @@ class Journal:
         return self._before.get(target)
 
     def add(self, result: Result) -> None:
-        """Append ``result``, with one write: threads and kills cannot tear a line."""
+        """Append ``result``, with one write: threads and kills cannot tear a line.
+
+        Raises:
+            BuildError: The disk is full, or the journal closed; this run knows it.
+        """
         self._keep(result)
         self._now[result.target] = result
         self._lines += 1
-        line = json.dumps(asdict(result)) + "\n"
+        line = ("\n" * self._torn + json.dumps(asdict(result)) + "\n").encode()
+        try:
+            written = self._append(line)
+        except OSError as error:
+            raise unwritten(self.path, error) from error
+        self._torn = written < len(line)
+        if self._torn:
+            raise unwritten(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    def _append(self, line: bytes) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(self.path, flags, 0o666)
         try:
-            os.write(descriptor, line.encode())
+            return os.write(descriptor, line)
         finally:
             os.close(descriptor)
 
@@ -109,14 +136,24 @@ class Journal:
     def _read(self) -> list[Result]:
         if not self.path.exists():
             return []
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        self._torn = text != "" and not text.endswith("\n")
+        lines = text.splitlines()
         self._lines = len(lines)
-        return list(filter(None, map(_result, lines)))
+        found = list(filter(None, map(_result, lines)))
+        self.unread = len(list(filter(None, lines))) - len(found)
+        return found
 
 
 def _result(line: str) -> Result | None:
     """Read a line of a journal; None: it was torn, or another version wrote it."""
     try:
-        return Result(**json.loads(line))
-    except (json.JSONDecodeError, TypeError):
+        found = Result(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
         return None
+    right = (
+        isinstance(getattr(found, name), kinds)
+        for kinds, names in _KINDS.items()
+        for name in names
+    )
+    return found if all(right) and found.status in get_args(Status) else None

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -61,8 +63,12 @@ class Executor(Protocol):
 class LocalExecutor:
     """Steps as processes on this machine, each in a process group of its own."""
 
-    def __init__(self, inherited: Sequence[int] = ()) -> None:
-        """Keep the descriptors ``inherited`` open in every step."""
+    def __init__(self, scratch: Path, inherited: Sequence[int] = ()) -> None:
+        """Keep the descriptors ``inherited`` open in every step.
+
+        ``scratch`` is a folder for the steps' temporary files, of this executor alone.
+        """
+        self._scratch = scratch
         self._inherited = tuple(inherited)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Condition()
@@ -89,10 +95,11 @@ class LocalExecutor:
     ) -> Outcome:
         """Run ``command``, all its output into ``log``; return how it ended."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with self._temporary() as folder, log.open("wb") as output:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
-            process = self._start(command, environ, output.fileno())
+            around = {**environ, "TMPDIR": folder}
+            process = self._start(command, around, output.fileno())
             if process is None:
                 return Outcome(128 + signal.SIGINT)
             try:
@@ -113,6 +120,23 @@ class LocalExecutor:
             self._guard.wait_for(lambda: not running & self._running, _GRACE)
         for process in running:
             _signal_group(process, signal.SIGKILL)
+
+    def clear(self) -> None:
+        """Remove what the steps of a build that was killed left in the scratch."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _temporary(self) -> Iterator[str]:
+        """Yield a folder that is gone afterwards, whatever a step leaves in it."""
+        with self._guard:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.mkdtemp(dir=self._scratch)
+        try:
+            yield folder
+        finally:
+            with self._guard, contextlib.suppress(OSError):
+                shutil.rmtree(folder)
+                self._scratch.rmdir()  # which others may still be using
 
     def _start(
         self, command: Sequence[str], environ: Mapping[str, str], output: int
@@ -142,6 +166,9 @@ def _wait(process: subprocess.Popen[bytes]) -> Outcome:
     """Wait for ``process``; nobody else does, so that its use of memory is known."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode < 0:  # killed, and what it had started may still run
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     unit = 1 if sys.platform == "darwin" else 1024
     return Outcome(process.returncode, usage.ru_maxrss * unit)
 

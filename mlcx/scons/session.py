@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import SCons.Node
 
-from mlcx.errors import UsageError
+from mlcx.errors import MlcxError, UsageError, said
 from mlcx.manifest.statement import MANIFEST
 from mlcx.policy import policy
 from mlcx.reasons.record import Records
@@ -22,7 +22,7 @@ from mlcx.reasons.why import Why
 from mlcx.report import documents
 from mlcx.report.journal import Journal, Result
 from mlcx.report.run import Row, Run, figures_in, summary
-from mlcx.scons import lock, provenance
+from mlcx.scons import ending, lock, provenance
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Console
@@ -35,6 +35,8 @@ __all__ = ["Declared", "Mode", "Session", "session"]
 _DONE = {"built", "up to date", "cached"}
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
+_SCRATCH = "tmp"
+"""For the temporary files of steps."""
 _STAMP = "valid-specs"
 
 
@@ -112,16 +114,28 @@ class Session:
         if self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
-            self._adopt()
+            with self._failing():
+                self._adopt()
             rows = self._rows()
             run = Run(self._started, time.time() - self._started, tuple(rows))
-            documents.write(run, self.folders.output, self._top)
-            self.services.journal.compact()
+            with self._failing():
+                documents.write(run, self.folders.output, self._top)
+                self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
             self.services.reporter.note(summary(rows, shown))
-            self._manifest(all(row.result.status in _DONE for row in rows))
+            with self._failing():
+                self._manifest(all(row.result.status in _DONE for row in rows))
             for text in dict.fromkeys(self.remains):
                 self.services.reporter.note(text)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Let the run fail when something of its end cannot be done."""
+        try:
+            yield
+        except (OSError, MlcxError) as error:
+            self.services.reporter.error(said(error))
+            ending.fail()
 
     def _manifest(self, complete: bool) -> None:
         """Write the manifest that was asked for, or renew one that is there."""
@@ -234,9 +248,15 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     chosen = policy(os.environ)
     console = Console(mode.silent)
     changes = mode.builds or mode.cleans
-    executor = LocalExecutor([lock.acquire(build / _LOCK, console)] if changes else [])
+    held = [lock.acquire(build / _LOCK, console)] if changes else []
+    executor = LocalExecutor(build / _SCRATCH, held)
+    if changes:
+        executor.clear()
     if mode.builds:
         executor.stop_on_signals()
     journal, why = Journal(build / _JOURNAL), Why(Records(top, build), chosen)
+    if journal.unread:
+        lost = f"{journal.unread} lines cannot be read, and are passed over"
+        console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
     return Services(executor, journal, console, chosen, Lanes(), why, cache)

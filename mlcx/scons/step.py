@@ -6,12 +6,14 @@ them, and no shell ever sees them.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import summary
 from mlcx.reasons.why import Why
@@ -99,13 +101,24 @@ class Step:
         environ: Mapping[str, str],
     ) -> int:
         """Run the command ``words``, as SCons' ``SPAWN``; return its exit status."""
-        refusal = self._refusal()
-        if refusal:
-            self.services.journal.add(Result(self.target, "failed", 0.0, error=refusal))
-            self.services.reporter.error(refusal)
+        try:
+            refusal = self._refusal()
+            if refusal:
+                return self._failed(refusal, refusal)
+            with self.services.lanes.one() as lane:
+                return self._measured([str(word) for word in words], environ, lane)
+        except (OSError, MlcxError) as error:
+            # The step may have gone well, but what is known of it is not written down.
+            text = said(error)
+            with contextlib.suppress(OSError, MlcxError):
+                return self._failed(text, f"{self.verb} {self.target}: {text}")
             return 1
-        with self.services.lanes.one() as lane:
-            return self._measured([str(word) for word in words], environ, lane)
+
+    def _failed(self, error: str, message: str) -> int:
+        """Note that the step failed without having run; return its exit status."""
+        self.services.reporter.error(message)
+        self.services.journal.add(Result(self.target, "failed", 0.0, error=error))
+        return 1
 
     def _measured(
         self, command: list[str], environ: Mapping[str, str], lane: int
@@ -153,7 +166,8 @@ class Step:
         try:
             outcome = self.services.executor.run(command, environ, Path(self.log))
         except OSError as error:
-            return Outcome(1), f"{command[0]}: {error.strerror}"
+            # A write to a disk that is full does not say which file it was for.
+            return Outcome(1), f"{error.filename or self.log}: {error.strerror}"
         if self.services.executor.stopped:
             return outcome, "interrupted"
         if outcome.status:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import SCons.Script
 from SCons.Subst import Literal
 
-from mlcx.errors import MlcxError, UsageError
+from mlcx.errors import MlcxError, UsageError, said
 from mlcx.scons import database, options, pinning
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
@@ -65,8 +65,7 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
             sys.exit(error.exit_status)
         except OSError as error:
             # A disk that is full or a folder that is closed is nobody's bug.
-            place = f"{error.filename}: " if error.filename else ""
-            sys.stderr.write(f"mlcx: {place}{error.strerror or error}\n")
+            sys.stderr.write(f"mlcx: {said(error)}\n")
             sys.exit(2)
 
     return wrapper

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -8,6 +9,8 @@ import time
 from pathlib import Path
 
 from mlcx.scons.executor import LocalExecutor, tail
+
+from .project import wait_for
 
 
 def python(text: str) -> list[str]:
@@ -17,24 +20,49 @@ def python(text: str) -> list[str]:
 def test_all_output_goes_to_the_log_below_the_command(tmp_path: Path) -> None:
     text = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
     log = tmp_path / "new" / "log"
-    assert LocalExecutor().run(python(text), os.environ, log).status == 0
+    executor = LocalExecutor(tmp_path / "tmp")
+    assert executor.run(python(text), os.environ, log).status == 0
     first, *others = log.read_text().splitlines()
     assert first.startswith("$ ")
     assert others == ["out", "err"]
 
 
 def test_the_exit_status_is_returned(tmp_path: Path) -> None:
-    run = LocalExecutor().run
+    run = LocalExecutor(tmp_path / "tmp").run
     assert run(python("raise SystemExit(7)"), os.environ, tmp_path / "log").status == 7
 
 
 def test_a_step_cannot_wait_for_the_keyboard(tmp_path: Path) -> None:
     text = "import sys; raise SystemExit(len(sys.stdin.read()))"
-    assert LocalExecutor().run(python(text), os.environ, tmp_path / "log").status == 0
+    run = LocalExecutor(tmp_path / "tmp").run
+    assert run(python(text), os.environ, tmp_path / "log").status == 0
+
+
+def test_what_a_step_leaves_in_its_folder_is_gone(tmp_path: Path) -> None:
+    text = "import tempfile; print(tempfile.mkdtemp())"
+    LocalExecutor(tmp_path / "tmp").run(python(text), os.environ, tmp_path / "log")
+    left = (tmp_path / "log").read_text().splitlines()[1]
+    assert Path(left).is_relative_to(tmp_path / "tmp")
+    assert not (tmp_path / "tmp").exists()
+
+
+def test_what_a_killed_step_had_started_is_killed_too(tmp_path: Path) -> None:
+    child = "import time; time.sleep(600)"
+    text = (
+        "import os, signal, subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        "print(child.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    log = tmp_path / "log"
+    outcome = LocalExecutor(tmp_path / "tmp").run(python(text), os.environ, log)
+    assert outcome.status == -signal.SIGKILL
+    process = Path("/proc", log.read_text().splitlines()[1], "stat")
+    wait_for(lambda: not process.exists() or ") Z " in process.read_text())
 
 
 def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
-    executor = LocalExecutor()
+    executor = LocalExecutor(tmp_path / "tmp")
     statuses: list[int] = []
 
     def step() -> None:
@@ -78,7 +106,8 @@ def test_the_most_memory_of_a_step_is_known_also_of_its_children(
     text = (
         "import os, pathlib, mlcx.scons.executor as executor\n"
         f"log = pathlib.Path({str(tmp_path / 'log')!r})\n"
-        f"outcome = executor.LocalExecutor().run({python(step)!r}, os.environ, log)\n"
+        "made = executor.LocalExecutor(log.with_name('tmp'))\n"
+        f"outcome = made.run({python(step)!r}, os.environ, log)\n"
         "print(outcome.peak_memory)"
     )
     # In a process of its own: the one that runs the tests may hold more than a step.

@@ -2,7 +2,7 @@
 
 ``pytest -n 0 -m slow -s tests/scons/test_kills.py`` does it with libraries that are
 really compiled, and prints what happened. ``KILLS`` and ``SEED`` in the environment
-say how often, and which moments.
+say how often, and which moments; ``SPAN`` within how many seconds.
 """
 
 from __future__ import annotations
@@ -193,7 +193,8 @@ def test_fifty_kills_of_a_real_delivery_harm_nothing(
     assert done.returncode == 0, out + err
     took = time.monotonic() - begin
     seed = int(os.environ.get("SEED", "1"))
-    killed = Killed(project, seed, took / 4, "-j2", *specs)
+    span = float(os.environ.get("SPAN", took / 4))
+    killed = Killed(project, seed, span, "-j2", *specs)
     for number in range(int(os.environ.get("KILLS", "50"))):
         killed.kill_once()
         with capsys.disabled():
