@@ -26,12 +26,15 @@ TOLERANCES = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.15}
 """Of logits of about 2; activations are rounded to that dtype between layers."""
 
 
+ALWAYS = {"q0f16", "q3f16_1", "q4f16_0", "q4f32_1", "q4bf16_1", "e4m3_e4m3_f16"}
+"""One of each layout and dtype; the others are slow, since each is a compile."""
+
+
 def made() -> Iterator[Any]:
     """Return the schemes that pack the weights of any Llama."""
     for name, scheme in SCHEMES.items():
         if name not in GIVEN and name != "q4f16_ft":
-            slow = "e5m2" in name or "max_calibrate" in name
-            marks = (pytest.mark.slow,) if slow else ()
+            marks = () if name in ALWAYS else (pytest.mark.slow,)
             yield pytest.param(scheme, id=name, marks=marks)
 
 
