@@ -10,6 +10,7 @@ __all__ = ["ALLOWED", "LIGHT", "closure"]
 ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "layers": frozenset(),
+    "progress": frozenset(),
     "recipe": frozenset(),
     "architectures": frozenset(),
     "artifact": frozenset({"errors"}),
@@ -29,7 +30,7 @@ ALLOWED: dict[str, frozenset[str]] = {
         "models nn quant library toolchain artifact stamp errors".split()
     ),
     "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
-    "manifest": frozenset({"artifact", "errors"}),
+    "manifest": frozenset({"progress", "artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
     "store": frozenset({"spec", "home", "artifact", "errors"}),
     "policy": frozenset({"errors"}),
@@ -40,8 +41,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "reasons": frozenset("steps signature policy spec artifact".split()),
     "scons": frozenset(
         (
-            "reasons report steps manifest policy signature store spec toolchain "
-            "artifact errors"
+            "progress reasons report steps manifest policy signature store spec "
+            "toolchain artifact errors"
         ).split()
     ),
 }
@@ -64,6 +65,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.package",
     "mlcx.policy",
     "mlcx.presets",
+    "mlcx.progress",
     "mlcx.quant.scheme",
     "mlcx.reasons.why",
     "mlcx.recipe",

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcx import progress
 from mlcx.cli.model import given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.cli.web_runtime import announce
@@ -120,6 +121,7 @@ def _output_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
 
 def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     """Compile a library and its description."""
+    progress.say("loading TVM")
     from mlcx.compiler.build import Options, compile_library
     from mlcx.compiler.cuda.archs import archs_of, with_archs
     from mlcx.compiler.targets import target_of
@@ -140,7 +142,7 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     prefix = _prefix(args, config)
     runtime = _web_runtime(args)
     options = Options(name, target, opt, prefix, args.debug_dump, runtime)
-    compile_library(config, options, args.output)
+    compile_library(config, options, args.output, progress.say)
     size, seconds = args.output.stat().st_size, time.perf_counter() - begun
     print(f"{args.output}: {size} bytes, {seconds:.1f} s")
     return 0

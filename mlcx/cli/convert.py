@@ -15,9 +15,8 @@ from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from mlcx.hub.keep import Part
+    from mlcx.progress import Bar
     from mlcx.quant.packing import Scheme
 
 __all__ = [
@@ -307,22 +306,15 @@ def _warn(message: str) -> None:
 
 
 class _Progress:
-    """A bar of the bytes converted, on a terminal only."""
+    """A bar of the bytes converted, or what a build shows of them."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
+        self._bar: Bar | None = None
 
     def begin(self, nbytes: int, done: int) -> None:
-        from tqdm import tqdm
+        from mlcx.progress import bar
 
-        self._bar = tqdm(
-            total=nbytes,
-            initial=done,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            disable=not sys.stderr.isatty(),
-        )
+        self._bar = bar("converting", nbytes, done)
 
     def advance(self, nbytes: int) -> None:
         if self._bar is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlcx.cli.sizes import shown
 from mlcx.errors import UsageError
+from mlcx.progress import Bar, bar, draws, listens
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -120,6 +120,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
+        self._told: Bar | None = None
         self._guard = threading.Lock()
         self._what = ""
         self._total = self._come = 0
@@ -131,7 +132,9 @@ class Progress:
         if nbytes < _WORTH_SAYING:
             return
         self._what, self._total, self._come = what, nbytes, 0
-        if not _draws():
+        if listens():
+            self._told = bar("downloading", nbytes)
+        if not draws(sys.stderr):
             self._say(f"downloading {shown(nbytes)}: {what}")
             return
         from tqdm import tqdm
@@ -149,6 +152,8 @@ class Progress:
         """Say how many more have come."""
         with self._guard:
             self._come += nbytes
+            if self._told is not None:
+                self._told.update(nbytes)
             if self._bar is not None:
                 self._bar.update(nbytes)
             elif self._total and time.monotonic() > self._said + _PERIOD:
@@ -178,12 +183,9 @@ class Progress:
 
     def _close(self) -> None:
         self._total = 0
+        if self._told is not None:
+            self._told.close()
+            self._told = None
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _draws() -> bool:
-    """Say whether stderr is a terminal on which lines may be drawn over."""
-    plain = os.environ.get("CI") or os.environ.get("TERM", "dumb") == "dumb"
-    return sys.stderr.isatty() and not plain

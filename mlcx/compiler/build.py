@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +55,19 @@ class Options:
     """The runtime, which a library for the web holds."""
 
 
-def compile_library(config: CompileConfig, options: Options, output: Path) -> None:
+def compile_library(
+    config: CompileConfig,
+    options: Options,
+    output: Path,
+    say: Callable[[str], object] = lambda _: None,
+) -> None:
     """Write the library of ``config`` to ``output``.
+
+    Args:
+        config: Of the model.
+        options: How to compile it.
+        output: The file to write.
+        say: Is told what is done next.
 
     Raises:
         BuildError: Linking failed, TVM does not generate such code, or what compiles
@@ -65,22 +77,25 @@ def compile_library(config: CompileConfig, options: Options, output: Path) -> No
     check_code_generator(options.target)
     check_compiler(options.target)
     target = scheduling_target(options.target)
+    say("building the model")
     module, context = _trace(config, options, target)
     disabled = _NOT_FOR_CPUS if target.kind.name == "llvm" else []
     passes = tvm.transform.PassContext(
         opt_level=3, config=_PASS_CONFIG, disabled_pass=disabled
     )
     with passes, target, source_only():
-        module = _run_phases(module, context, options.debug_dump)
+        module = _run_phases(module, context, options.debug_dump, say)
         # TVM attaches the empty prefix by itself, and cannot read a short one.
         if options.system_lib_prefix:
             module = AttachPrefix(options.system_lib_prefix)(module)
+        say("generating code")
         executable = relax.build(
             module,
             target=target,
             relax_pipeline=None,
             system_lib=options.system_lib_prefix == "",
         )
+    say("linking")
     beside = [options.web_runtime] if options.web_runtime else []
     export(executable, output, options.target, beside)
 
@@ -131,9 +146,14 @@ def _refuse_many_devices(config: CompileConfig) -> None:
 
 
 def _run_phases(
-    module: tvm.IRModule, context: Context, dump: Path | None
+    module: tvm.IRModule,
+    context: Context,
+    dump: Path | None,
+    say: Callable[[str], object],
 ) -> tvm.IRModule:
-    for index, phase in enumerate(phases(context)):
+    chosen = phases(context)
+    for index, phase in enumerate(chosen):
+        say(f"passes: {phase.name} ({index + 1} of {len(chosen)})")
         module = tvm.transform.Sequential(list(phase.passes))(module)
         if dump is not None:
             text = module.script(show_meta=True)

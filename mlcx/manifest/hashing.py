@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
 
 from mlcx.artifact import write_text
+from mlcx.progress import Bar, bar
 
 __all__ = ["Digests", "Ledger", "digests", "integrity"]
 
@@ -23,35 +23,24 @@ Digests = Mapping[str, str]
 """The name of an algorithm, as hashlib has it, to a digest in hexadecimal."""
 
 
-class _Bar(Protocol):
-    def update(self, n: int) -> object:
-        """Say that ``n`` more bytes were read."""
-
-
 def digests(paths: Iterable[Path], algorithms: Iterable[str]) -> dict[Path, Digests]:
     """Return the digests of ``paths``, with a bar on a terminal for what is long."""
-    from tqdm import tqdm  # noqa: PLC0415 (only for what reads much)
-
     wanted = tuple(algorithms)
     sizes = {path: path.stat().st_size for path in paths}
     found: dict[Path, Digests] = {}
-    quiet = not sys.stderr.isatty()
-    total = sum(sizes.values())
-    with tqdm(
-        total=total, unit="B", unit_scale=True, desc="hashing", disable=quiet, delay=1
-    ) as bar:
+    with closing(bar("hashing", sum(sizes.values()), delay=1)) as shown:
         for path in sizes:
-            found[path] = _digest(path, wanted, bar)
+            found[path] = _digest(path, wanted, shown)
     return found
 
 
-def _digest(path: Path, algorithms: tuple[str, ...], bar: _Bar) -> Digests:
+def _digest(path: Path, algorithms: tuple[str, ...], shown: Bar) -> Digests:
     made = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             for each in made.values():
                 each.update(block)
-            bar.update(len(block))
+            shown.update(len(block))
     return {name: each.hexdigest() for name, each in made.items()}
 
 

@@ -14,6 +14,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Say how the build goes."""
 
+    def lines(self, text: str) -> None:
+        """Show ``text``, which is lines, as it is."""
+
     def error(self, text: str) -> None:
         """Say what went wrong."""
 
@@ -26,8 +29,12 @@ class Console:
 
     def note(self, text: str) -> None:
         """Write ``text`` as one or more lines, at once."""
+        self.lines(f"mlcx: {text}\n")
+
+    def lines(self, text: str) -> None:
+        """Write ``text``, which is whole lines, at once."""
         if not self._silent:
-            sys.stdout.write(f"mlcx: {text}\n")
+            sys.stdout.write(text)
             sys.stdout.flush()
 
     def error(self, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,15 +18,18 @@ import SCons.Node
 from mlcx.errors import MlcxError, UsageError, said
 from mlcx.manifest.statement import MANIFEST
 from mlcx.policy import policy
+from mlcx.progress import draws
 from mlcx.reasons.record import Records
 from mlcx.reasons.why import Why
 from mlcx.report import documents
 from mlcx.report.journal import Journal, Result
 from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.scons import ending, lock, provenance
+from mlcx.scons.asked import asked
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Console
+from mlcx.scons.screen import Screen, Totals, width
 from mlcx.scons.step import Services, Step
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import Settings, open_cache
@@ -111,6 +115,8 @@ class Session:
         self._declared[target] = self._known[target] = declared
 
     def _close(self) -> None:
+        if self.services.screen is not None:
+            self.services.screen.stop()
         if self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
@@ -122,6 +128,7 @@ class Session:
                 documents.write(run, self.folders.output, self._top)
                 self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
+            self._table(rows)
             self.services.reporter.note(summary(rows, shown))
             with self._failing():
                 self._manifest(all(row.result.status in _DONE for row in rows))
@@ -136,6 +143,16 @@ class Session:
         except (OSError, MlcxError) as error:
             self.services.reporter.error(said(error))
             ending.fail()
+
+    def _table(self, rows: Iterable[Row]) -> None:
+        """Show what became of each step that was asked for, when one has run."""
+        if any(row.ran for row in rows) and not self.mode.silent:
+            # What lays tables out takes as long to load as half of a null build.
+            from mlcx.report.closing import closing  # noqa: PLC0415
+
+            names = {node.get_internal_path() for node in _wanted(self.folders.build)}
+            shown = [row for row in rows if row.result.target in names]
+            self.services.reporter.lines(closing(shown, width(sys.stdout)))
 
     def _manifest(self, complete: bool) -> None:
         """Write the manifest that was asked for, or renew one that is there."""
@@ -259,4 +276,22 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
         lost = f"{journal.unread} lines cannot be read, and are passed over"
         console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
-    return Services(executor, journal, console, chosen, Lanes(), why, cache)
+    drawn = mode.builds and not mode.silent and draws(sys.stdout)
+    screen = Screen(lambda: _totals(build)) if drawn else None
+    return Services(executor, journal, console, chosen, Lanes(), why, cache, screen)
+
+
+def _totals(build: Path) -> Totals:
+    """Return how far the run is with what it was asked for."""
+    states = [int(node.get_state()) for node in _wanted(build)]
+    failed = states.count(SCons.Node.failed)
+    done = sum(state > SCons.Node.executing for state in states) - failed
+    return Totals(done, failed, len(states))
+
+
+@cache
+def _wanted(build: Path) -> tuple[Any, ...]:
+    """Return a node of each step that the run was asked for."""
+    all_of_them = asked()
+    nodes = (each.nodes[0] for each in _known(build).values())
+    return tuple(node for node in nodes if node in all_of_them)

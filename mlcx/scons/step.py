@@ -21,6 +21,7 @@ from mlcx.report.journal import Journal, Result, measure
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Reporter
+from mlcx.scons.screen import Screen
 from mlcx.steps.about import About
 from mlcx.steps.parts import fault, leftovers
 from mlcx.steps.requests import Request
@@ -44,6 +45,8 @@ class Services:
     why: Why
     cache: Cache | None = None
     """What other builds made; None: there is none."""
+    screen: Screen | None = None
+    """Where it is drawn what runs; None: on no terminal."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,9 @@ class Step:
             refusal = self._refusal()
             if refusal:
                 return self._failed(refusal, refusal)
-            with self.services.lanes.one() as lane:
-                return self._measured([str(word) for word in words], environ, lane)
+            with self.services.lanes.one() as lane, self._shown(lane) as told:
+                inner = {**environ, **told}
+                return self._measured([str(word) for word in words], inner, lane)
         except (OSError, MlcxError) as error:
             # The step may have gone well, but what is known of it is not written down.
             text = said(error)
@@ -119,6 +123,15 @@ class Step:
         self.services.reporter.error(message)
         self.services.journal.add(Result(self.target, "failed", 0.0, error=error))
         return 1
+
+    def _shown(self, lane: int) -> contextlib.AbstractContextManager[Mapping[str, str]]:
+        """Show this while it runs; yields what its environment needs for that."""
+        screen, before = self.services.screen, self.services.journal.before(self.target)
+        if screen is None:
+            return contextlib.nullcontext({})
+        about = str(replace(self.about, overrides=None)) or self.target
+        seconds = None if before is None else before.seconds
+        return screen.showing(lane, self.verb, about, Path(self.log), seconds)
 
     def _measured(
         self, command: list[str], environ: Mapping[str, str], lane: int

@@ -1,0 +1,39 @@
+"""What a run of SCons is asked for: the targets, and all that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import SCons.Node.Alias
+import SCons.Node.FS
+import SCons.Script
+
+__all__ = ["asked"]
+
+
+def asked() -> frozenset[Any]:
+    """Return all nodes below the targets of the command line, or below the defaults."""
+    found: set[Any] = set()
+    waiting = [*map(_node, SCons.Script.BUILD_TARGETS)]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += _below(node)
+    return frozenset(found)
+
+
+def _node(target: Any) -> Any:
+    if isinstance(target, SCons.Node.Node):
+        return target
+    alias = SCons.Node.Alias.default_ans.lookup(target)
+    return alias or SCons.Node.FS.get_default_fs().Entry(target)
+
+
+def _below(node: Any) -> Iterable[Any]:
+    if isinstance(node, SCons.Node.FS.Dir):
+        # What is built in a folder belongs to it, as well as what is there.
+        return [each for name, each in node.entries.items() if name not in {".", ".."}]
+    children: list[Any] = node.all_children(scan=0)
+    return children
