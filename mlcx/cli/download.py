@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from mlcx.hub.keep import Part
-    from mlcx.spec.hub import Repository
+    from mlcx.spec.hub import HubSettings, Repository
     from mlcx.spec.lock import LockedModel
     from mlcx.spec.types import SourceKind
 
-__all__ = ["Progress", "obtain", "pinned"]
+__all__ = ["Progress", "drop", "obtain", "pinned"]
 
 _WORTH_SAYING = 1 << 20
 """Bytes from which a download is shown."""
@@ -90,8 +92,6 @@ def pinned(
         UsageError: There is no such model, or the hub may not be asked.
         BuildError: The hub cannot be reached.
     """
-    from filelock import FileLock
-
     from mlcx.hub.keep import may_download
     from mlcx.hub.pin import pin
     from mlcx.hub.remote import HuggingFace
@@ -109,10 +109,28 @@ def pinned(
         )
     with Progress() as progress:
         now = pin(HuggingFace(settings.endpoint), repository, settings, progress)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.home / ".lock-files.lock"):
+    with _alone(settings):
         write(file, [*({**read(file), repository.key: now}).values()])
     return before, now
+
+
+def drop(file: Path, keys: Collection[str]) -> None:
+    """Make ``file``, a lock file, pin the repositories ``keys`` no longer."""
+    from mlcx.spec.lock import read, write
+    from mlcx.spec.resolve import hub_settings
+
+    with _alone(hub_settings()):
+        write(file, [each for key, each in read(file).items() if key not in keys])
+
+
+@contextlib.contextmanager
+def _alone(settings: HubSettings) -> Iterator[None]:
+    """Let no other process write a lock file."""
+    from filelock import FileLock
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.home / ".lock-files.lock"):
+        yield
 
 
 class Progress:

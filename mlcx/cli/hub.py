@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlcx.cli.download import obtain, pinned
+from mlcx.cli.download import drop, obtain, pinned
+from mlcx.cli.sizes import shown
 from mlcx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def lock_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Write down in mlcx.lock.json, beside each spec, which commit each of its "
         "models from the hub is, and the size and SHA-256 of each file that a build "
-        "needs. What is pinned already stays as it is, unless --update."
+        "needs. What is pinned already stays as it is, unless --update. What neither "
+        "these specs nor another JSON file of the folder name is dropped."
     )
     parser.add_argument(
         "specs",
@@ -42,35 +44,53 @@ def lock_arguments(parser: argparse.ArgumentParser) -> None:
         help="pin this model, such as user/repository, to what it is now; all of them "
         "when none is named",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing and ask nobody; exit with 1 if a model is not pinned, or "
+        "one would be dropped",
+    )
 
 
 def lock(args: argparse.Namespace) -> int:
-    """Pin the models of specs, and drop those that no spec of the command names."""
+    """Pin the models of specs, and drop those that no spec of the folder names."""
+    from mlcx.spec.lock import LOCK
     from mlcx.spec.models import remote_models
 
-    update = _updates(args.update or [])
-    named = {
-        spec: remote_models(spec)
-        for spec in args.specs or [Path("mlc-package-config.json")]
-    }
-    known = {each.key for models in named.values() for each in models}
-    known |= {each.id for models in named.values() for each in models}
-    for each in update - {_ALL} - known:
-        listed = ", ".join(sorted(known)) or "none"
-        raise UsageError(f"--update: no spec names {each}: they name {listed}")
+    specs = args.specs or [Path("mlc-package-config.json")]
+    named = {spec: remote_models(spec) for spec in specs}
+    update = _updates(args.update or [], named.values())
+    if args.check and update:
+        raise UsageError("--check changes nothing: remove --update")
+    wanted: dict[Path, dict[Repository, None]] = {}
     for spec, models in named.items():
-        _lock(spec, models, update)
+        if not models:
+            print(f"{spec}: no models from the hub")
+        wanted.setdefault(spec.parent / LOCK, {}).update(dict.fromkeys(models))
+    if args.check:
+        faults = [_check(file, list(each)) for file, each in wanted.items()]
+        return 1 if any(faults) else 0
+    for file, each in wanted.items():
+        _lock(file, list(each), update)
     return 0
 
 
-def _updates(given: Sequence[str]) -> set[str]:
-    return {each.removeprefix("HF://") for each in given}
+def _updates(given: Sequence[str], named: Iterable[Iterable[Repository]]) -> set[str]:
+    """Return what to pin again.
+
+    Raises:
+        UsageError: No spec names one of them.
+    """
+    update = {each.removeprefix("HF://") for each in given}
+    models = [each for listed in named for each in listed]
+    known = {each.key for each in models} | {each.id for each in models}
+    for each in update - {_ALL} - known:
+        listed = ", ".join(sorted(known)) or "none"
+        raise UsageError(f"--update: no spec names {each}: they name {listed}")
+    return update
 
 
-def _lock(spec: Path, models: Sequence[Repository], update: set[str]) -> None:
-    from mlcx.spec.lock import LOCK
-
-    file = spec.parent / LOCK
+def _lock(file: Path, models: Sequence[Repository], update: set[str]) -> None:
     for model in models:
         again = bool({_ALL, model.key, model.id} & update)
         before, now = pinned(file, model, again)
@@ -81,13 +101,39 @@ def _lock(spec: Path, models: Sequence[Repository], update: set[str]) -> None:
             print(f"{file}: {model} moved {change}: {_summary(now)}")
         else:
             print(f"{file}: {model} stays at {now.commit[:12]}")
-    if not models:
-        print(f"{spec}: no models from the hub")
+    unused = _unused(file, models)
+    if unused:
+        drop(file, {model.key for model in unused})
+    for model in unused:
+        print(f"{file}: {model} is dropped, no spec here names it")
+
+
+def _check(file: Path, models: Sequence[Repository]) -> bool:
+    """Say what ``mlcx lock`` would do to ``file``; whether that is anything."""
+    from mlcx.spec.lock import read
+
+    known = read(file)
+    missing = [f"{each} is not pinned" for each in models if each.key not in known]
+    unused = [f"{each} is named by no spec here" for each in _unused(file, models)]
+    for fault in (*missing, *unused):
+        print(f"{file}: {fault}: run mlcx lock")
+    return bool(missing or unused)
+
+
+def _unused(file: Path, models: Sequence[Repository]) -> list[Repository]:
+    """Return what ``file`` pins that neither is in ``models`` nor may be elsewhere."""
+    from mlcx.spec.lock import read
+    from mlcx.spec.models import mentioned
+
+    others = [each.repository for each in read(file).values()]
+    others = [each for each in others if each not in models]
+    used = mentioned(file.parent, others)
+    return [each for each in others if each not in used]
 
 
 def _summary(model: LockedModel) -> str:
     size = sum(each.size for each in model.files)
-    return f"commit {model.commit[:12]}, {len(model.files)} files, {size} bytes"
+    return f"commit {model.commit[:12]}, {len(model.files)} files, {shown(size)}"
 
 
 def fetch_arguments(parser: argparse.ArgumentParser) -> None:

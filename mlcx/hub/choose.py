@@ -11,10 +11,16 @@ from mlcx.errors import UsageError
 from mlcx.spec.lock import is_plain
 from mlcx.spec.types import SourceKind
 
-__all__ = ["CONFIGS", "INDEX", "Read", "kind_of", "shards_of", "texts_of"]
+__all__ = ["CONFIGS", "INDEX", "RENAMED", "Read", "kind_of", "shards_of", "texts_of"]
 
 CONFIGS: dict[SourceKind, str] = {"mlc": CHAT_CONFIG, "checkpoint": "config.json"}
 """Kind to the config that makes a repository one; the first that exists decides."""
+
+RENAMED = {
+    "ndarray-cache.json": TENSOR_CACHE,
+    "ndarray-cache-b16.json": TENSOR_CACHE_B16,
+}
+"""What MLC called files before 2025 to what it calls them, with the same content."""
 
 INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -45,7 +51,8 @@ def texts_of(kind: SourceKind, names: Collection[str], read: Read) -> list[str]:
     """Return the config and the files of the tokenizer, sorted."""
     if kind == "checkpoint":
         chosen = (name for name in names if PurePath(name).suffix in _TEXTS)
-        return sorted(each for each in chosen if not each.endswith(".index.json"))
+        texts = {each for each in chosen if not each.endswith(".index.json")}
+        return sorted(texts - RENAMED.keys())
     listed = read(CHAT_CONFIG).get("tokenizer_files", [])
     wanted = _TOKENIZERS | {CHAT_CONFIG} | set(listed if _are_texts(listed) else ())
     return sorted(wanted.intersection(names))
@@ -61,7 +68,9 @@ def shards_of(kind: SourceKind, names: Collection[str], read: Read) -> list[str]
     Raises:
         UsageError: The index is not one, or lists what the repository does not have.
     """
-    index = TENSOR_CACHE if kind == "mlc" else INDEX
+    old = kind == "mlc" and TENSOR_CACHE not in names
+    ours, b16 = RENAMED if old else RENAMED.values()
+    index = ours if kind == "mlc" else INDEX
     if index not in names:
         return [_SINGLE] if kind == "checkpoint" and _SINGLE in names else []
     try:
@@ -70,7 +79,7 @@ def shards_of(kind: SourceKind, names: Collection[str], read: Read) -> list[str]
         raise UsageError(f"{index} is no index of weights: {error!r}") from error
     for name in listed:
         _check(index, name, names)
-    beside = {TENSOR_CACHE_B16}.intersection(names) if kind == "mlc" else set()
+    beside = {b16}.intersection(names) if kind == "mlc" else set()
     return sorted({index, *listed, *beside})
 
 
@@ -82,7 +91,7 @@ def _listed(kind: SourceKind, index: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _check(index: str, name: object, names: Collection[str]) -> None:
-    suffix = ".bin" if index == TENSOR_CACHE else ".safetensors"
+    suffix = ".safetensors" if index == INDEX else ".bin"
     if not is_plain(name) or not str(name).endswith(suffix):
         message = f"expected names like NAME{suffix}, found {name!r}"
         raise UsageError(f"{index} is not safe to follow: {message}")

@@ -120,33 +120,39 @@ class Fetch:
 
     def _job(self, file: LockedFile) -> Callable[[], None]:
         def get() -> None:
-            self.obtain(file.name, file.size, file.sha256, "sha256")
+            self.obtain(file, file.sha256, "sha256")
 
         return get
 
-    def obtain(self, name: str, size: int, expected: str, kind: str) -> None:
+    def obtain(self, file: LockedFile, expected: str, kind: str) -> None:
         """Download a file into its place, once its hash is found right.
 
         Args:
-            name: Of the file.
-            size: In bytes.
+            file: Its names and its size; its SHA-256 may not be known yet.
             expected: Its hash.
             kind: ``sha256``, or ``git`` for the id of a blob.
         """
         partial = self._folder / _PARTIAL / expected
         partial.parent.mkdir(parents=True, exist_ok=True)
         self._hub.download(
-            self._repository, self._commit, name, size, partial, self._progress.advance
+            self._repository,
+            self._commit,
+            file.remote,
+            file.size,
+            partial,
+            self._progress.advance,
         )
-        header = b"blob %d\0" % size
+        header = b"blob %d\0" % file.size
         found = digest(partial, "sha1", header) if kind == "git" else digest(partial)
         if found != expected:
             partial.unlink()
-            message = f"{name} of {self._repository} is not what it must be: expected "
+            message = (
+                f"{file.remote} of {self._repository} is not what it must be: expected "
+            )
             message += f"the {kind} hash {expected}, found {found}. Nothing is kept; "
             message += "try again, and if it stays so, look at who answers for the hub"
             raise BuildError(message)
-        partial.replace(self._folder / name)
+        partial.replace(self._folder / file.name)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -193,14 +199,17 @@ class Fetch:
 
     def _take(self, file: LockedFile, elsewhere: Sequence[Path]) -> bool:
         """Take ``file`` from a folder that has it; say whether one has."""
-        for folder in elsewhere:
-            source = folder / file.name
+        for source in (at / name for at in elsewhere for name in _names(file)):
             with contextlib.suppress(OSError):
                 right = source.stat().st_size == file.size
                 if right and digest(source) == file.sha256:
                     _place(source.resolve(), self._folder / file.name)
                     return True
         return False
+
+
+def _names(file: LockedFile) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((file.name, file.remote)))
 
 
 def _place(source: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ complete MLC model directory is also put where MLC's own programs look for it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
@@ -95,7 +94,10 @@ def _finish(model: LockedModel, folder: Path) -> None:
     if model.kind == "mlc" and index.is_file():
         for record in read_json(index)["records"]:
             _check(folder, model, record)
-    records = [dataclasses.asdict(file) for file in model.weights]
+    records = [
+        {"name": file.name, "size": file.size, "sha256": file.sha256}
+        for file in model.weights
+    ]
     write_json(folder / FETCHED, {"files": records})
 
 
@@ -137,6 +139,6 @@ def _publish(model: LockedModel, folder: Path, place: Path) -> None:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        target.hardlink_to(source)
+        target.hardlink_to(source.resolve())
     except OSError:
         shutil.copyfile(source, target)

@@ -7,12 +7,13 @@ a SHA-1: those, a few megabytes, are downloaded, held against it, and hashed.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import read_json
 from mlcx.errors import BuildError, UsageError
-from mlcx.hub.choose import CONFIGS, kind_of, shards_of, texts_of
+from mlcx.hub.choose import CONFIGS, RENAMED, kind_of, shards_of, texts_of
 from mlcx.hub.fetch import Fetch, Progress, digest
 from mlcx.hub.remote import Hub, Listing, RemoteFile
 from mlcx.spec.hub import HubSettings, Repository
@@ -82,26 +83,34 @@ class _Pinning:
         return self._read(name)
 
     def _read(self, name: str) -> dict[str, Any]:
-        self._obtain(self._files[name])
-        return read_json(self._folder / name)
+        return read_json(self._folder / self._obtain(self._files[name]).name)
 
     def _locked(self, file: RemoteFile) -> LockedFile:
         if file.sha256 is not None:
-            return LockedFile(file.name, file.size, file.sha256)
-        self._obtain(file)
-        return LockedFile(file.name, file.size, digest(self._folder / file.name))
+            return replace(_named(file), sha256=file.sha256)
+        here = self._obtain(file)
+        return replace(here, sha256=digest(self._folder / here.name))
 
-    def _obtain(self, file: RemoteFile) -> None:
+    def _obtain(self, file: RemoteFile) -> LockedFile:
         """Make the folder have ``file``, held against what the hub knows of it."""
+        here = _named(file)
         kind, expected = ("sha256", file.sha256) if file.sha256 else ("git", file.blob)
         if not re.fullmatch(
             "[0-9a-f]{64}" if file.sha256 else "[0-9a-f]{40}", expected
         ):
             raise BuildError(f"the hub names no hash of {file.name}: {expected!r}")
-        path = self._folder / file.name
+        path = self._folder / here.name
         if path.is_file() and path.stat().st_size == file.size:
             header = b"blob %d\0" % file.size
             found = digest(path, "sha1", header) if kind == "git" else digest(path)
             if found == expected:
-                return
-        self._fetch.obtain(file.name, file.size, expected, kind)
+                return here
+        self._fetch.obtain(here, expected, kind)
+        return here
+
+
+def _named(file: RemoteFile) -> LockedFile:
+    """Return ``file`` under its name here, without a hash."""
+    name = RENAMED.get(file.name, file.name)
+    source = file.name if name != file.name else ""
+    return LockedFile(name, file.size, "", source)

@@ -43,7 +43,7 @@ def share(source: Path, target: Path) -> None:
         BuildError: The target cannot be written.
     """
     _check(source)
-    if target.exists() and target.samefile(source):
+    if not target.is_symlink() and target.exists() and target.samefile(source):
         return
     if not (_clone(source, target) or _link(source, target)):
         copy(source, target)
@@ -79,7 +79,8 @@ def _link(source: Path, target: Path) -> bool:
     # Not through ``replacing``, which sets the mode: a link's mode is the source's.
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        beside.hardlink_to(source)
+        # A link to a symbolic link would be one too, and lead nowhere from here.
+        beside.hardlink_to(source.resolve())
         beside.chmod(beside.stat().st_mode & ~0o222)
         beside.replace(target)
     except OSError:

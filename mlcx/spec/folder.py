@@ -43,6 +43,9 @@ WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
 }
 """What a model has one of when it has weights: the first one counts."""
 
+_OLD_INDEX = "ndarray-cache.json"
+"""What MLC called ``tensor-cache.json`` before 2025; its runtimes have forgotten it."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -101,6 +104,8 @@ def lacks(place: Place) -> str:
         names = tuple(name for name in names if not name.startswith("pytorch"))
     if any(map(place.has, names)):
         return ""
+    if place.has(_OLD_INDEX):
+        return f"{place} has them under the name {_OLD_INDEX}: rename it to {names[0]}"
     return f"{place} has no {' and no '.join(names)}"
 
 

@@ -49,6 +49,13 @@ class LockedFile:
     name: str
     size: int
     sha256: str
+    source: str = ""
+    """Its name in the repository, where that is another one."""
+
+    @property
+    def remote(self) -> str:
+        """Its name in the repository."""
+        return self.source or self.name
 
     @property
     def is_weights(self) -> bool:
@@ -115,7 +122,8 @@ def _entry(model: LockedModel) -> dict[str, object]:
 
 
 def _file(file: LockedFile) -> dict[str, object]:
-    return {"sha256": file.sha256, "size": file.size}
+    renamed = {"source": file.source} if file.source else {}
+    return {"sha256": file.sha256, "size": file.size, **renamed}
 
 
 @lru_cache(maxsize=8)
@@ -159,4 +167,7 @@ def _locked(name: str, entry: Any) -> LockedFile:
     size, sha256 = entry["size"], entry["sha256"]
     if type(size) is not int or size < 0 or not _SHA256.fullmatch(sha256):
         raise ValueError(f"{name} has no size or no sha256")
-    return LockedFile(name, size, sha256)
+    source = entry.get("source", "")
+    if source != "" and not is_plain(source):
+        raise ValueError(f"{source!r} is not the name of a file in a repository")
+    return LockedFile(name, size, sha256, source)

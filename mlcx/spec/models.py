@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mlcx.spec.lock import LOCK, read
 from mlcx.spec.resolve import hub_settings
 from mlcx.spec.source import read as read_source
 
-__all__ = ["remote_models", "unpinned"]
+__all__ = ["mentioned", "remote_models", "unpinned"]
 
 
 def remote_models(spec: Path) -> list[Repository]:
@@ -37,6 +38,22 @@ def remote_models(spec: Path) -> list[Repository]:
                 problem = source.problem((key, index, "model"), str(error))
                 raise InputError(problem) from error
     return list(dict.fromkeys(found))
+
+
+def mentioned(folder: Path, models: Iterable[Repository]) -> set[Repository]:
+    """Return those of ``models`` that a JSON file in ``folder`` may mean.
+
+    All that read like it are taken for specs, also those that are none or are faulty:
+    better an entry of a lock file too many.
+    """
+    left, found = set(models), set[Repository]()
+    for path in folder.glob("*.json"):
+        if path.name == LOCK or not left:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace").replace("\\/", "/")
+        found |= {model for model in left if model.id in text}
+        left -= found
+    return found
 
 
 def unpinned(spec: Path) -> list[str]:

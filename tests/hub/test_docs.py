@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hub import StandIn, folder_files
 
 from mlcx.__main__ import main
+from mlcx.errors import InputError
 from mlcx.spec import load
 from mlcx.spec.hub import DownloadPolicy
 
@@ -49,6 +51,24 @@ def test_the_commands_do_what_they_say(
     assert len(plan.libraries) == 2
     assert [bool(row.model_url) for row in plan.app] == [False, True]
     assert not [row for row in plan.weights if row.model_id != "SmolLM2-135M-q4f16_1"]
+
+
+def test_what_an_app_would_not_find_must_be_in_its_bundle(
+    hub: StandIn, tmp_path: Path
+) -> None:
+    files = mlc()
+    files["ndarray-cache.json"] = files.pop("tensor-cache.json")
+    hub.add("user/old", files)
+    spec = tmp_path / "mlc-package-config.json"
+    entry = {"model": "HF://user/old", "model_id": "old"}
+    spec.write_text(json.dumps({"device": "cpu", "model_list": [entry]}))
+    assert main(["lock"]) == 0
+    with pytest.raises(InputError, match=r"is missing: .* before 2025"):
+        load(spec)
+    entries = [{**entry, "bundle_weight": True}]
+    spec.write_text(json.dumps({"device": "cpu", "model_list": entries}))
+    (row,) = load(spec).app
+    assert (row.model_path, row.model_url) == ("old", None)
 
 
 def test_the_page_names_every_policy_and_verb() -> None:

@@ -89,6 +89,25 @@ def test_a_model_directory_is_where_mlc_looks_for_it(
     assert (place / "tokenizer.json").read_bytes() == b"{}"
 
 
+def test_an_index_of_before_2025_gets_the_name_that_mlc_reads(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = mlc()
+    now = set(files) - {"README.md"}
+    index = files["ndarray-cache.json"] = files.pop("tensor-cache.json")
+    hub.add("user/old", files)
+    folder = fetched(capsys, "user/old")
+    assert names(folder) == now | {"fetched-weights.json"}
+    assert (folder / "tensor-cache.json").read_bytes() == index
+    assert names(home / "model_weights/hf/user/old") == now | {".mlcx-commit"}
+    for path in folder.iterdir():
+        path.unlink()
+    fetched(capsys, "user/old")
+    lock = json.loads((home / "model_weights/mlcx.lock.json").read_text())
+    locked = lock["models"]["user/old"]["files"]["tensor-cache.json"]
+    assert locked["source"] == "ndarray-cache.json"
+
+
 def test_what_somebody_else_put_there_stays(
     hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

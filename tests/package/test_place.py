@@ -42,6 +42,24 @@ def test_sharing_falls_back_to_a_link(
     assert {path.name for path in source.parent.iterdir()} == {"source", "target"}
 
 
+@pytest.mark.parametrize("old", ["nothing", "symlink"])
+def test_what_is_shared_of_a_symbolic_link_is_the_file_that_it_means(
+    source: Path, monkeypatch: pytest.MonkeyPatch, old: str
+) -> None:
+    # As in the hub's own cache, whose models are links to files named by their hashes.
+    monkeypatch.setattr(place, "_clone", no_clone)
+    monkeypatch.chdir(source.parent)
+    named, target = Path("models/named"), Path("dist/target")
+    named.parent.mkdir()
+    target.parent.mkdir()
+    named.symlink_to("../source")
+    if old == "symlink":
+        target.symlink_to("../source")
+    share(named, target)
+    assert not target.is_symlink()
+    assert target.samefile(source)
+
+
 def test_sharing_falls_back_to_a_copy(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,8 @@ CHANGES = {
     "a negative size": put("files", "config.json", "size", value=-1),
     "a size that is true": put("files", "config.json", "size", value=True),
     "a short hash": put("files", "config.json", "sha256", value="ab"),
+    "a source elsewhere": put("files", "config.json", "source", value="../x"),
+    "a source that is no text": put("files", "config.json", "source", value=0),
     "another kind": put("kind", value="pickle"),
 }
 
