@@ -50,8 +50,8 @@ def _clash(source: Source, earlier: Draft, draft: Draft, library: str) -> Proble
         )
     else:
         steps, other = draft.item, earlier.item
-        key = "model_lib" if draft.item[0] == "model_list" else "model_id"
-        way_out = f"choose another {key}"
+        keys = {"model_list": "model_lib", "tasks": "model_id"}
+        way_out = f"choose another {keys.get(str(draft.item[0]), 'name')}"
     line = source.line(other)
     message = f"{library} would be written for this and, differently, for line {line}"
     return source.problem(steps, f"{message}: {way_out}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mlcx.errors import UsageError
 from mlcx.toolchain.triple import AUTO, parse
 
-__all__ = ["DEVICES", "Device"]
+__all__ = ["ALIASES", "DEVICES", "Device", "device_of"]
 
 _ADRENO_PC = "x86_64-pc-windows-msvc"
 _ANDROID = "aarch64-linux-android24"
@@ -35,13 +35,10 @@ class Device:
     """Of its target, as TVM calls it."""
     host: str = AUTO
     """Triple of the machine that runs it; another one must be of the same system."""
+    delivered: str = ""
+    """Suffix of its libraries in a delivery, where MLC's is not the usual one."""
     flags: frozenset[str] = frozenset()
     """Optimisation flags that its compiler looks at; the others change nothing."""
-
-    @property
-    def file_name(self) -> str:
-        """Its name as part of a file's: without what Windows forbids."""
-        return self.name.replace(":", "-")
 
     def host_for(self, given: str) -> str:
         """Return the triple of the host, which ``given`` names unless it is ``auto``.
@@ -66,10 +63,20 @@ class Device:
         host = self.host_for(given)
         if self.static:
             return (self.suffix, ".a")
-        if self.host != AUTO:
-            return (self.suffix,)
         found = parse(host).suffixes
+        if self.host != AUTO:
+            known = (self.suffix, ".tar", ".a")
+            return (self.suffix, *(each for each in found if each not in known))
         return found if host != AUTO else (self.suffix, *found[1:])
+
+    def delivered_suffix(self, given: str) -> str:
+        """Return what its libraries on the host ``given`` end in, in a delivery.
+
+        Raises:
+            UsageError: As ``host_for``.
+        """
+        usual = self.suffixes(given)[0]
+        return self.delivered or usual
 
 
 DEVICES: dict[str, Device] = {
@@ -81,7 +88,7 @@ DEVICES: dict[str, Device] = {
         Device("vulkan", ".so", kind="vulkan"),
         Device("opencl", ".so", kind="opencl"),
         Device("mali", ".so", kind="opencl", host=_MALI),
-        Device("metal", ".dylib", kind="metal", host=_MAC),
+        Device("metal", ".dylib", kind="metal", host=_MAC, delivered=".so"),
         Device("metal:x86-64", ".dylib", kind="metal", host=_INTEL_MAC),
         Device("iphone", ".tar", static=True, kind="metal", host=_IPHONE),
         Device("macabi", ".tar", static=True, kind="metal", host=_CATALYST),
@@ -93,3 +100,11 @@ DEVICES: dict[str, Device] = {
         Device("webgpu:subgroups", ".wasm", kind="webgpu", host=_WEB),
     )
 }
+
+ALIASES = {"ios": "iphone"}
+"""What MLC's deliveries call devices besides; the names of their files too."""
+
+
+def device_of(name: str) -> Device:
+    """Return the device that a spec means by ``name``, which is one or an alias."""
+    return DEVICES[ALIASES.get(name, name)]

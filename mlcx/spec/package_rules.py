@@ -102,14 +102,32 @@ def _libraries(checked: Checked) -> Iterator[Problem]:
     if not checked.has((), checked.source.value, _LIBRARIES):
         return
     entries = [entry for _, entry in checked.items("model_list")]
-    wanted = [entry["model_lib"] for entry in entries if entry.get("model_lib")]
+    wanted = [entry.get("model_lib") for entry in entries]
     for name, path in checked.source.value[_LIBRARIES].items():
         steps = (_LIBRARIES, name)
-        if name not in wanted:
-            hint = did_you_mean(name, wanted) or ": remove it"
-            message = f'no entry of model_list has "model_lib": {quote(name)}{hint}'
-            yield checked.source.problem(steps, message, at_key=True)
+        yield from of_name(checked, steps, name)
+        if name not in wanted and (why := _mistaken(name, checked)):
+            yield checked.source.problem(steps, why, at_key=True)
         yield from _library_file(checked, steps, path)
+
+
+def _mistaken(name: str, checked: Checked) -> str:
+    """Say why a library that no entry names is not meant so; empty: it may be.
+
+    As in MLC it is then archived with the others, for the app to find by itself.
+    """
+    entries = [
+        entry
+        for steps, entry in checked.items("model_list")
+        if checked.has(steps, entry, "model_id")
+        and checked.sound((*steps, "model_lib"))
+    ]
+    ready = checked.source.value[_LIBRARIES]
+    given = [each["model_lib"] for each in entries if each.get("model_lib")]
+    hint = did_you_mean(name, [each for each in given if each not in ready])
+    if not hint and name.lower() in {library_name(each).lower() for each in entries}:
+        hint = ", but one is compiled under that name: give it, or choose another"
+    return hint and f'no entry of model_list has "model_lib": {quote(name)}{hint}'
 
 
 def _is_ready(checked: Checked, entry: dict[str, Any]) -> bool:

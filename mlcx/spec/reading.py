@@ -12,7 +12,7 @@ from mlcx.spec.assemble import assemble
 from mlcx.spec.clashes import distinct
 from mlcx.spec.delivery_rules import delivery_problems
 from mlcx.spec.package_rules import package_problems
-from mlcx.spec.resolve import Draft, delivery_jobs, local, package_jobs
+from mlcx.spec.resolve import Draft, delivery_jobs, local, package_jobs, ready_jobs
 from mlcx.spec.rules import Checked
 from mlcx.spec.schema import SpecKind
 from mlcx.spec.source import read
@@ -50,7 +50,10 @@ def load(path: str | Path, stamp: Path | None = None) -> Plan:
     problems = [violation.problem(source) for violation in violations]
     checked = Checked(source, frozenset(problem.pointer for problem in problems))
     problems += _KINDS[kind].rules(checked)
-    jobs, clashes = distinct(source, list(_drafts(checked, kind, problems)))
+    drafts = list(_drafts(checked, kind, problems))
+    if kind == "package" and not problems:
+        drafts += ready_jobs(source.value, checked.folder)
+    jobs, clashes = distinct(source, drafts)
     if problems or clashes:
         raise InputError(sorted([*problems, *clashes]))
     spec = local(checked.folder, Path(path).name)

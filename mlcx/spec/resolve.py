@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.devices import DEVICES, Device, device_of
 from mlcx.spec.folder import Place, kind_of
 from mlcx.spec.hub import HubSettings, Repository, is_remote
 from mlcx.spec.lock import LOCK, LockedModel, read
@@ -44,10 +44,13 @@ __all__ = [
     "local",
     "package_jobs",
     "place_of",
+    "ready_jobs",
     "verify_of",
 ]
 
 Job = WeightsJob | LibraryJob | PrebuiltJob | BundleJob | AppEntry
+
+_READY = "model_lib_path_for_prepare_libs"
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,19 @@ def package_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[
     yield from (Draft(job, steps, steps) for job in jobs)
 
 
+def ready_jobs(spec: Mapping[str, Any], folder: Path) -> Iterator[Draft]:
+    """Yield the libraries that a package config hands over and no entry asks for.
+
+    MLC archives them too: an app may have use for them.
+    """
+    asked = {entry.get("model_lib") for entry in spec.get("model_list", ())}
+    suffix = DEVICES[spec["device"]].suffix
+    for name, path in spec.get(_READY, {}).items():
+        if name not in asked:
+            job = PrebuiltJob(name, local(folder, path), f"lib/{name}{suffix}")
+            yield Draft(job, (_READY, name), (_READY, name))
+
+
 def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[Draft]:
     """Yield the jobs of one task: defaults first, then the task's own, as MLC does.
 
@@ -125,14 +141,14 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
     model = _Model.of(task, folder)
     schemes = [*spec["default_quantization"], *task.get("quantization", [])]
     for steps, option in _compile_options(spec, index):
-        device = DEVICES[option["device"]]
-        suffix = device.suffixes(option.get("host", DEFAULTS["host"]))[0]
+        device, named = device_of(option["device"]), option["device"].replace(":", "-")
+        suffix = device.delivered_suffix(option.get("host", DEFAULTS["host"]))
         given = option.get("system_lib_prefix")
         prefix = None if given is None else canonical_prefix(given)
         owners = ((steps, option, "verify"), (("tasks", index), task, "verify"))
         verify = _verify((*owners, ((), spec, "default_verify")), folder)
         for scheme in schemes:
-            name = f"{model.model_id}-{scheme}-{device.file_name}{suffix}"
+            name = f"{model.model_id}-{scheme}-{named}{suffix}"
             path = str(PurePosixPath(spec["binary_libs_dir"], model.model_id, name))
             job = _compile(option, model, device, scheme, prefix, path, verify)
             job = replace(job, recipe=_recipe(spec, scheme))
@@ -207,7 +223,7 @@ def _library(
     name = library_name(entry)
     suffix = device.suffixes(entry.get("host", DEFAULTS["host"]))[0]
     path = f"lib/{name}{suffix}"
-    ready = spec.get("model_lib_path_for_prepare_libs", {}).get(entry.get("model_lib"))
+    ready = spec.get(_READY, {}).get(entry.get("model_lib"))
     if ready is not None:
         return PrebuiltJob(name, local(folder, ready), path)
     prefix = canonical_prefix(name) if device.static else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcx.errors import InputError, Problem, UsageError
-from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.devices import Device, device_of
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, look_into
 from mlcx.spec.hub import is_remote
 from mlcx.spec.options import archs_for
@@ -91,7 +91,7 @@ class Checked:
     def device(self, steps: Steps, entry: dict[str, Any]) -> Device | None:
         """Return the device that ``entry`` names, if it names one rightly."""
         sound = self.has(steps, entry, "device")
-        return DEVICES[entry["device"]] if sound else None
+        return device_of(entry["device"]) if sound else None
 
 
 def of_name(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:

@@ -80,7 +80,9 @@ class Triple:
             return (".wasm",)
         shared = _SHARED.get(self.system)
         static = () if self.system == "windows" else (".tar", ".a")
-        return (shared, *static) if shared else static
+        # Macs load a library by any name, and MLC's deliveries call theirs so.
+        too = (".so",) if self.system == "macos" else ()
+        return (shared, *too, *static) if shared else static
 
     @property
     def is_here(self) -> bool:

@@ -35,10 +35,11 @@ def test_an_app_on_a_phone_links_one_archive_of_its_libraries(
         entry(model_id="b", model_lib="a_1"),
         entry(model_id="c", model_lib="mine"),
         device=device,
-        **{LIBRARIES: {"mine": "ready.tar"}},
+        **{LIBRARIES: {"more": "ready.tar", "mine": "ready.tar"}},
     )
+    libraries = ("lib/mine.tar", "lib/more.tar", "lib/a_1.tar")
     assert load(write(spec)).static_lib == StaticLibJob(
-        device, ("lib/mine.tar", "lib/a_1.tar"), ("a_1", "mine"), library
+        device, libraries, ("a_1", "mine"), library
     )
 
 

@@ -14,7 +14,6 @@ def test_a_device_makes_what_its_host_can_hold(name: str) -> None:
     assert device.host_for(AUTO) == device.host
     assert device.suffixes(AUTO)[0] == device.suffix
     assert device.suffix in parse(device.host).suffixes
-    assert ":" not in device.file_name
 
 
 @pytest.mark.parametrize(
@@ -22,7 +21,7 @@ def test_a_device_makes_what_its_host_can_hold(name: str) -> None:
     [
         ("auto", (".so", ".tar", ".a")),
         ("aarch64-linux-gnu", (".so", ".tar", ".a")),
-        ("arm64-apple-macosx11.0.0", (".dylib", ".tar", ".a")),
+        ("arm64-apple-macosx11.0.0", (".dylib", ".so", ".tar", ".a")),
         ("arm64-apple-ios14.0", (".tar", ".a")),
         ("x86_64-pc-windows-msvc", (".dll",)),
     ],

@@ -199,26 +199,27 @@ def test_a_model_directory_with_its_library_may_be_of_any_architecture(
 @pytest.mark.parametrize(
     ("libraries", "pointer", "message"),
     [
-        ({"x": "no.so"}, "x", "there is no file {here}/no.so"),
-        ({"x": "checkpoint"}, "x", "there is no file {here}/checkpoint"),
+        ({"more": "no.so"}, "more", "there is no file {here}/no.so"),
+        ({"xlib": "checkpoint"}, "xlib", "there is no file {here}/checkpoint"),
         (
-            {"x": "x.tar"},
-            "x",
+            {"xlib": "x.tar"},
+            "xlib",
             'expected a .so file, as for the device cpu, found "x.tar"',
         ),
         (
-            {"x": "x.so", "other": "x.so"},
-            "other",
-            'no entry of model_list has "model_lib": "other": remove it',
+            {"xlib_": "x.so"},
+            "xlib_",
+            'no entry of model_list has "model_lib": "xlib_": did you mean "xlib"?',
         ),
         (
-            {"x": "x.so", "X": "x.so"},
-            "X",
-            'no entry of model_list has "model_lib": "X": did you mean "x"?',
+            {"xlib": "x.so", "XLIB": "x.so"},
+            "XLIB",
+            'no entry of model_list has "model_lib": "XLIB", but one is compiled under '
+            "that name: give it, or choose another",
         ),
     ],
 )
-def test_a_ready_made_library_must_be_there_and_be_used(
+def test_a_ready_made_library_must_be_there_and_be_meant(
     write: Callable[..., str],
     package: Callable[..., dict[str, Any]],
     entry: Callable[..., dict[str, Any]],
@@ -229,7 +230,7 @@ def test_a_ready_made_library_must_be_there_and_be_used(
 ) -> None:
     (here / "x.so").touch()
     (here / "x.tar").touch()
-    spec = package(entry(model_lib="x"), **{LIBRARIES: libraries})
+    spec = package(entry(model_lib="xlib"), **{LIBRARIES: libraries})
     (problem,) = check([write(spec)])
     assert problem.pointer == f"/{LIBRARIES}/{pointer}"
     assert problem.message == message.format(here=here)
@@ -240,4 +241,7 @@ def test_a_library_of_the_default_name_is_not_taken_by_chance(
 ) -> None:
     (here / "x.so").touch()
     (problem,) = check([write(package(**{LIBRARIES: {"a": "x.so"}}))])
-    assert problem.message == 'no entry of model_list has "model_lib": "a": remove it'
+    assert problem.message == (
+        'no entry of model_list has "model_lib": "a", but one is compiled under that '
+        "name: give it, or choose another"
+    )

@@ -117,6 +117,39 @@ def test_whole_numbers_stay_whole(
     assert repr(plan.app[0].estimated_vram_bytes) == "7"
 
 
+@pytest.mark.parametrize(
+    ("device", "means", "file"),
+    [
+        # MLC's own table of names
+        ("cuda", "cuda", "m-q4f16_1-cuda.so"),
+        ("vulkan", "vulkan", "m-q4f16_1-vulkan.so"),
+        ("metal", "metal", "m-q4f16_1-metal.so"),
+        ("android", "android", "m-q4f16_1-android.tar"),
+        ("ios", "iphone", "m-q4f16_1-ios.tar"),
+        ("webgpu", "webgpu", "m-q4f16_1-webgpu.wasm"),
+        # devices that it stops at
+        ("iphone", "iphone", "m-q4f16_1-iphone.tar"),
+        ("metal:x86-64", "metal:x86-64", "m-q4f16_1-metal-x86-64.dylib"),
+        ("android:adreno", "android:adreno", "m-q4f16_1-android-adreno.tar"),
+    ],
+)
+def test_what_is_delivered_has_the_name_that_mlc_gives_it(
+    write: Callable[..., str],
+    delivery: Callable[..., dict[str, Any]],
+    device: str,
+    means: str,
+    file: str,
+) -> None:
+    spec = delivery(
+        tasks=[{"model_id": "m", "model": "checkpoint"}],
+        default_compile_options=[{"device": device}],
+        default_quantization=["q4f16_1"],
+        binary_libs_dir="libs",
+    )
+    (job,) = load(write(spec)).libraries
+    assert (job.device, job.library) == (means, f"libs/m/{file}")
+
+
 def test_a_delivery_is_every_option_with_every_quantization_defaults_first(
     write: Callable[..., str], delivery: Callable[..., dict[str, Any]], here: Path
 ) -> None:

@@ -19,9 +19,9 @@ from mlcx.toolchain.triple import AUTO, parse
             "macos",
             "11.0.0",
             "macho",
-            ".dylib .tar .a",
+            ".dylib .so .tar .a",
         ),
-        ("x86_64-apple-darwin", "x86_64", "macos", "", "macho", ".dylib .tar .a"),
+        ("x86_64-apple-darwin", "x86_64", "macos", "", "macho", ".dylib .so .tar .a"),
         ("arm64-apple-ios14.0", "aarch64", "ios", "14.0", "macho", ".tar .a"),
         (
             "arm64-apple-ios18.0-macabi",
