@@ -14,7 +14,7 @@ from mlcx.cli.web_runtime import announce
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
-from mlcx.spec.options import DEFAULTS, archs_for
+from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import automatic, canonical_prefix
 from mlcx.toolchain.needs import require
 from mlcx.toolchain.products import STATIC
@@ -128,7 +128,9 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
 
     begun = time.perf_counter()
     name = _name(args)
-    host = DEVICES[name].host_for(args.host) if name in DEVICES else args.host
+    host = args.host
+    if name in DEVICES:
+        host = DEVICES[name].host_for(host_for(DEVICES[name], host))
     target = target_of(name, host, args.mcpu)
     device = DEVICES.get(name) or _described(name, target)
     if archs := archs_for(device, args.archs):

@@ -21,6 +21,7 @@ from mlcx.home import home
 from mlcx.policy import VARIABLE, Policy, policy
 from mlcx.signature import inputs
 from mlcx.spec.digest import digest_file, digest_json
+from mlcx.spec.options import host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.toolchain.triple import AUTO
 
@@ -129,6 +130,7 @@ def _named(asked: Wanted, config: Mapping[str, Any]) -> tuple[str | None, str]:
     parts = {
         "config": config,
         "device": device.name,
+        "host": host_for(device, AUTO),
         "opt": asked.opt,
         "archs": asked.archs,
         "suffix": asked.suffix,

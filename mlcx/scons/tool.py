@@ -21,7 +21,7 @@ from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
-from mlcx.spec.options import DEFAULTS, archs_for
+from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 from mlcx.steps import phone, quality, requests
@@ -140,7 +140,7 @@ def _library(
         canonical(opt, DEVICES[device]),
         tuple(sorted((overrides or {}).items())),
         None if system_lib_prefix is None else canonical_prefix(system_lib_prefix),
-        host,
+        host_for(DEVICES[device], host),
         mcpu,
         library,
         archs=archs_for(DEVICES[device], archs),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from mlcx.errors import UsageError
 from mlcx.spec.devices import Device
 from mlcx.toolchain.cuda_archs import canonical
+from mlcx.toolchain.triple import AUTO
 
-__all__ = ["DEFAULTS", "archs_for"]
+__all__ = ["DEFAULTS", "archs_for", "host_for"]
 
 DEFAULTS: dict[str, Any] = {
     "bundle_weight": False,
@@ -23,6 +25,11 @@ DEFAULTS: dict[str, Any] = {
 
 _CUDA = "cuda"
 _MULTI_ARCH = "MLC_MULTI_ARCH"
+_MACABI = "macabi"
+_MACABI_ARCH = "MLC_MACABI_ARCH"
+_MACABI_VERSION = "MLC_MACABI_DEPLOYMENT_TARGET"
+_MACS = ("arm64", "x86_64")
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){1,2}")
 
 
 def archs_for(device: Device, given: str | None) -> tuple[str, ...]:
@@ -47,3 +54,25 @@ def archs_for(device: Device, given: str | None) -> tuple[str, ...]:
         return canonical(variable)
     except UsageError as error:
         raise UsageError(f"{_MULTI_ARCH}: {error}") from error
+
+
+def host_for(device: Device, given: str) -> str:
+    """Return the triple of the machine that runs a library, or ``auto``.
+
+    Args:
+        device: A preset; MLC's variables for Mac Catalyst are for ``macabi``.
+        given: As a spec or a command names it, which goes before the variables.
+
+    Raises:
+        UsageError: A variable has a value that means nothing.
+    """
+    arch, version = (os.environ.get(name) for name in (_MACABI_ARCH, _MACABI_VERSION))
+    if device.name != _MACABI or given != AUTO or not (arch or version):
+        return given
+    if arch and arch not in _MACS:
+        known = " or ".join(_MACS)
+        raise UsageError(f"{_MACABI_ARCH}: expected {known}, found {arch!r}")
+    if version and not _VERSION.fullmatch(version):
+        message = f"expected a version such as 18.0, found {version!r}"
+        raise UsageError(f"{_MACABI_VERSION}: {message}")
+    return f"{arch or _MACS[0]}-apple-ios{version or '18.0'}-macabi"

@@ -18,7 +18,7 @@ from mlcx.spec.folder import Place, kind_of
 from mlcx.spec.hub import HubSettings, Repository, is_remote
 from mlcx.spec.lock import LOCK, LockedModel, read
 from mlcx.spec.opt import canonical
-from mlcx.spec.options import DEFAULTS, archs_for
+from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps
@@ -306,7 +306,7 @@ def _compile(
         opt=canonical(opt, device),
         overrides=_sorted(overrides),
         system_lib_prefix=prefix,
-        host=given.get("host", DEFAULTS["host"]),
+        host=host_for(device, given.get("host", DEFAULTS["host"])),
         mcpu=given.get("mcpu", DEFAULTS["mcpu"]),
         library=library,
         verify=verify,

@@ -10,11 +10,12 @@ from mlcx.artifact import APP_CONFIG
 from mlcx.errors import UsageError
 from mlcx.signature import inputs
 from mlcx.spec.devices import DEVICES
+from mlcx.spec.options import host_for
 from mlcx.spec.types import Plan, StaticLibJob
 from mlcx.steps.about import About
 from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.mobile import ANDROID_OUTPUTS, IOS_LIBRARIES, missing
-from mlcx.toolchain.triple import parse
+from mlcx.toolchain.triple import AUTO, parse
 
 __all__ = ["SOURCES", "plan", "remains"]
 
@@ -108,7 +109,8 @@ def _script(platform: str, environ: Mapping[str, str]) -> Path | None:
 
 def _catalyst(plan: Plan) -> tuple[str, ...]:
     """Return the options for the Mac that the libraries are compiled for."""
-    hosts = {DEVICES["macabi"].host_for(job.host) for job in plan.libraries}
-    host = parse(min(hosts, default=DEVICES["macabi"].host))
+    device = DEVICES["macabi"]
+    hosts = {device.host_for(job.host) for job in plan.libraries}
+    host = parse(min(hosts, default=device.host_for(host_for(device, AUTO))))
     arch = "arm64" if host.architecture == "aarch64" else host.architecture
     return ("--arch", arch, "--deployment-target", host.version or "18.0")

@@ -129,7 +129,10 @@ def test_an_app_of_two_models_of_the_hub(
     assert set(again) <= set(first)
     assert "fetch" in again
     assert app.tell("dist/bundle/raw", **offline) == told
+    assert not hub.log
     library = ("--model-lib", "dist/lib/ready.so")
+    assert app.tell("HF://user/ready", *library) == told  # the first time it is pinned
+    hub.log.clear()
     assert app.tell(f"{gone['HF_ENDPOINT']}/user/ready", *library, **offline) == told
     assert app.tell("HF://user/ready", *library, **offline) == told
     assert not hub.log
