@@ -208,6 +208,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(problem) from error
     except UnicodeDecodeError as error:
         raise InputError.in_file(path, "not JSON: not UTF-8 text") from error
+    except RecursionError as error:
+        raise InputError.in_file(path, "lists are nested too deep") from error
     if not isinstance(value, dict):
         found = type(value).__name__
         raise InputError.in_file(path, f"expected a JSON object, found {found}")

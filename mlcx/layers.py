@@ -15,6 +15,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "architectures": frozenset(),
     "artifact": frozenset({"errors"}),
     "home": frozenset(),
+    "shape": frozenset(),
     "stamp": frozenset(),
     "library": frozenset({"stamp", "errors"}),
     "presets": frozenset({"errors"}),
@@ -32,13 +33,13 @@ ALLOWED: dict[str, frozenset[str]] = {
     "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
     "manifest": frozenset({"progress", "artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
-    "store": frozenset({"spec", "home", "artifact", "errors"}),
+    "store": frozenset({"shape", "spec", "home", "artifact", "errors"}),
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),
     "demand": frozenset("policy signature spec toolchain home artifact errors".split()),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),
-    "report": frozenset("steps spec artifact".split()),
-    "reasons": frozenset("steps signature policy spec artifact".split()),
+    "report": frozenset("shape steps spec artifact".split()),
+    "reasons": frozenset("shape steps signature policy spec artifact".split()),
     "scons": frozenset(
         (
             "progress reasons report steps manifest policy signature store spec "
@@ -71,6 +72,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.recipe",
     "mlcx.report.documents",
     "mlcx.scons",
+    "mlcx.shape",
     "mlcx.signature.inputs",
     "mlcx.spec",
     "mlcx.stamp",

@@ -74,13 +74,22 @@ class Ledger:
     def _keep(self, keys: set[str]) -> None:
         kept = {key: each for key, each in sorted(self._known.items()) if key in keys}
         text = json.dumps(kept, indent=0)
-        if not self._path.exists() or self._path.read_text() != text:
+        text = f"{_seal(text)}\n{text}"
+        if not self._path.exists() or self._path.read_bytes() != text.encode():
             write_text(self._path, text)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
+    """Return what a ledger wrote; nothing when that is damaged: it is all made anew."""
     try:
-        found = json.loads(path.read_bytes())
+        seal, _, text = path.read_text().partition("\n")
+        if seal != _seal(text):
+            return {}
+        found: dict[str, dict[str, str]] = json.loads(text)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found
+
+
+def _seal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

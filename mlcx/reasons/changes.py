@@ -53,7 +53,7 @@ class Change:
         """Return this in full, without what it is because of."""
         whole = {
             "new": "no earlier build of it is known",
-            "unknown": "nothing is recorded of what it was made from",
+            "unknown": "no record of what it was made from can be read",
             "missing": f"{self.name} is missing",
             "damaged": self.name,
             "policy": self.name,

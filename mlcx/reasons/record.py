@@ -15,6 +15,7 @@ from typing import Any
 
 from mlcx.artifact import TENSOR_CACHE, write_text
 from mlcx.reasons.changes import Change
+from mlcx.shape import fits
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_file
 
@@ -133,9 +134,12 @@ class Records:
                 return None
             sources = {name: Content(**each) for name, each in value["sources"].items()}
             because = tuple(map(_change, value["because"]))
-            return Record(**{**value, "sources": sources, "because": because})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = Record(**{**value, "sources": sources, "because": because})
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
+        except RecursionError:
+            return None
+        return found if fits(found, Record) else None
 
     def write(self, record: Record) -> None:
         """Keep ``record``."""

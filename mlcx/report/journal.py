@@ -11,24 +11,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import NoneType
-from typing import Literal, get_args
+from typing import Literal
 
 from mlcx.artifact import unwritten, write_text
+from mlcx.shape import fits
 from mlcx.spec.digest import digest_file
 from mlcx.steps.parts import parts
 
 __all__ = ["Journal", "Result", "Status", "measure"]
 
 Status = Literal["built", "cached", "up to date", "failed", "interrupted", "not built"]
-
-_KINDS: dict[tuple[type, ...], tuple[str, ...]] = {
-    (float, int, NoneType): ("seconds", "started"),
-    (int, NoneType): ("bytes", "peak_memory", "lane"),
-    (str, NoneType): ("sha256", "log", "error"),
-    (str,): ("target", "status"),
-}
-"""What the fields of a result are."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +143,4 @@ def _result(line: str) -> Result | None:
         found = Result(**json.loads(line))
     except (ValueError, TypeError, RecursionError):
         return None
-    right = (
-        isinstance(getattr(found, name), kinds)
-        for kinds, names in _KINDS.items()
-        for name in names
-    )
-    return found if all(right) and found.status in get_args(Status) else None
+    return found if fits(found, Result) else None

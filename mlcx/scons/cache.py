@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import SCons.Action
 import SCons.CacheDir
 
+from mlcx.scons import ending
 from mlcx.scons.step import Step
 from mlcx.spec.digest import digest_json
 from mlcx.store.cache import Cache
@@ -77,7 +78,8 @@ class StepCache(SCons.CacheDir.CacheDir):
         if asked.cache.take(asked.key, asked.target) is None:
             return False
         if asked.step.is_last(str(asked.target)):
-            asked.step.cached(time.monotonic() - started)
+            with ending.failing(asked.step.services.reporter):
+                asked.step.cached(time.monotonic() - started)
         return self._show(node)
 
     def push(self, node: Any) -> None:

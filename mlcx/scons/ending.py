@@ -7,10 +7,15 @@ it but by ending the process.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
-__all__ = ["fail"]
+from mlcx.errors import MlcxError, said
+from mlcx.scons.progress import Reporter
+
+__all__ = ["fail", "failing"]
 
 _STATUS = 2
 """SCons' own for a build that failed."""
@@ -22,6 +27,16 @@ def fail() -> None:
     """Let this process end with the status of a build that failed."""
     global _failed  # noqa: PLW0603 (a process has one exit status)
     _failed = True
+
+
+@contextlib.contextmanager
+def failing(reporter: Reporter) -> Iterator[None]:
+    """Say what goes wrong, and let the process fail when it ends."""
+    try:
+        yield
+    except (OSError, MlcxError) as error:
+        reporter.error(said(error))
+        fail()
 
 
 @atexit.register

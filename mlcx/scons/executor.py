@@ -93,11 +93,17 @@ class LocalExecutor:
     def run(
         self, command: Sequence[str], environ: Mapping[str, str], log: Path
     ) -> Outcome:
-        """Run ``command``, all its output into ``log``; return how it ended."""
+        """Run ``command``, all its output into ``log``; return how it ended.
+
+        Raises:
+            OSError: There is no such command, or the log cannot be written.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
-        with self._temporary() as folder, log.open("wb") as output:
-            output.write(f"$ {shlex.join(command)}\n".encode())
-            output.flush()
+        with self._temporary() as folder, log.open("wb", buffering=0) as output:
+            try:
+                output.write(f"$ {shlex.join(command)}\n".encode())
+            except OSError as error:  # which does not say of which file
+                raise OSError(error.errno, error.strerror, str(log)) from error
             around = {**environ, "TMPDIR": folder}
             process = self._start(command, around, output.fileno())
             if process is None:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import SCons.Node
 
-from mlcx.errors import MlcxError, UsageError, said
+from mlcx.errors import UsageError
 from mlcx.manifest.statement import MANIFEST
 from mlcx.policy import policy
 from mlcx.progress import draws
@@ -120,29 +120,20 @@ class Session:
         if self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
-            with self._failing():
+            with ending.failing(self.services.reporter):
                 self._adopt()
             rows = self._rows()
             run = Run(self._started, time.time() - self._started, tuple(rows))
-            with self._failing():
+            with ending.failing(self.services.reporter):
                 documents.write(run, self.folders.output, self._top)
                 self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
             self._table(rows)
             self.services.reporter.note(summary(rows, shown))
-            with self._failing():
+            with ending.failing(self.services.reporter):
                 self._manifest(all(row.result.status in _DONE for row in rows))
             for text in dict.fromkeys(self.remains):
                 self.services.reporter.note(text)
-
-    @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
-        """Let the run fail when something of its end cannot be done."""
-        try:
-            yield
-        except (OSError, MlcxError) as error:
-            self.services.reporter.error(said(error))
-            ending.fail()
 
     def _table(self, rows: Iterable[Row]) -> None:
         """Show what became of each step that was asked for, when one has run."""

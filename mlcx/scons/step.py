@@ -89,7 +89,12 @@ class Step:
         return target == self.targets[-1]
 
     def cached(self, seconds: float) -> None:
-        """Note that all targets came from the cache."""
+        """Note that all targets came from the cache.
+
+        Raises:
+            OSError, MlcxError: That cannot be written down; the targets are there.
+        """
+        self._remove_leftovers()
         size, digest = measure(map(Path, self.targets))
         result = Result(self.target, "cached", round(seconds, 3), size, digest)
         self.services.why.ended(self.request, None)
@@ -113,7 +118,7 @@ class Step:
                 return self._measured([str(word) for word in words], inner, lane)
         except (OSError, MlcxError) as error:
             # The step may have gone well, but what is known of it is not written down.
-            text = said(error)
+            text = self.services.why.records.within(said(error))
             with contextlib.suppress(OSError, MlcxError):
                 return self._failed(text, f"{self.verb} {self.target}: {text}")
             return 1
@@ -173,19 +178,17 @@ class Step:
     def _run(
         self, command: list[str], environ: Mapping[str, str]
     ) -> tuple[Outcome, str | None]:
-        targets = [Path(target) for target in self.targets]
-        for file in leftovers(targets):
-            file.unlink(missing_ok=True)
-        try:
-            outcome = self.services.executor.run(command, environ, Path(self.log))
-        except OSError as error:
-            # A write to a disk that is full does not say which file it was for.
-            return Outcome(1), f"{error.filename or self.log}: {error.strerror}"
+        self._remove_leftovers()
+        outcome = self.services.executor.run(command, environ, Path(self.log))
         if self.services.executor.stopped:
             return outcome, "interrupted"
         if outcome.status:
             return outcome, "\n".join(tail(Path(self.log), _QUOTED))
-        return outcome, _unmade(targets)
+        return outcome, _unmade([Path(target) for target in self.targets])
+
+    def _remove_leftovers(self) -> None:
+        for file in leftovers([Path(target) for target in self.targets]):
+            file.unlink(missing_ok=True)
 
     def _message(self, status: int, error: str, command: list[str]) -> str:
         quoted = "".join(f"\n    {line}" for line in error.splitlines())

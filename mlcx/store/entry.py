@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mlcx.artifact import replacing
+from mlcx.shape import fits
 from mlcx.spec.digest import digest_file
 
 __all__ = ["CONTENT", "ENTRIES", "DamagedError", "Entry", "receive"]
@@ -49,9 +50,9 @@ class Entry:
         try:
             entry = cls(**json.loads(text))
             int(entry.sha256, 16)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise DamagedError(f"the entry {key} cannot be read") from error
-        if entry.key != key or len(entry.sha256) != 64 or type(entry.size) is not int:
+        if entry.key != key or len(entry.sha256) != 64 or not fits(entry, cls):
             raise DamagedError(f"the entry {key} is of something else")
         return entry
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mlcx.artifact import STAGING, TENSOR_CACHE, TENSOR_CACHE_B16
+from mlcx.artifact import STAGING, TENSOR_CACHE, TENSOR_CACHE_B16, unwritten
 from mlcx.errors import BuildError
 from mlcx.quant.plain import Array
 from mlcx.weights.journal import Journal
@@ -104,8 +104,11 @@ class ShardWriter:
 
 
 def _write_all(stream: FileIO, view: memoryview) -> None:
-    while view:
-        view = view[stream.write(view) :]
+    try:
+        while view:
+            view = view[stream.write(view) :]
+    except OSError as error:
+        raise unwritten(Path(str(stream.name)), error) from error
 
 
 @contextmanager

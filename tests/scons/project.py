@@ -23,6 +23,8 @@ class Project:
         self.root = root
         self.control = control
         self.sources = sources
+        self.patience = 60
+        """Seconds that a build may take."""
         self.processes: list[subprocess.Popen[str]] = []
 
     def create(self) -> None:
@@ -97,7 +99,7 @@ class Project:
 
     def scons(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*args, **environ)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=self.patience)
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def build(self, *args: str, **environ: str) -> list[str]:

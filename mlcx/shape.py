@@ -1,0 +1,57 @@
+"""Whether a value that was read from a file has the shape that a type promises.
+
+For files that only builds write: what is wrong in them need not be explained, only
+known. Files of people are held against schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["fits"]
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Say whether ``value`` is of ``kind`` through and through.
+
+    Args:
+        value: Of JSON's types, or an object of a dataclass that holds such values.
+        kind: One of JSON's types, ``Any``, a dataclass, or a ``Literal``, ``Mapping``,
+            ``dict``, ``tuple[X, ...]`` or union of those.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if origin is not None:
+        return _fits_inner(value, origin, inner)
+    if is_dataclass(kind) and type(value) is kind:
+        made: Any = kind
+        hints = _hints(made)
+        return all(fits(getattr(value, name), hints[name]) for name in hints)
+    return type(value) in _PLAIN.get(kind, (kind,))
+
+
+def _fits_inner(value: object, origin: Any, inner: tuple[Any, ...]) -> bool:
+    if origin in {Union, UnionType}:
+        return any(fits(value, each) for each in inner)
+    if origin is Literal:
+        return type(value) is str and value in inner
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(each, inner[0]) for each in value)
+    assert issubclass(origin, Mapping)
+    return isinstance(value, dict) and all(
+        fits(key, inner[0]) and fits(each, inner[1]) for key, each in value.items()
+    )
+
+
+_PLAIN: dict[Any, tuple[type, ...]] = {float: (float, int), None: (NoneType,)}
+"""Types to those whose values JSON has for them."""
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
