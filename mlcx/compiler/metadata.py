@@ -33,7 +33,7 @@ def metadata(
     looked for.
     """
     fields = config.model_config
-    cache = state if isinstance(state, KVCacheSpec) else None
+    cached = isinstance(state, KVCacheSpec)
     return {
         KEY: stamp.as_json(),
         "model_type": config.model_type,
@@ -46,12 +46,20 @@ def metadata(
         "tensor_parallel_shards": fields["tensor_parallel_shards"],
         "pipeline_parallel_stages": fields.get("pipeline_parallel_stages", 1),
         "disaggregation": fields.get("disaggregation", False),
-        "kv_state_kind": "rnn_state" if cache is None else "kv_cache",
+        "kv_state_kind": "kv_cache" if cached else "rnn_state",
         "model_task": "chat",
         "active_vocab_size": config.active_vocab_size,
         "params": [_parameter(name, each) for name, each in params],
-        **({} if cache is None else {"kv_cache": _kv_cache(cache)}),
+        **_state(state),
     }
+
+
+def _state(state: KVCacheSpec | RNNStateSpec) -> dict[str, object]:
+    """Return what a conversation keeps; of a state, MLC's readers do not ask."""
+    if isinstance(state, KVCacheSpec):
+        return {"kv_cache": _kv_cache(state)}
+    tensors = [{"shape": list(t.shape), "dtype": t.dtype} for t in state.states]
+    return {"rnn_state": {"num_hidden_layers": state.num_layers, "states": tensors}}
 
 
 def _kv_cache(cache: KVCacheSpec) -> dict[str, int]:

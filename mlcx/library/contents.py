@@ -16,7 +16,7 @@ from mlcx.library.members import members
 from mlcx.library.modules import Executable
 from mlcx.stamp import Description, find
 
-__all__ = ["Contents", "Model", "Part", "read"]
+__all__ = ["Contents", "Model", "Part", "read", "tensor_bytes"]
 
 _HOST_FUNCTION = re.compile(rb"\0_?__tvm_ffi_(?!_library_)(\w+)(?=\0)")
 """A symbol, in the table of names that each format has; Mach-O adds an underscore.
@@ -51,7 +51,7 @@ class Model:
     @property
     def parameter_bytes(self) -> int | None:
         """Bytes of all weights; None: a size is one that the model's config names."""
-        sizes = [_bytes(each) for each in self.description.metadata["params"]]
+        sizes = [tensor_bytes(each) for each in self.description.metadata["params"]]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
@@ -115,11 +115,11 @@ def _own(description: Description, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name.startswith(prefix))
 
 
-def _bytes(parameter: object) -> int | None:
-    """Return the bytes of a weight; None where they are not said."""
-    if not isinstance(parameter, dict):
+def tensor_bytes(tensor: object) -> int | None:
+    """Return the bytes of ``tensor``, with its shape and dtype; None: not said."""
+    if not isinstance(tensor, dict):
         return None
-    shape, dtype = parameter.get("shape"), parameter.get("dtype")
+    shape, dtype = tensor.get("shape"), tensor.get("dtype")
     if not isinstance(shape, list) or not isinstance(dtype, str):
         return None
     bits = 8 if dtype == _BOOL else _bits(dtype)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from mlcx.library.contents import Model
+from mlcx.library.contents import Model, tensor_bytes
 
 __all__ = ["Memory", "memory_of"]
 
@@ -25,22 +25,25 @@ class Memory:
 
     weights: int
     cache: int
-    """Of keys and values; 0 for a model that keeps a state, which is small."""
+    """Of keys and values; 0 for a model that keeps a state instead."""
     tokens: int
     """How long the conversation is."""
     temporary: int
     """Of the function that takes most."""
+    state: int = 0
+    """Of fixed size, however long the conversation is."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.cache + self.temporary
+        return self.weights + self.cache + self.temporary + self.state
 
     def __str__(self) -> str:
-        cache = f", {self.cache} for a cache of {self.tokens} tokens"
+        kept = f", {self.cache} for a cache of {self.tokens} tokens"
+        if not self.cache:
+            kept = f", {self.state} for a state" if self.state else ""
         return (
-            f"{self.weights} bytes of weights{cache if self.cache else ''} and "
-            f"{self.temporary} of temporaries"
+            f"{self.weights} bytes of weights{kept} and {self.temporary} of temporaries"
         )
 
 
@@ -56,11 +59,24 @@ def memory_of(model: Model) -> Memory | None:
         return None
     temporary = max((size for size in usage.values() if type(size) is int), default=0)
     if metadata.get("kv_state_kind", "kv_cache") != "kv_cache":
-        return Memory(weights, 0, 0, temporary)
+        return Memory(weights, 0, 0, temporary, _state_bytes(metadata))
     tokens, token = _tokens(metadata), _token_bytes(model)
     if tokens is None or token is None:
         return None
     return Memory(weights, tokens * token, tokens, temporary)
+
+
+def _state_bytes(metadata: Mapping[str, Any]) -> int:
+    """Return what one sequence keeps; 0: the library, of MLC or older, does not say."""
+    state = metadata.get("rnn_state")
+    layers, tensors = (
+        (state.get("num_hidden_layers"), state.get("states"))
+        if isinstance(state, dict)
+        else (None, None)
+    )
+    if type(layers) is not int or not isinstance(tensors, list):
+        return 0
+    return layers * sum(tensor_bytes(each) or 0 for each in tensors)
 
 
 def _tokens(metadata: Mapping[str, Any]) -> int | None:

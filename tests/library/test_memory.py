@@ -54,8 +54,24 @@ def test_a_window_bounds_the_cache_which_has_whole_pages() -> None:
     assert found.tokens == 112  # 70 and a chunk of 32, in pages of 16
 
 
-def test_a_state_of_fixed_size_is_not_counted() -> None:
-    found = memory_of(model(kv_state_kind="rnn_state", kv_cache=None))
+def test_a_state_of_fixed_size_is_that_of_one_sequence() -> None:
+    tensors = [
+        {"shape": [8], "dtype": "float16"},
+        {"shape": [2, 4, 4], "dtype": "float32"},
+    ]
+    state = {"num_hidden_layers": 3, "states": tensors}
+    says = {"kv_state_kind": "rnn_state", "kv_cache": None, "rnn_state": state}
+    found = memory_of(model(**says))
+    assert found == Memory(24, 0, 0, 2048, 3 * (16 + 128))
+    assert found.total == 24 + 2048 + 432
+    said = "24 bytes of weights, 432 for a state and 2048 of temporaries"
+    assert str(found) == said
+
+
+@pytest.mark.parametrize("state", [None, {}, {"num_hidden_layers": 2}, "small"])
+def test_a_state_that_is_not_described_is_not_counted(state: object) -> None:
+    says = {"kv_state_kind": "rnn_state", "kv_cache": None, "rnn_state": state}
+    found = memory_of(model(**says))
     assert found == Memory(24, 0, 0, 2048)
     assert str(found) == "24 bytes of weights and 2048 of temporaries"
 

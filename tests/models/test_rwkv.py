@@ -204,5 +204,9 @@ def test_the_library_keeps_a_state_instead_of_a_cache(name: str, build: Build) -
     assert metadata["kv_state_kind"] == "rnn_state"
     assert metadata["context_window_size"] == -1
     assert "kv_cache" not in metadata
+    states = metadata["rnn_state"]["states"]
+    # As MLC's: the input of the attention, its state, the input of the feed-forward.
+    assert [len(each["shape"]) for each in states] == [1, 3, 1]
+    assert states[1]["dtype"] == "float32"
     with pytest.raises(InputError, match="no function create_tir_paged_kv_cache"):
         library.function("create_tir_paged_kv_cache")
