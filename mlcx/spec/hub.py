@@ -13,11 +13,20 @@ from urllib.parse import urlsplit
 from mlcx.errors import UsageError
 from mlcx.home import home
 
-__all__ = ["POLICY", "DownloadPolicy", "HubSettings", "Repository", "is_remote"]
+__all__ = [
+    "MAIN",
+    "POLICY",
+    "DownloadPolicy",
+    "HubSettings",
+    "Repository",
+    "is_remote",
+]
 
 POLICY = "MLC_DOWNLOAD_CACHE_POLICY"
 _ENDPOINT = "https://huggingface.co"
-_MAIN = "main"
+MAIN = "main"
+"""The branch that is meant where none is named."""
+
 _FORM = "HF://user/repository, with @revision if not its main branch"
 
 _NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -51,7 +60,7 @@ class Repository:
 
     user: str
     name: str
-    revision: str = _MAIN
+    revision: str = MAIN
 
     @property
     def id(self) -> str:
@@ -61,7 +70,7 @@ class Repository:
     @property
     def key(self) -> str:
         """As a lock file and a command line call it."""
-        return self.id if self.revision == _MAIN else f"{self.id}@{self.revision}"
+        return self.id if self.revision == MAIN else f"{self.id}@{self.revision}"
 
     @property
     def url(self) -> str:
@@ -77,7 +86,7 @@ class Repository:
         found = _SHORT.fullmatch(key)
         if found is None or ".." in key:
             return None
-        return cls(found[1], found[2], found[3] or _MAIN)
+        return cls(found[1], found[2], found[3] or MAIN)
 
     @classmethod
     def parse(cls, model: str, endpoint: str) -> Repository:
@@ -96,7 +105,7 @@ class Repository:
         elif urlsplit(model).netloc in {urlsplit(at).netloc for at in _hubs(endpoint)}:
             page = _PAGE.fullmatch(urlsplit(model).path)
             if page is not None and ".." not in model and model.endswith(page[0]):
-                found = cls(page[1], page[2], page[3] or _MAIN)
+                found = cls(page[1], page[2], page[3] or MAIN)
         else:
             hubs = " or ".join(_hubs(endpoint))
             message = f"models come from {hubs}, not from {model}"

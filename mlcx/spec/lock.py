@@ -17,7 +17,7 @@ from typing import Any
 
 from mlcx.artifact import read_json, write_text
 from mlcx.errors import InputError
-from mlcx.spec.hub import Repository
+from mlcx.spec.hub import MAIN, Repository
 from mlcx.spec.types import SourceKind
 
 __all__ = ["FETCHED", "LOCK", "LockedFile", "LockedModel", "is_plain", "read", "write"]
@@ -73,6 +73,20 @@ class LockedModel:
     config: Mapping[str, Any]
     """Its ``config.json`` or ``mlc-chat-config.json``, which planning needs."""
     files: tuple[LockedFile, ...]
+
+    @property
+    def unreachable(self) -> str:
+        """Why an app does not find it on the hub, as a clause; empty: it does.
+
+        MLC's apps download from the main branch, what is there under today's names.
+        """
+        if self.kind == "checkpoint":
+            return "the app cannot download what is made here of a checkpoint"
+        if self.repository.revision != MAIN:
+            return f"the app downloads the branch {MAIN} and no other revision"
+        if any(file.source for file in self.files):
+            return "the app does not know the names that files had before 2025"
+        return ""
 
     @property
     def texts(self) -> tuple[LockedFile, ...]:

@@ -20,11 +20,6 @@ __all__ = ["package_problems"]
 _APP_CONFIG = "mlc-app-config.json"
 _LIBRARIES = "model_lib_path_for_prepare_libs"
 _WHY_BUNDLE = "the app can reach a local model only in its bundle"
-_WHY_BUNDLE_OLD = (
-    "the app looks for tensor-cache.json, and this repository has it under the name "
-    "that it had before 2025"
-)
-_WHY_BUNDLE_MADE = "the app cannot download what is made here of a checkpoint"
 
 
 def package_problems(checked: Checked) -> Iterator[Problem]:
@@ -149,7 +144,8 @@ def _library_file(checked: Checked, steps: Steps, path: str) -> Iterator[Problem
 def _bundling(
     checked: Checked, steps: Steps, entry: dict[str, Any], model: ModelFolder
 ) -> Iterator[Problem]:
-    why = _why_bundle(model)
+    locked = model.place.locked
+    why = _WHY_BUNDLE if locked is None else locked.unreachable
     if not why and not entry.get("bundle_weight", False):
         return
     if "bundle_weight" not in entry:
@@ -161,16 +157,6 @@ def _bundling(
     elif missing := lacks(model.place):
         message = f"there are no weights to bundle: {missing}"
         yield checked.source.problem((*steps, "model"), message)
-
-
-def _why_bundle(model: ModelFolder) -> str:
-    """Say why the app cannot download ``model``; empty: it can."""
-    if model.place.locked is None:
-        return _WHY_BUNDLE
-    if model.kind == "checkpoint":
-        return _WHY_BUNDLE_MADE
-    renamed = any(file.source for file in model.place.locked.files)
-    return _WHY_BUNDLE_OLD if renamed else ""
 
 
 def _scheme_and_template(

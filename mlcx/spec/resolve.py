@@ -161,6 +161,7 @@ class _Model:
     path: Path
     kind: SourceKind
     fetched: Fetched | None
+    locked: LockedModel | None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any], folder: Path) -> _Model:
@@ -169,15 +170,14 @@ class _Model:
         fetched = None
         if place.locked is not None:
             fetched = _fetched(place.locked, place.path, folder / LOCK)
-        return cls(entry["model_id"], place.path, place.kind, fetched)
+        return cls(entry["model_id"], place.path, place.kind, fetched, place.locked)
 
     @property
     def url(self) -> str | None:
         """Where an app can download the model directory from."""
-        if self.fetched is None or self.kind != "mlc":
+        if self.locked is None or self.locked.unreachable:
             return None
-        repository = Repository.of_key(self.fetched.repository)
-        return None if repository is None else repository.url
+        return self.locked.repository.url
 
     @property
     def directory(self) -> str:

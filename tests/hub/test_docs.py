@@ -59,16 +59,24 @@ def test_what_an_app_would_not_find_must_be_in_its_bundle(
     files = mlc()
     files["ndarray-cache.json"] = files.pop("tensor-cache.json")
     hub.add("user/old", files)
+    later = hub.add("user/mlc", mlc())
     spec = tmp_path / "mlc-package-config.json"
     entry = {"model": "HF://user/old", "model_id": "old"}
     spec.write_text(json.dumps({"device": "cpu", "model_list": [entry]}))
     assert main(["lock"]) == 0
     with pytest.raises(InputError, match=r"is missing: .* before 2025"):
         load(spec)
-    entries = [{**entry, "bundle_weight": True}]
-    spec.write_text(json.dumps({"device": "cpu", "model_list": entries}))
-    (row,) = load(spec).app
-    assert (row.model_path, row.model_url) == ("old", None)
+    other = {"model": f"HF://user/mlc@{later}", "model_id": "b"}
+    entries = [{**each, "bundle_weight": True} for each in (entry, other)]
+    for device, path, url in (("cpu", "old", None), ("android", None, "")):
+        spec.write_text(json.dumps({"device": device, "model_list": entries}))
+        assert main(["lock"]) == 0
+        row, _ = load(spec).app
+        assert (row.model_path, row.model_url) == (path, url)
+    other["bundle_weight"] = False
+    spec.write_text(json.dumps({"device": "cpu", "model_list": [other]}))
+    with pytest.raises(InputError, match="the branch main and no other revision"):
+        load(spec)
 
 
 def test_the_page_names_every_policy_and_verb() -> None:
