@@ -1,23 +1,26 @@
 """The table of what was compared with independent references, and how close it came.
 
-``pytest --table FILE`` writes it: a row for each model or golden model, a column for
-each quantization. A cell says whether the converted files were equal, and the largest
+``pytest --table`` keeps what the tests of a run note, and writes docs/models.md's table
+of all that is kept: a row for each model or golden model, a column for each
+quantization. A cell says whether the converted files were equal, and the largest
 difference of a logit.
 """
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
+from datetime import date
 
+import figures
 import pytest
 
 os.environ["MLCX_CACHE_DIR"] = "none"
 """Builds of tests do the work, and leave the cache of who runs them alone."""
 
 Record = Callable[[str, str, str, float], None]
+
+_HELP = "keep the figures of this run, and write the table of all in docs/models.md"
 
 _PROPERTY = "compared"
 """Properties of a test's report come home from other processes too."""
@@ -37,42 +40,35 @@ def record(record_property: Callable[[str, object], None]) -> Record:
 
 
 class _Table:
-    """Gathers what was noted, and writes it when all tests have run."""
+    """Gathers what was noted, keeps it, and writes the page's table of all that is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._cells: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    def __init__(self) -> None:
+        self._found: dict[str, figures.Figure] = {}
+        self._failed: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.add(report.nodeid)
         if report.when != "call":
             return
+        today = date.today().isoformat()
         for name, found in report.user_properties:
             if name == _PROPERTY:
-                model, quantization, what, value = found
-                cell = self._cells[model, quantization]
-                cell[what] = max(value, cell.get(what, value))
+                new = figures.Figure(*found, day=today)
+                old = self._found.get(report.nodeid)
+                self._found[report.nodeid] = figures.larger(old, new)
 
     def pytest_sessionfinish(self) -> None:
-        models, columns = ({key[n] for key in self._cells} for n in (0, 1))
-        order = sorted(columns, key=lambda name: (name[:2], name[-2:], name))
-        rows = [["model", *order], ["---"] * (len(order) + 1)]
-        rows += [
-            [model, *(_cell(self._cells.get((model, name), {})) for name in order)]
-            for model in sorted(models)
-        ]
-        self._path.write_text("".join(f"| {' | '.join(row)} |\n" for row in rows))
-
-
-def _cell(found: dict[str, float]) -> str:
-    equal = ["equal"] if found.get("bytes") else []
-    logits = [f"{found['logits']:.1e}"] if "logits" in found else []
-    return ", ".join(equal + logits)
+        kept = figures.merged(figures.read(figures.KEPT), self._found, self._failed)
+        figures.write(figures.KEPT, kept)
+        page = figures.put(figures.PAGE.read_text(), figures.table(kept.values()))
+        figures.PAGE.write_text(page)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--table", type=Path, help="write the compared figures here")
+    parser.addoption("--table", action="store_true", help=_HELP)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.table is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Table(config.option.table))
+    if config.option.table and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Table())
