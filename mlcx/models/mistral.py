@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mlcx.models.config import OPEN, Fields, ModelConfig, derive_heads, derive_window
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
-from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
+from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "Model", "weights"]
+__all__ = ["UNUSED", "Config", "Model", "Slides", "sliding_cache", "weights"]
 
 UNUSED = ROTARY
 
@@ -64,18 +64,35 @@ def weights(config: Config) -> dict[str, Recipe]:
     return qkv("qkv_proj") | GATE_UP
 
 
+class Slides(Sizes, Protocol):
+    """What a config tells of an architecture whose window slides, if it has one."""
+
+    @property
+    def sliding_window_size(self) -> int:
+        """Tokens; -1: no window."""
+
+    @property
+    def attention_sink_size(self) -> int:
+        """Of the first tokens, how many stay in sight."""
+
+
+def sliding_cache(config: Slides, rope_theta: float, dtype: str) -> KVCacheSpec:
+    """Return a cache that slides in all layers where the config has a window."""
+    slides = config.sliding_window_size != OPEN
+    return KVCacheSpec.of(
+        heads_of(config),
+        num_layers=config.num_hidden_layers,
+        rope_theta=rope_theta,
+        dtype=dtype,
+        window=config.sliding_window_size if slides else None,
+        sink=config.attention_sink_size if slides else 0,
+    )
+
+
 class Model(CausalLM[Config]):
     """The language model, with its cache in ``dtype``; never tied."""
 
     def __init__(self, config: Config, dtype: str) -> None:
-        slides = config.sliding_window_size != OPEN
-        cache = KVCacheSpec.of(
-            heads_of(config),
-            num_layers=config.num_hidden_layers,
-            rope_theta=config.position_embedding_base,
-            dtype=dtype,
-            window=config.sliding_window_size if slides else None,
-            sink=config.attention_sink_size if slides else 0,
-        )
+        cache = sliding_cache(config, config.position_embedding_base, dtype)
         norm = rms_norm(config.hidden_size, config.rms_norm_eps)
         super().__init__(config, cache, norm, tied=False)

@@ -9,11 +9,12 @@ from typing import Any
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.models.config import OPEN, Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.config import Fields, ModelConfig, derive_heads, derive_window
 from mlcx.models.fused import ROTARY, qkv
+from mlcx.models.mistral import sliding_cache
 from mlcx.nn.attention import SelfAttention
-from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
-from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.causal_lm import CausalLM, rms_norm
+from mlcx.nn.kv_cache import PagedKVCache
 from mlcx.nn.moe import Experts, Router, mixture, route
 from mlcx.recipe import Recipe
 
@@ -128,15 +129,7 @@ class Model(CausalLM[Config]):
     """The language model, with its cache in ``dtype``."""
 
     def __init__(self, config: Config, dtype: str) -> None:
-        slides = config.sliding_window_size != OPEN
-        cache = KVCacheSpec.of(
-            heads_of(config),
-            num_layers=config.num_hidden_layers,
-            rope_theta=config.position_embedding_base,
-            dtype=dtype,
-            window=config.sliding_window_size if slides else None,
-            sink=config.attention_sink_size if slides else 0,
-        )
+        cache = sliding_cache(config, config.position_embedding_base, dtype)
         norm = rms_norm(config.hidden_size, config.rms_norm_eps)
         super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tvm.relax.frontend import nn
 
@@ -17,11 +17,20 @@ from mlcx.models.config import (
 )
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
 from mlcx.nn.attention import SelfAttention
-from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
+from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Attention", "Config", "Model", "decided", "weights"]
+__all__ = [
+    "UNUSED",
+    "Attention",
+    "Config",
+    "Described",
+    "Model",
+    "QwenLM",
+    "decided",
+    "weights",
+]
 
 UNUSED = ROTARY
 
@@ -59,9 +68,6 @@ class Config(ModelConfig):
         return fields.read(cls, **decided(fields))
 
 
-_AnyConfig = TypeVar("_AnyConfig", bound=Config)
-
-
 def decided(fields: Fields, chunk: int = USUAL_CHUNK) -> dict[str, Any]:
     """Return the fields of ``Config`` that are not read by their types alone.
 
@@ -87,6 +93,39 @@ def weights(config: Config) -> dict[str, Recipe]:
     return qkv("c_attn", "weight", "bias") | GATE_UP
 
 
+class Described(Sizes, Protocol):
+    """What a config of any Qwen tells of the network."""
+
+    @property
+    def rms_norm_eps(self) -> float:
+        """Added to the mean square in every norm."""
+
+    @property
+    def rope_theta(self) -> float:
+        """RoPE's base."""
+
+    @property
+    def tie_word_embeddings(self) -> bool:
+        """Whether the embedding is the head."""
+
+
+_Config = TypeVar("_Config", bound=Described)
+
+
+class QwenLM(CausalLM[_Config]):
+    """The language model, with its cache in ``dtype``."""
+
+    def __init__(self, config: _Config, dtype: str) -> None:
+        cache = KVCacheSpec.of(
+            heads_of(config),
+            num_layers=config.num_hidden_layers,
+            rope_theta=config.rope_theta,
+            dtype=dtype,
+        )
+        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
+        super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
+
+
 class Attention(SelfAttention):
     """With a bias where Llama has none."""
 
@@ -100,19 +139,9 @@ class Attention(SelfAttention):
         return self.o_proj(self.attend(self.c_attn(x), cache, layer))
 
 
-class Model(CausalLM[_AnyConfig]):
-    """The language model, with its cache in ``dtype``."""
+class Model(QwenLM[_Config]):
+    """The language model of Qwen 2."""
 
-    def __init__(self, config: _AnyConfig, dtype: str) -> None:
-        cache = KVCacheSpec.of(
-            heads_of(config),
-            num_layers=config.num_hidden_layers,
-            rope_theta=config.rope_theta,
-            dtype=dtype,
-        )
-        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
-        super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
-
-    def attention(self, config: _AnyConfig) -> Attention:
+    def attention(self, config: _Config) -> Attention:
         """Return the attention of a new layer."""
         return Attention(config.hidden_size, heads_of(config))

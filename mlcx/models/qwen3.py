@@ -12,8 +12,8 @@ from mlcx.models import qwen2
 from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import GATE_UP, qkv
 from mlcx.nn.attention import NormedAttention
-from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
-from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.causal_lm import heads_of
+from mlcx.nn.kv_cache import PagedKVCache
 from mlcx.recipe import Recipe
 
 __all__ = ["UNUSED", "Attention", "Config", "Model", "decided", "weights"]
@@ -92,18 +92,8 @@ class Attention(NormedAttention):
         return self.o_proj(self.attend(self.c_attn(x), cache, layer))
 
 
-class Model(CausalLM[_AnyConfig]):
+class Model(qwen2.QwenLM[_AnyConfig]):
     """The language model, with its cache in ``dtype``."""
-
-    def __init__(self, config: _AnyConfig, dtype: str) -> None:
-        cache = KVCacheSpec.of(
-            heads_of(config),
-            num_layers=config.num_hidden_layers,
-            rope_theta=config.rope_theta,
-            dtype=dtype,
-        )
-        norm = rms_norm(config.hidden_size, config.rms_norm_eps)
-        super().__init__(config, cache, norm, tied=config.tie_word_embeddings)
 
     def attention(self, config: _AnyConfig) -> Attention:
         """Return the attention of a new layer."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import OPEN, Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.config import Fields, ModelConfig, derive_heads, derive_window
 from mlcx.models.fused import qkv
+from mlcx.models.mistral import sliding_cache
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import CausalLM, heads_of, layer_norm
-from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache
+from mlcx.nn.kv_cache import PagedKVCache
 from mlcx.nn.mlp import gelu_tanh
 from mlcx.recipe import Recipe
 
@@ -115,15 +116,7 @@ class Model(CausalLM[Config]):
     """The language model, with its cache in ``dtype``; the head is its own matrix."""
 
     def __init__(self, config: Config, dtype: str) -> None:
-        slides = config.sliding_window_size != OPEN
-        cache = KVCacheSpec.of(
-            heads_of(config),
-            num_layers=config.num_hidden_layers,
-            rope_theta=config.rope_theta,
-            dtype=dtype,
-            window=config.sliding_window_size if slides else None,
-            sink=config.attention_sink_size if slides else 0,
-        )
+        cache = sliding_cache(config, config.rope_theta, dtype)
         norm = layer_norm(config.hidden_size, config.norm_epsilon)
         super().__init__(config, cache, norm, tied=False)
 

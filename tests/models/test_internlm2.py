@@ -1,5 +1,6 @@
 """InternLM2: its config, and its logits against numpy."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -76,7 +77,14 @@ def logits(config: dict[str, Any], weights: Weights, tokens: list[int]) -> Array
     return linear(rms_norm(x, weights["model.norm.weight"], epsilon), weights, "output")
 
 
-@pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
+def every_kind() -> Iterator[Any]:
+    """Return all; only the first is not slow."""
+    for number, (name, config) in enumerate(KINDS.items()):
+        marks = (pytest.mark.slow,) if number else ()
+        yield pytest.param(config, id=name, marks=marks)
+
+
+@pytest.mark.parametrize("config", list(every_kind()))
 @pytest.mark.parametrize("prefill", [1, 24, 60])
 def test_logits_are_those_of_numpy(
     config: dict[str, Any], prefill: int, compute: Compute
@@ -87,6 +95,7 @@ def test_logits_are_those_of_numpy(
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_in_4_bits_a_text_goes_on_as_numpy_says(continued: Continue) -> None:
     tensors = shapes(CONFIG)
     prompt = WIDE_TEXT[3:11]  # Each likeliest token leads by 0.05 here.

@@ -72,8 +72,9 @@ def test_logits_of_awq_are_those_of_numpy(
     check_logits(tmp_path / "awq", "q4f16_autoawq", build, record, LLAMA, weights)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("static", [False, True], ids=["", "static"])
+@pytest.mark.parametrize(
+    "static", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "static"]
+)
 def test_logits_of_blocks_are_those_of_numpy(
     static: bool, tmp_path: Path, build: Build, record: Record
 ) -> None:

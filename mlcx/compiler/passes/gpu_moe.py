@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tvm_ffi
 from tvm import relax, tirx
 from tvm.s_tir import dlight
@@ -12,43 +10,27 @@ from tvm.target import Target
 from mlcx.compiler.kernels.gpu.moe import combination, pairs_matmul, routing
 from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of, of_symbols
 from mlcx.compiler.passes.gpu_dequantize import dequantizing, stored
-from mlcx.nn.moe import COMBINE, EXPERTS, ROUTE, ROUTE_NORMALIZED
+from mlcx.compiler.passes.moe import Lower, combine, routes
+from mlcx.nn.moe import COMBINE, EXPERTS
 
 __all__ = ["gpu_moe_rule"]
 
 _OPAQUE = 8
 """The ``op_pattern`` of what nothing is fused to."""
 
-_Own = Callable[[relax.Call, Scope], relax.Expr]
-
 
 def gpu_moe_rule(target: Target) -> Rule:
     """Return the rule for calls of the placeholders in ``nn/moe.py``."""
     return of_symbols(
         {
-            ROUTE: _route(normalized=False),
-            ROUTE_NORMALIZED: _route(normalized=True),
+            **routes(routing),
             EXPERTS: _experts(target),
-            COMBINE: _combine,
+            COMBINE: combine(combination),
         }
     )
 
 
-def _route(*, normalized: bool) -> _Own:
-    def rule(call: relax.Call, scope: Scope) -> relax.Expr:
-        experts = int(call.args[1].fields[0].ty.shape[1])
-        chosen = int(call.ty.fields[0].shape[1])
-        kernel = scope.kernel(
-            (ROUTE, experts, chosen, normalized),
-            "moe_routing",
-            lambda: routing(experts, chosen, normalized=normalized),
-        )
-        return relax.call_tir(kernel, call.args[1], list(call.ty.fields))
-
-    return rule
-
-
-def _experts(target: Target) -> _Own:
+def _experts(target: Target) -> Lower:
     def rule(call: relax.Call, scope: Scope) -> relax.Expr:
         order, _, x, weight = call.args[1].fields
         tokens, chosen = order.ty.shape
@@ -79,12 +61,3 @@ def _scheduled(product: tirx.PrimFunc, target: Target) -> tirx.PrimFunc:
     chosen = next(each for each in schedules if each is not None)
     attrs = {"tirx.is_scheduled": True, "op_pattern": _OPAQUE}
     return chosen.mod["main"].with_attr(attrs)
-
-
-def _combine(call: relax.Call, scope: Scope) -> relax.Expr:
-    weights, parts = call.args[1].fields
-    options = (int(weights.ty.shape[1]), int(parts.ty.shape[1]), dtype_of(call))
-    kernel = scope.kernel(
-        (COMBINE, *options), "moe_combine", lambda: combination(*options)
-    )
-    return relax.call_tir(kernel, call.args[1], call.ty)
