@@ -94,10 +94,7 @@ def convert(
     weights = map_weights(parameters, recipes, unused, tensors, find(source))
     if weights.ignored:
         reporter.warn(_ignored(weights))
-    records = [
-        stored(each.parameter, exact_float32 or each.recipe.exact)
-        for each in weights.mapped
-    ]
+    records = _stored(weights, exact_float32)
     shards = lay_out(itertools.chain(*records))
     identity = identify(key, weights.mapped, shards) if key else None
     with staging(output) as folder:
@@ -106,13 +103,24 @@ def convert(
         with ShardWriter(folder, shards, journal) as writer:
             options = (threads or os.cpu_count() or 1, exact_float32)
             _write_shards(weights.mapped, records, writer, reporter, *options)
-        md5s = [journal.md5s[number] for number in range(len(shards))]
-        files = _write_index(shards, md5s, weights.source_elements, folder)
+        files = _write_index(shards, journal, weights.source_elements, folder)
         publish(folder, output, files)
-    every = list(itertools.chain(*records))
-    bits = 8 * sum(record.memory_bytes for record in every)
-    nbytes = sum(record.nbytes for record in every)
-    return Converted(len(every), nbytes, bits / weights.source_elements)
+    return _converted(list(itertools.chain(*records)), weights.source_elements)
+
+
+def _stored(weights: WeightMap, exact_float32: bool) -> list[tuple[Record, ...]]:
+    """Return what each parameter is stored as."""
+    return [
+        stored(each.parameter, exact_float32 or each.recipe.exact)
+        for each in weights.mapped
+    ]
+
+
+def _converted(records: Sequence[Record], elements: int) -> Converted:
+    """Return what writing ``records`` of a checkpoint with ``elements`` comes to."""
+    bits = 8 * sum(record.memory_bytes for record in records)
+    nbytes = sum(record.nbytes for record in records)
+    return Converted(len(records), nbytes, bits / elements)
 
 
 def _ignored(weights: WeightMap) -> str:
@@ -156,10 +164,11 @@ def _take(
 
 
 def _write_index(
-    shards: Sequence[Shard], md5s: Sequence[str], elements: int, folder: Path
+    shards: Sequence[Shard], journal: Journal, elements: int, folder: Path
 ) -> set[str]:
     """Write the index, or the two, into ``folder``; return the names of all files."""
     files = {shard.file for shard in shards} | {TENSOR_CACHE}
+    md5s = [journal.md5s[number] for number in range(len(shards))]
     text = index_text(shards, md5s, elements)
     (folder / TENSOR_CACHE).write_text(text, encoding="utf-8")
     if any(record.halved for shard in shards for record in shard.records):

@@ -115,11 +115,14 @@ def _listed(cells: Cells, quantization: str) -> str:
     of_it = {
         m: cell for (m, name), cell in sorted(cells.items()) if name == quantization
     }
-    said = ", ".join(f"{model} {cell}" for model, cell in of_it.items())
+    said = "; ".join(f"{model} {cell}" for model, cell in of_it.items())
     return f"- `{quantization}`: {said}\n"
 
 
-def _order(quantization: str) -> tuple[bool, str, str, str]:
-    """Plain ones first, then by bits, then by what a number of them is."""
-    known = quantization.startswith("q")
-    return not known, quantization[:2], quantization[-2:], quantization
+def _order(quantization: str) -> tuple[int, str]:
+    """As the schemes are in their table, then others."""
+    from mlcx.quant.scheme import SCHEMES
+
+    known = list(SCHEMES)
+    place = known.index(quantization) if quantization in SCHEMES else len(known)
+    return place, quantization
