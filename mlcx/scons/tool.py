@@ -74,7 +74,7 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
 def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
     current = _session(env)
-    path = Path(env.fs.File(str(spec)).get_abspath())
+    path = Path(env.fs.Entry(str(spec)).get_abspath())
     if current.mode.builds:
         reporter = current.services.reporter
         pinning.pin_models(_as_given(path), env["MLCX_ENV"], reporter)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from mlcx.errors import InputError, Problem
@@ -20,6 +21,9 @@ __all__ = ["Source", "Steps", "describe", "pointer", "quote", "read"]
 Steps = tuple[str | int, ...]
 """The keys and indices that lead from the root to a value."""
 
+
+_LARGEST = 64 << 20
+"""Bytes of a spec; one with a hundred thousand models has fewer."""
 
 _DEEPEST = 64
 _TOO_DEEP = f"lists and objects are nested more than {_DEEPEST} deep"
@@ -124,6 +128,14 @@ def read(path: str | Path) -> Source:
 
 def _bytes(path: str | Path) -> bytes:
     try:
+        found = Path(path).stat()
+        # Reading a pipe or a device might never end.
+        if not (S_ISREG(found.st_mode) or S_ISDIR(found.st_mode)):
+            message = "expected a JSON file, found a pipe or a device"
+            raise InputError.in_file(path, message)
+        if found.st_size > _LARGEST:
+            message = f"expected at most {_LARGEST} bytes, found {found.st_size}"
+            raise InputError.in_file(path, message)
         return Path(path).read_bytes()
     except FileNotFoundError as error:
         raise InputError.in_file(path, "there is no such file") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -226,6 +227,21 @@ def test_what_is_no_file_is_refused(
     assert (here / "checkpoint").is_dir()
 
 
+def test_what_may_never_end_is_not_read(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(here / "pipe.json")
+    (here / "large.json").touch()
+    os.truncate(here / "large.json", 200 << 20)
+    for path, message in (
+        ("pipe.json", "expected a JSON file, found a pipe or a device"),
+        ("/dev/zero", "expected a JSON file, found a pipe or a device"),
+        ("large.json", "expected at most 67108864 bytes, found 209715200"),
+    ):
+        assert main(["validate", path]) == 2
+        assert capsys.readouterr().err == f"{path}: {message}\n"
+
+
 HARMFUL: list[Spec] = [
     one(model_id="../../escaped"),
     one(mcpu="x; touch pwned"),
@@ -254,20 +270,28 @@ def test_no_command_runs_or_writes_anything_for_a_malformed_spec(
     assert tree(here) == before
 
 
-def test_scons_itself_refuses_one_before_it_builds(here: Path) -> None:
-    write(one(model_id="../../escaped"))
+SAMPLE = [one(model_id="../../escaped")]
+MORE = [spec for spec, _ in CASES[::7]]
+
+
+@pytest.mark.parametrize(
+    "spec", [*SAMPLE, *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
+)
+def test_scons_itself_refuses_one_before_it_builds(here: Path, spec: Spec) -> None:
+    write(spec)
     (here / "SConstruct").write_text(
-        'env = Environment(tools=["mlc"])\nenv.MLCPackage("spec.json")\n'
+        'env = Environment(tools=["mlc"])\nenv.MLCSpec("spec.json")\n'
     )
     tool = here / "site_scons/site_tools/mlc.py"
     tool.parent.mkdir(parents=True)
     tool.write_text("from mlcx.scons import exists, generate\n")
+    before = tree(here)
     command = [sys.executable, "-B", "-m", "SCons", "-Q"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("spec.json:6:")
+    assert re.match(r"spec\.json:\d+:\d+: \S", done.stderr)
     assert "Traceback" not in done.stderr
-    made = {path.name for path in here.rglob("*")} | {
-        p.name for p in here.parent.iterdir()
+    made = {
+        Path(path).relative_to(here).parts[0] for path in tree(here).keys() - before
     }
-    assert not made & {"escaped", "dist", "pwned"}
+    assert made <= {"build", ".sconsign.dblite"}
