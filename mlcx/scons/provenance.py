@@ -1,47 +1,180 @@
-"""From what a run declared and made to the manifest beside its products."""
+"""From what specs asked for and runs made to the manifest beside the products.
+
+One manifest says it for a folder, whatever specs were built into it, and in how many
+runs: of each spec what is to be listed is kept in the build folder, and stays in the
+manifest as long as all of it is there, byte for byte.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mlcx import __version__
 from mlcx.artifact import write_json
-from mlcx.manifest.hashing import Ledger
+from mlcx.manifest.hashing import Digests, Ledger
 from mlcx.manifest.statement import MANIFEST, statement
+from mlcx.shape import fits
+from mlcx.spec.digest import digest_json
 from mlcx.steps.parts import parts
 from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.distributions import version_of
 
-__all__ = ["HASHES", "write"]
+__all__ = ["HASHES", "renew"]
 
 HASHES = "hashes.json"
 """In the build folder: digests of files that stay as they are."""
 
+_LISTED = "listed"
+"""The folder, in the build folder, of what is listed of each spec."""
+
 _MAKERS = ("apache-tvm", "apache-tvm-ffi", "scons")
 
 
-def write(asked: Iterable[Request], folders: Folders, top: Path) -> int:
-    """Write the manifest of all that ``asked`` made; return how many files it lists."""
-    requests = list(asked)
-    made = {path for request in requests for path in _made(request)}
-    products = {path for path in made if path.is_relative_to(folders.output)}
-    inputs = {path for request in requests for path in _read(request)} - made
-    found = Ledger(folders.build / HASHES).digests(sorted(products | inputs))
-    content = statement(
-        {
-            path.relative_to(folders.output).as_posix(): (
-                path.stat().st_size,
-                found[path],
-            )
-            for path in products
-        },
-        [(_name(path, top), found[path]) for path in inputs],
-        {"mlcx": __version__, **{n: version_of(n) or "none" for n in _MAKERS}},
-        [_job(request, folders, top) for request in requests],
+@dataclass(frozen=True)
+class _Listed:
+    """What a manifest says of one spec."""
+
+    spec: str
+    """Its file, or what asked for it."""
+    products: Mapping[str, Mapping[str, str]]
+    """Each file, relative to the output folder, to its digests."""
+    inputs: Mapping[str, str]
+    """What it was made from: name to SHA-256."""
+    packages: Mapping[str, str]
+    jobs: tuple[Mapping[str, Any], ...]
+
+
+def renew(
+    asked: Mapping[str, Sequence[Request]],
+    whole: Collection[str],
+    folders: Folders,
+    top: Path,
+) -> Iterator[str]:
+    """Write the manifest anew, or remove it when nothing is to be listed.
+
+    Args:
+        asked: What each spec of this run asks for, by the spec's name.
+        whole: Those of which all was made.
+        folders: Where.
+        top: What names of inputs are relative to.
+
+    Yields:
+        What to say of it.
+    """
+    files = {spec: _files(asked[spec], folders) for spec in asked if spec in whole}
+    others = [each for each in _read_all(folders) if each.spec not in asked]
+    paths = {path for made, read in files.values() for path in (*made, *read)}
+    theirs = {folders.output / name for each in others for name in each.products}
+    ledger = Ledger(folders.build / HASHES)
+    found = ledger.digests(sorted(paths | {path for path in theirs if path.is_file()}))
+    listed = [
+        _list(spec, asked[spec], files[spec], found, folders, top) for spec in files
+    ]
+    for each in others:
+        if reason := _stale(each, found, folders.output):
+            yield f"{MANIFEST} leaves out what {each.spec} makes: {reason}"
+        else:
+            listed.append(each)
+    _write_all(listed, folders)
+    for spec in sorted(asked.keys() - files.keys()):
+        yield f"{MANIFEST} leaves out what {spec} makes: not all was built"
+    path = folders.output / MANIFEST
+    shown = os.path.relpath(path, top)
+    if listed:
+        count = _write(path, listed, found)
+        yield f"{shown} lists {count} files"
+    elif path.exists():
+        path.unlink()
+        yield f"{shown} removed: there is nothing that it could list"
+
+
+def _files(
+    requests: Iterable[Request], folders: Folders
+) -> tuple[set[Path], set[Path]]:
+    """Return the products of ``requests``, and what they read and did not make."""
+    asked = list(requests)
+    made = {path for request in asked for path in _made(request)}
+    read = {path for request in asked for path in _read(request)}
+    return {path for path in made if path.is_relative_to(folders.output)}, read - made
+
+
+def _list(
+    spec: str,
+    requests: Iterable[Request],
+    files: tuple[set[Path], set[Path]],
+    found: Mapping[Path, Digests],
+    folders: Folders,
+    top: Path,
+) -> _Listed:
+    made, read = files
+    return _Listed(
+        spec,
+        {path.relative_to(folders.output).as_posix(): found[path] for path in made},
+        {_name(path, top): found[path]["sha256"] for path in read},
+        _packages(),
+        tuple(_job(request, folders, top) for request in requests),
     )
-    write_json(folders.output / MANIFEST, content)
+
+
+def _packages() -> dict[str, str]:
+    return {"mlcx": __version__, **{n: version_of(n) or "none" for n in _MAKERS}}
+
+
+def _stale(listed: _Listed, found: Mapping[Path, Digests], output: Path) -> str:
+    """Say why ``listed`` is no longer true; empty: it is."""
+    if listed.packages != _packages():
+        return "it was made by other versions"
+    for name, digests in listed.products.items():
+        now = found.get(output / name)
+        if now != digests:
+            return f"{name} is {'missing' if now is None else 'changed'}"
+    return ""
+
+
+def _read_all(folders: Folders) -> list[_Listed]:
+    """Return what was listed; what is damaged is none of it."""
+    read = map(_read_one, sorted((folders.build / _LISTED).glob("*.json")))
+    return [each for each in read if each is not None]
+
+
+def _read_one(path: Path) -> _Listed | None:
+    try:
+        value = json.loads(path.read_bytes())
+        found = _Listed(**{**value, "jobs": tuple(value["jobs"])})
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return found if fits(found, _Listed) else None
+
+
+def _write_all(listed: Iterable[_Listed], folders: Folders) -> None:
+    folder = folders.build / _LISTED
+    wanted = {folder / f"{digest_json(each.spec)[:16]}.json": each for each in listed}
+    for path, each in wanted.items():
+        write_json(path, asdict(each))
+    for path in {*folder.glob("*.json")} - wanted.keys():
+        path.unlink()
+    if not wanted and folder.exists():
+        folder.rmdir()
+
+
+def _write(path: Path, listed: Iterable[_Listed], found: Mapping[Path, Digests]) -> int:
+    ordered = sorted(listed, key=lambda each: each.spec)
+    names = {name: path.parent / name for each in ordered for name in each.products}
+    products = {n: (file.stat().st_size, found[file]) for n, file in names.items()}
+    inputs = {item for each in ordered for item in each.inputs.items()}
+    jobs = {digest_json(job): job for each in ordered for job in each.jobs}
+    content = statement(
+        products,
+        [(name, {"sha256": digest}) for name, digest in inputs],
+        _packages(),
+        jobs.values(),
+    )
+    write_json(path, content)
     return len(products)
 
 

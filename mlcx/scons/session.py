@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,6 +76,8 @@ class Session:
         self.folders = folders
         self.mode = mode
         self.services = _services(top, folders.build, mode, caching)
+        self.specs: dict[str, list[Request]] = {}
+        """What each spec asks for, by its name."""
         self.remains: list[str] = []
         """What this build cannot make, to say at its end."""
         self._top = top
@@ -131,7 +133,7 @@ class Session:
             self._table(rows)
             self.services.reporter.note(summary(rows, shown))
             with ending.failing(self.services.reporter):
-                self._manifest(all(row.result.status in _DONE for row in rows))
+                self._manifest({row.result.target for row in rows if _is_done(row)})
             for text in dict.fromkeys(self.remains):
                 self.services.reporter.note(text)
 
@@ -145,18 +147,31 @@ class Session:
             shown = [row for row in rows if row.result.target in names]
             self.services.reporter.lines(closing(shown, width(sys.stdout)))
 
-    def _manifest(self, complete: bool) -> None:
-        """Write the manifest that was asked for, or renew one that is there."""
-        path = self.folders.output / MANIFEST
-        if not complete:
-            if path.exists():
-                path.unlink()
-                self.services.reporter.note(f"{path.name} removed: not all was built")
-        elif self.mode.manifest or path.exists():
-            asked = (each.request for each in self._declared.values())
-            count = provenance.write(asked, self.folders, self._top)
-            shown = os.path.relpath(path, self._top)
-            self.services.reporter.note(f"{shown} lists {count} files")
+    def _manifest(self, done: Collection[str]) -> None:
+        """Write the manifest that was asked for, or renew one that is there.
+
+        Of a spec of which something is not ``done``, nothing is listed.
+        """
+        if not (self.mode.manifest or (self.folders.output / MANIFEST).exists()):
+            return
+        asked = self._asked()
+        whole = [
+            spec
+            for spec, requests in asked.items()
+            if all(
+                self._declared[each.targets[0]].step.target in done for each in requests
+            )
+        ]
+        for note in provenance.renew(asked, whole, self.folders, self._top):
+            self.services.reporter.note(note)
+
+    def _asked(self) -> dict[str, list[Request]]:
+        """Return what each spec asks for, and a script besides."""
+        named = {each.targets[0] for asked in self.specs.values() for each in asked}
+        others = [
+            each.request for path, each in self._declared.items() if path not in named
+        ]
+        return {**self.specs, **({"SConstruct": others} if others else {})}
 
     def _adopt(self) -> None:
         """Write down the inputs of what was built without a step, or long ago."""
@@ -205,6 +220,7 @@ class Session:
         targets = [
             self._top / path for each in self._declared.values() for path in _own(each)
         ]
+        self._manifest(())
         records = self.services.why.records
         targets += [records.path(each.step.target) for each in self._declared.values()]
         if not any(path.exists() for path in targets):
@@ -212,8 +228,7 @@ class Session:
                 self.folders.build / name
                 for name in (_STAMP, _JOURNAL, _LOCK, provenance.HASHES)
             )
-            manifest = self.folders.output / MANIFEST
-            for path in (*documents.paths(self.folders.output), manifest, *own):
+            for path in (*documents.paths(self.folders.output), *own):
                 path.unlink(missing_ok=True)
         for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):
@@ -224,6 +239,10 @@ def _own(declared: Declared) -> tuple[str, ...]:
     """Return what a step made for its own build."""
     step = declared.step
     return (step.log,) if declared.request.is_shared else (*step.targets, step.log)
+
+
+def _is_done(row: Row) -> bool:
+    return row.result.status in _DONE
 
 
 def _state(declared: Declared) -> int:

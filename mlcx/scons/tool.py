@@ -6,7 +6,6 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -83,12 +82,14 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
     environ, folders = env["MLCX_ENV"], current.folders
     current.remains += filter(None, [phone.remains(plan, environ)])
-    asked = (
-        requests.plan(plan, folders),
-        quality.plan(plan, folders),
-        phone.plan(plan, folders, environ),
-    )
-    return Graph(env, current).declare(chain(*asked))
+    asked = [
+        *requests.plan(plan, folders),
+        *quality.plan(plan, folders),
+        *phone.plan(plan, folders, environ),
+    ]
+    name = current.services.why.records.name(path)
+    current.specs[name] = asked
+    return Graph(env, current).declare(asked)
 
 
 def _as_given(path: Path) -> Path:

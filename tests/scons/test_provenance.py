@@ -1,0 +1,53 @@
+"""One manifest for a folder into which several specs are built, one after the other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mlcx.__main__ import main
+
+from .project import Project, write_json
+
+OWN = {"manifest.json", "report.json", "report.md", "report.html"}
+
+
+def listed(project: Project) -> set[str]:
+    made = json.loads((project.root / "dist/manifest.json").read_text())
+    return {each["name"] for each in made["subject"]}
+
+
+def there(project: Project) -> set[str]:
+    dist = project.root / "dist"
+    found = {str(path.relative_to(dist)) for path in dist.rglob("*") if path.is_file()}
+    return found - OWN
+
+
+def test_what_another_spec_made_stays_listed_while_it_stays(built: Project) -> None:
+    spec = {
+        "tasks": [{"model_id": "one", "model": "models/one"}],
+        "default_compile_options": [{"device": "cpu"}],
+        "default_quantization": ["q0f16"],
+        "binary_libs_dir": "libs",
+    }
+    write_json(built.root / "delivery.json", spec)
+    built.build("MANIFEST=1")
+    alone = (built.root / "dist/manifest.json").read_bytes()
+    built.build("delivery.json")
+    assert listed(built) == there(built)
+    assert any(name.startswith("libs/") for name in listed(built))
+    assert main(["verify", str(built.root / "dist")]) == 0
+    verbs = jobs(built.root / "dist/manifest.json")
+    assert verbs.count("compile") == 3
+    assert built.scons("-c", "delivery.json").returncode == 0
+    assert (built.root / "dist/manifest.json").read_bytes() == alone
+    (built.root / "dist/lib/one.so").write_text("an edit")
+    done = built.scons("delivery.json", "MANIFEST=1")
+    reason = "leaves out what mlc-package-config.json makes: lib/one.so is changed"
+    assert f"mlcx: manifest.json {reason}\n" in done.stdout
+    assert {name.partition("/")[0] for name in listed(built)} == {"libs"}
+
+
+def jobs(manifest: Path) -> list[str]:
+    definition = json.loads(manifest.read_text())["predicate"]["buildDefinition"]
+    return [each["verb"] for each in definition["externalParameters"]["jobs"]]
