@@ -12,10 +12,11 @@ from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
-from mlcx.scons.cache import CACHED_VERBS, StepCache
+from mlcx.scons.cache import StepCache
 from mlcx.scons.session import Declared, Session
 from mlcx.scons.step import Step
 from mlcx.spec.resolve import hub_settings
+from mlcx.steps.keys import CACHED_VERBS
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Request
 
