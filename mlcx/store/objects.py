@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +15,21 @@ from urllib.parse import urlsplit
 
 from mlcx.errors import UsageError
 
-__all__ = ["SCHEMES", "ObjectStore", "Objects"]
+__all__ = ["SCHEMES", "Listed", "ObjectStore", "Objects"]
 
 SCHEMES = ("s3", "gs", "az", "https", "http", "file")
 """What the URL of an object store may begin with."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One name of an object store."""
+
+    name: str
+    size: int
+    """Bytes."""
+    written: float
+    """Seconds since 1970."""
 
 
 class Objects(Protocol):
@@ -38,6 +50,9 @@ class Objects(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove ``name``."""
+
+    def listed(self, folder: str) -> Iterator[Listed]:
+        """Yield all that is in ``folder``."""
 
 
 class ObjectStore:
@@ -93,6 +108,18 @@ class ObjectStore:
         """Remove ``name``."""
         try:
             self._library.delete(self._store, name)
+        except FileNotFoundError:
+            return
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    def listed(self, folder: str) -> Iterator[Listed]:
+        """Yield all that is in ``folder``."""
+        try:
+            for part in self._library.list(self._store, folder):
+                for each in part:
+                    written = each["last_modified"].timestamp()
+                    yield Listed(each["path"], each["size"], written)
         except FileNotFoundError:
             return
         except self._failures() as error:
