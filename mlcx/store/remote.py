@@ -38,8 +38,8 @@ class RemoteStore:
         Raises:
             DamagedError: It cannot be read.
         """
-        text = self._objects.read(_entry(key))
-        return None if text is None else Entry.parse(key, b"".join(text))
+        text = self._objects.text(_entry(key))
+        return None if text is None else Entry.parse(key, text)
 
     def take(self, entry: Entry, target: Path) -> bool:
         """Make ``target`` of what ``entry`` promises; False: it is gone.
