@@ -41,7 +41,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     ),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),
     "report": frozenset("shape steps spec artifact".split()),
-    "reasons": frozenset("shape steps signature policy spec artifact".split()),
+    "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (
             "progress reasons report steps manifest policy signature store spec "

@@ -22,7 +22,7 @@ from mlcx.errors import BuildError
 from mlcx.scons import ending
 from mlcx.scons.progress import Console
 
-__all__ = ["DamagedError", "Database", "open", "read", "use"]
+__all__ = ["DamagedError", "Database", "open", "read", "use", "where"]
 
 _SUFFIX = ".dblite"
 _MARK = b"mlcx-sha256:"
@@ -80,6 +80,11 @@ def use() -> None:
     """Let SCons keep its signatures here, unless a script has chosen otherwise."""
     if SCons.SConsign.DB_Module is SCons.dblite:
         SCons.SConsign.DB_Module = sys.modules[__name__]
+
+
+def where(top: Path) -> Path:
+    """Return the file that holds the signatures of builds in the folder ``top``."""
+    return top / f"{SCons.SConsign.current_sconsign_filename()}{_SUFFIX}"
 
 
 def open(name: str, mode: str) -> Database:  # noqa: A001 (SCons calls it so)

@@ -10,12 +10,13 @@ import contextlib
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import summary
+from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal, Result, measure
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
@@ -48,6 +49,8 @@ class Services:
     """What other builds made; None: there is none."""
     screen: Screen | None = None
     """Where it is drawn what runs; None: on no terminal."""
+    watching: list[Standing] = field(default_factory=list)
+    """Is told when a step has made its files."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Step:
         self._remove_leftovers()
         size, digest = measure(map(Path, self.targets))
         result = Result(self.target, "cached", round(seconds, 3), size, digest)
-        self.services.why.ended(self.request, None)
+        self._ended(None)
         self.services.journal.add(result)
 
     def __call__(
@@ -192,7 +195,7 @@ class Step:
         if error is None:
             size, digest = measure(map(Path, self.targets))
             result = replace(result, status="built", bytes=size, sha256=digest)
-            self.services.why.ended(self.request, result.seconds)
+            self._ended(result.seconds)
             for warning in warnings(Path(self.log)):
                 self.services.reporter.error(warning)
         elif not self.services.executor.stopped:
@@ -200,6 +203,12 @@ class Step:
             self.services.reporter.error(self._message(outcome.status, error, command))
         self.services.journal.add(result)
         return 0 if error is None else outcome.status or 1
+
+    def _ended(self, seconds: float | None) -> None:
+        """Write down that all is made, and from what."""
+        self.services.why.ended(self.request, seconds)
+        for each in self.services.watching:
+            each.made(self.request)
 
     def _refusal(self) -> str:
         policy = self.services.policy

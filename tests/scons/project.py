@@ -125,12 +125,12 @@ class Project:
         folders = (self.root / "dist", self.root / "build")
         found = (path for folder in folders for path in folder.rglob("*"))
         own = {"report.json", "report.md", "report.html", "journal.jsonl", "lock"}
-        records = self.root / "build/inputs"
+        told = [self.root / "build" / name for name in ("inputs", "standing")]
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in found
             if path.is_file() and path.name not in own and path.suffix != ".log"
-            if not path.is_relative_to(records)
+            if not any(map(path.is_relative_to, told))
         }
 
     def report(self) -> dict[str, dict[str, object]]:
