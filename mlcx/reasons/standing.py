@@ -88,7 +88,9 @@ class Standing:
             return False
         if record.get("asked") != digest(self._asked, self._code):
             return False
-        files: dict[str, _State] = record["files"]
+        files = record.get("files")
+        if not isinstance(files, dict):
+            return False
         return all(_state(path) == known for path, known in files.items())
 
     def look(self) -> None:
