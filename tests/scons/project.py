@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,14 +79,20 @@ class Project:
             "MLC_LLM_HOME": str(self.control / "home"),
         }
 
-    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *args: str,
+        command: Sequence[str] = (sys.executable, "-m", "SCons"),
+        **environ: str,
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "SCons", *args],
+            [*command, *args],
             cwd=self.root,
             env={**os.environ, **self.environ, **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self.processes.append(process)
         return process
