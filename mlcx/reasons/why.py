@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from mlcx.artifact import COMPILE_CONFIG
 from mlcx.policy import VARIABLE, Policy
-from mlcx.reasons.changes import Change, between, of_texts
+from mlcx.reasons.changes import Change, Kind, between, of_texts
 from mlcx.reasons.record import Content, Record, Records, facts, look, options
 from mlcx.signature.facts import SOURCES
 from mlcx.steps.parts import differs, fault
@@ -63,7 +63,9 @@ class Why:
         if request.verb == "compile" and self._policy.always:
             yield Change("policy", f"{VARIABLE}={self._policy.name}")
         if record is None:
-            yield Change("unknown", self.records.name(request.targets[0]))
+            # Pinning a model has brought some of its files already.
+            kind: Kind = "new" if request.is_shared else "unknown"
+            yield Change(kind, self.records.name(request.targets[0]))
         yield from inputs
 
     def damage(self, request: Request) -> str:

@@ -111,6 +111,7 @@ class Graph:
             [self._file(path) for path in request.targets],
             [self._file(path) for path in request.sources],
             MLCX_VERB=request.verb,
+            MLCX_WHAT=request.shown or "$TARGET",
             MLCX_WHY=step.why,
             MLCX_MODEL=[
                 Word(name, signed=False)

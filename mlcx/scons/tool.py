@@ -40,7 +40,7 @@ def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     options.read(env)
     database.use()
-    shown = "" if env["VERBOSE"] else "$MLCX_VERB $TARGET$MLCX_WHY"
+    shown = "" if env["VERBOSE"] else "$MLCX_VERB $MLCX_WHAT$MLCX_WHY"
     env.SetDefault(
         MLCX=[Literal(sys.executable), "-m", "mlcx"],
         MLCX_ENV=dict(os.environ),

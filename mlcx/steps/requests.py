@@ -84,6 +84,11 @@ class Request:
         return (source.parent if self.verb in _OF_FOLDERS else source,)
 
     @property
+    def shown(self) -> str:
+        """What a line of the build calls it; empty: by its target."""
+        return f"HF://{self.subject}, {self.options[1]}" if self.is_shared else ""
+
+    @property
     def is_shared(self) -> bool:
         """Whether it makes what other builds use too, which none may remove."""
         return self.verb == "fetch"

@@ -42,7 +42,10 @@ def test_a_build_pins_fetches_and_is_up_to_date_without_the_hub(
     remote: Project, hub: StandIn, tmp_path: Path
 ) -> None:
     around = environ(hub, tmp_path)
-    ran = [line.split()[0] for line in remote.build(**around)]
+    said = remote.scons("-Q", **around).stdout
+    assert "fetch HF://user/one, texts  (new)\n" in said
+    assert "fetch HF://user/one, weights  (new)\n" in said
+    ran = [line.split()[0] for line in remote.calls()]
     once = {"gen_config", "convert_weight", "normalize", "compile", "bundle"}
     assert sorted(ran) == sorted([*once, "app_config", "fetch", "fetch"])
     lock = json.loads((remote.root / "mlcx.lock.json").read_text())
