@@ -44,7 +44,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (
-            "progress reasons report steps manifest policy signature store spec "
+            "progress shape reasons report steps manifest policy signature store spec "
             "toolchain artifact errors"
         ).split()
     ),
