@@ -39,6 +39,10 @@ class Graph:
         )
         self._env.Decider(self._has_changed)
         self._env.CacheDir("", StepCache)
+        if session.mode.plans and not env["VERBOSE"]:
+            # A table says it all, and in other words than SCons, which cannot tell what
+            # comes of a step that it only pretends to run.
+            self._env["PRINT_CMD_LINE_FUNC"] = _say_nothing
         self._session = session
         self._forced: set[str] = set()
         """Targets that are made again although nothing changed."""
@@ -168,3 +172,7 @@ class Graph:
     def _name(self, path: Path) -> str:
         """Return ``path`` relative to the folder in which SCons runs steps."""
         return self._session.services.why.records.name(path)
+
+
+def _say_nothing(*_: object) -> None:
+    """Print no command; for SCons."""

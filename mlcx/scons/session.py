@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import SCons
+import SCons.CacheDir
 import SCons.Node
 
 from mlcx.errors import UsageError
@@ -56,6 +57,8 @@ class Mode:
     builds: bool
     cleans: bool
     silent: bool
+    plans: bool = False
+    """Only say what would be done."""
     keeps_going: bool = False
     """After a failure."""
     manifest: bool = False
@@ -91,7 +94,7 @@ class Session:
         self._declared: dict[Path, Declared] = {}
         self._standing: Standing | None = None
         self._started = time.time()
-        if mode.builds or mode.cleans:
+        if mode.builds or mode.cleans or mode.plans:
             atexit.register(self._close)
 
     @property
@@ -158,7 +161,9 @@ class Session:
     def _close(self) -> None:
         if self.services.screen is not None:
             self.services.screen.stop()
-        if self.mode.cleans:
+        if self.mode.plans:
+            self._plan()
+        elif self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
             with ending.failing(self.services.reporter):
@@ -177,6 +182,24 @@ class Session:
                     self._standing.keep()
             for text in dict.fromkeys(self.remains):
                 self.services.reporter.note(text)
+
+    def _plan(self) -> None:
+        """Say what a build would do with all that was asked for."""
+        wanted = {*_wanted(self.folders.build)}
+        if self.mode.cleans or self.mode.silent or not wanted:
+            return
+        # Loaded here for the same reason as what lays tables out.
+        from mlcx.report.outlook import shown  # noqa: PLC0415
+        from mlcx.scons.foresight import Foresight, Setting  # noqa: PLC0415
+
+        services, downloads = self.services, hub_settings().policy
+        cache = services.cache if SCons.CacheDir.cache_enabled else None
+        setting = Setting(self.folders, services.policy, downloads, cache)
+        asked = (each.request for each in self._declared.values())
+        rows = Foresight(self._top, setting, services.journal, asked).all()
+        names = {node.get_internal_path() for node in wanted}
+        told = [row for row in rows if row.target in names]
+        services.reporter.lines(shown(told, width(sys.stdout)))
 
     def _table(self, rows: Iterable[Row]) -> None:
         """Show what became of each step that was asked for, when one has run."""
@@ -326,7 +349,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     """Return what all sessions with one build folder share, its lock above all."""
     chosen = policy(os.environ)
     console = Console(mode.silent)
-    changes = mode.builds or mode.cleans
+    changes = (mode.builds or mode.cleans) and not mode.plans
     held = [lock.acquire(build / _LOCK, console)] if changes else []
     executor = LocalExecutor(build / _SCRATCH, held)
     if changes:

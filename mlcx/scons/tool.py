@@ -225,6 +225,7 @@ def _session(env: Any) -> Session:
         builds=not stays and not env.GetOption("clean"),
         cleans=bool(env.GetOption("clean")),
         silent=bool(env.GetOption("silent")),
+        plans=bool(env.GetOption("no_exec")) and not env.GetOption("help"),
         keeps_going=bool(env.GetOption("keep_going")),
         manifest=bool(env["MANIFEST"]),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from mlcx.signature.compiling import Inputs
 from mlcx.signature.key import key
 from mlcx.spec.digest import digest_file
@@ -13,12 +16,19 @@ CACHED_VERBS = {"compile", "normalize", "reference-logits", "measure-quality"}
 """Verbs all of whose files are targets: a conversion's shards, say, are not."""
 
 
-def keys(request: Request) -> tuple[str, ...] | None:
-    """Return the key of each target; None: there is none, or a source is missing."""
+def keys(
+    request: Request, digest: Callable[[Path], str] = digest_file
+) -> tuple[str, ...] | None:
+    """Return the key of each target; None: there is none, or a source is missing.
+
+    Args:
+        request: The step.
+        digest: Returns the SHA-256 of a source, or raises ``FileNotFoundError``.
+    """
     if request.verb not in CACHED_VERBS:
         return None
     try:
-        contents = [digest_file(source) for source in request.sources]
+        contents = [digest(source) for source in request.sources]
     except FileNotFoundError:
         return None
     words = (*request.options, *(option for option, _ in request.files))

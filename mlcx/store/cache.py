@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlcx.errors import MlcxError
 from mlcx.store.entry import DamagedError, Entry
 from mlcx.store.locks import Locks, Waiting
 
-__all__ = ["Cache", "Level"]
+__all__ = ["Cache", "Found", "Level"]
 
 
 class Level(Protocol):
@@ -36,6 +36,14 @@ class Level(Protocol):
 
     def discard(self, key: str) -> None:
         """Remove the entry of ``key`` and what it promises."""
+
+
+class Found(NamedTuple):
+    """What is stored for a key."""
+
+    entry: Entry
+    level: str
+    """The name of the nearest level that has it."""
 
 
 class Cache:
@@ -64,10 +72,16 @@ class Cache:
 
     def holds(self, key: str) -> str | None:
         """Return the name of the level that has ``key``; None: there is none."""
+        found = self.find(key)
+        return None if found is None else found.level
+
+    def find(self, key: str) -> Found | None:
+        """Return what is stored for ``key``, and where; None: nothing is."""
         for level in self._levels:
             with self._guarded(level, key):
-                if self._works(level) and level.find(key) is not None:
-                    return level.name
+                entry = level.find(key) if self._works(level) else None
+                if entry is not None:
+                    return Found(entry, level.name)
         return None
 
     def take(self, key: str, target: Path) -> Entry | None:
