@@ -290,10 +290,12 @@ def test_a_hit_loads_neither_tvm_nor_scons(place: Place) -> None:
     assert not loaded & {"tvm", "tvm_ffi", "numpy", "SCons", "torch", "filelock"}
 
 
-def test_of_twenty_processes_one_compiles(place: Place) -> None:
-    running = [place.start() for _ in range(20)]
+def test_of_many_processes_one_compiles(place: Place) -> None:
+    """Of twenty that really compile too, as a slow test of builds shows."""
+    place.order("slow-compile")
+    running = [place.start() for _ in range(6)]
     said = {each.communicate(timeout=120)[0].splitlines()[0] for each in running}
-    assert [each.returncode for each in running] == [0] * 20
+    assert [each.returncode for each in running] == [0] * 6
     assert len(said) == 1
     assert sorted(place.calls()) == [
         f"compile --device cpu --opt O0 {HOST}",

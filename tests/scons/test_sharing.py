@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 LIBRARY = "dist/lib/raw.so"
 OVERRIDES = {"max_batch_size": 2}
 ASK = """
-import sys, mlcx
+import logging, sys, mlcx
+logging.basicConfig(level=logging.INFO)
 overrides = {"max_batch_size": int(sys.argv[2])}
 print(mlcx.jit(sys.argv[1], overrides, "cpu").model_lib_path)
 print(*sys.modules)
@@ -145,3 +146,28 @@ def test_a_build_takes_what_a_program_made(places: Path, first: User) -> None:
     fifth.build("-j2", MLC_JIT_POLICY="READONLY")
     assert fifth.statuses()["raw.so"] == "cached"
     assert (fifth.root / LIBRARY).read_bytes() == library
+
+
+def test_of_twenty_programs_at_once_one_compiles(places: Path, first: User) -> None:
+    """Half of them share a home, all of them the cache of this machine."""
+    users = [user(places, "sixth"), user(places, "seventh")]
+    for each in users:
+        each.environ["MLCX_CACHE_DIR"] = str(places / "machine")
+    model = str(first.root / "dist/bundle/raw")
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASK, model, "4"],
+            env=users[number % 2].environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(20)
+    ]
+    said = [each.communicate(timeout=900) for each in running]
+    assert [each.returncode for each in running] == [0] * 20
+    log = "".join(err for _, err in said)
+    assert log.count("Making, by compile:") == 1
+    files = {Path(out.splitlines()[0]) for out, _ in said}
+    assert len(files) == 2
+    assert len({file.read_bytes() for file in files}) == 1

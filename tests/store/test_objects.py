@@ -193,14 +193,23 @@ def test_a_second_level_that_is_not_there_is_said(
     assert said.count("\n") == 1
 
 
-def test_of_writers_at_once_one_wins(url: str) -> None:
+def test_of_writers_at_once_one_wins(url: str, tmp_path: Path) -> None:
     if url.startswith("http"):
         pytest.skip("a web server knows no conditions")
-    store = ObjectStore(url)
-    values = [str(number).encode() * 1000 for number in range(8)]
+    store = RemoteStore(ObjectStore(url))
+    files = [tmp_path / str(number) for number in range(8)]
+    for file in files:
+        file.write_bytes(file.name.encode() * 1000)
+
+    def put(file: Path) -> None:
+        store.put(Entry.of("a" * 64, file, file.name), file)
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda value: store.write("entries/a", value), values))
-    assert content(store, "entries/a") in values
+        list(pool.map(put, files))
+    entry = store.find("a" * 64)
+    assert entry is not None
+    assert store.take(entry, tmp_path / "taken")
+    assert (tmp_path / "taken").read_bytes() == entry.label.encode() * 1000
 
 
 def test_a_server_that_refuses_is_reported_in_one_line() -> None:
