@@ -223,5 +223,5 @@ def _not_finite(block: Block, source: Array) -> InputError:
         message = f"holds {largest:g}, which is too large for {dtype}; choose a "
         message += "quantization with a model dtype of more range"
     else:
-        message = "holds NaN or infinity: the checkpoint is damaged"
+        message = "holds NaN or infinity: the checkpoint is damaged; download it again"
     return InputError.in_file(tensor.file, f"tensor {tensor.name} {message}")

@@ -31,17 +31,20 @@ def read_header(file: Path) -> list[Tensor]:
             length = int.from_bytes(stream.read(8), "little")
             if size < 8 or length > min(size - 8, _LONGEST_HEADER):
                 message = "not a safetensors file, or one cut short within its header"
-                raise InputError.in_file(file, message)
+                raise _damaged(file, message)
             text = stream.read(length)
+    except FileNotFoundError as error:
+        message = f"cannot be read: {error.strerror}; download it too"
+        raise InputError.in_file(file, message) from error
     except OSError as error:
         raise InputError.in_file(file, f"cannot be read: {error.strerror}") from error
     try:
         header = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         message = f"not a safetensors file: its header is damaged ({error})"
-        raise InputError.in_file(file, message) from error
+        raise _damaged(file, message) from error
     if not isinstance(header, dict):
-        raise InputError.in_file(file, "not a safetensors file: no object in it")
+        raise _damaged(file, "not a safetensors file: no object in it")
     header.pop("__metadata__", None)
     tensors = [_tensor(file, 8 + length, *entry) for entry in header.items()]
     tensors.sort(key=lambda tensor: (tensor.start, tensor.nbytes))
@@ -66,7 +69,7 @@ def _tensor(file: Path, data: int, name: str, entry: object) -> Tensor:
     shape, offsets = fields.get("shape"), fields.get("data_offsets")
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         message = f"the header's entry of tensor {name} is damaged: {entry!r}"
-        raise InputError.in_file(file, message)
+        raise _damaged(file, message)
     dtype = fields.get("dtype")
     if dtype not in SIZES:
         message = f"tensor {name} has the unknown dtype {dtype!r}"
@@ -77,7 +80,7 @@ def _tensor(file: Path, data: int, name: str, entry: object) -> Tensor:
             f"tensor {name} of shape {shape} and dtype {dtype} takes {tensor.nbytes} "
             f"bytes, but the header gives it {offsets[1] - offsets[0]}"
         )
-        raise InputError.in_file(file, message)
+        raise _damaged(file, message)
     return tensor
 
 
@@ -94,9 +97,13 @@ def _check_tiling(file: Path, tensors: list[Tensor], start: int, size: int) -> N
         if tensor.start != start:
             how = "overlaps another's" if tensor.start < start else "follows a gap"
             message = f"data of tensor {tensor.name} {how}: the header is damaged"
-            raise InputError.in_file(file, message)
+            raise _damaged(file, message)
         start += tensor.nbytes
     if start != size:
         how = "cut short" if size < start else "too long"
         message = f"is {how}: expected {start} bytes, as its header says, found {size}"
-        raise InputError.in_file(file, f"{message}; download it again")
+        raise _damaged(file, message)
+
+
+def _damaged(file: Path, message: str) -> InputError:
+    return InputError.in_file(file, f"{message}; download it again")

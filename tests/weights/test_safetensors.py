@@ -75,7 +75,9 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, how: str) -> None:
     file = write(tmp_path / "broken.safetensors", header, data)
     with pytest.raises(InputError, match=message) as caught:
         read_header(file)
-    assert str(caught.value).startswith(f"{file}: ")
+    said = str(caught.value)
+    assert said.startswith(f"{file}: ")
+    assert said.endswith("; download it again") or how == "a strange dtype"
 
 
 @pytest.mark.parametrize("content", [b"", b"1234567", b"\xff" * 8, b"\x09" + b"\0" * 8])
@@ -88,7 +90,7 @@ def test_a_file_that_ends_within_its_header_is_refused(
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match="No such file or directory; download it too"):
         read_header(tmp_path / "x")
     with pytest.raises(InputError, match="cannot be read: No such file"):
         Reader([Tensor("a", tmp_path / "x", "F16", (1,), 10)])
