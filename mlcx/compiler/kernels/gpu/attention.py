@@ -26,8 +26,9 @@ from mlcx.compiler.kernels.attention_shape import (
     capped,
     scaled,
 )
-from mlcx.compiler.kernels.gpu.attention_rotation import rotated
+from mlcx.compiler.kernels.gpu.attention_rotation import lawful
 from mlcx.compiler.kernels.gpu.launch import THREADS, Block, block, meet
+from mlcx.compiler.kernels.gpu.rotated import rotated
 
 __all__ = ["BlocksOfThreads"]
 
@@ -181,16 +182,15 @@ class _Attention:
 
             self._rotated_or_not(
                 lambda: put(read(at)),
-                lambda: put(
-                    rotated(read, at, rows.position(token), self.heads.rotation)
-                ),
+                lambda: put(self._turned(read, at, rows.position(token))),
             )
 
         self.here.strided(self.count * self.heads.head_dim, element)
         with T.If(self.thread < self.count), T.Then():
             token = T.bind(self._token(self.thread))
             T.buffer_store(shared.key, rows.key(token), [self.thread])
-            T.buffer_store(shared.position, rows.position(token), [self.thread])
+            if self.reach is not None:
+                T.buffer_store(shared.position, rows.position(token), [self.thread])
             T.buffer_store(shared.peak, T.float32(_LOWEST), [self.thread])
             T.buffer_store(shared.total, T.float32(0), [self.thread])
 
@@ -198,10 +198,14 @@ class _Attention:
         """Return a row's token; rows without one repeat the last, unstored."""
         return T.min(row // self.share, self.rows.count - 1)
 
+    def _turned(self, read: Callable[[Expr], Expr], at: Expr, position: Expr) -> Expr:
+        rotation = self.heads.rotation
+        return rotated(read, at, position, rotation, lawful(rotation))
+
     def _rotated_or_not(
         self, plain: Callable[[], None], turned: Callable[[], None]
     ) -> None:
-        if not self.heads.rotation.half:
+        if not self.heads.rotation.half or isinstance(self.rotate, tirx.IntImm):
             plain()
             return
         with T.If(self.rotate != 0):
@@ -235,7 +239,7 @@ class _Attention:
 
         self._rotated_or_not(
             lambda: multiply(key),
-            lambda: multiply(lambda i: rotated(key, i, position, self.heads.rotation)),
+            lambda: multiply(lambda i: self._turned(key, i, position)),
         )
         start, stop = columns.seen_by(column)
         start, stop = T.bind(start), T.bind(stop)

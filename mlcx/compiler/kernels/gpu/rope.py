@@ -10,6 +10,7 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.gpu.launch import each
+from mlcx.compiler.kernels.gpu.rotated import rotated
 from mlcx.compiler.kernels.rotation import Rotation
 from mlcx.compiler.kernels.script import array, define, scalar, view
 
@@ -142,18 +143,9 @@ def _rotated(
     rotation: Rotation,
 ) -> Expr:
     """Return element ``at`` of a head, rotated where it is in a pair."""
-    half = rotation.half
-    if rotation.interleaved:
-        pair, second = at // 2, at % 2
-        partner = T.Select(second == 0, at + 1, at - 1)
-    else:
-        pair, second = at % half, at // half
-        partner = T.Select(second == 0, at + half, at - half)
-    inside = at < 2 * half
-    # Beyond the pairs the indices are brought back inside; nothing is made of them.
-    angle = position.astype("float32") * rates[T.Select(inside, pair, T.int64(0))]
-    other = x[(*head, T.Select(inside, partner, at))].astype("float32")
-    mine = x[(*head, at)].astype("float32")
-    turned = mine * T.cos(angle) + T.Select(second == 0, -other, other) * T.sin(angle)
-    scaled = turned * T.float32(rotation.amplitude)
-    return T.Select(inside, scaled, mine).astype(x.dtype)
+
+    def read(i: Expr) -> Expr:
+        return x[(*head, i)].astype("float32")
+
+    value = rotated(read, at, position, rotation, lambda pair: rates[pair])
+    return value.astype(x.dtype)
