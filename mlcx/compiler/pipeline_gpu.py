@@ -13,6 +13,7 @@ from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
 from mlcx.compiler.passes.gpu_low_batch import SpecializeLowBatch
 from mlcx.compiler.passes.gpu_matmul import bias_rule, nt_matmul_rule
 from mlcx.compiler.passes.gpu_moe import gpu_moe_rule
+from mlcx.compiler.passes.gpu_narrow import NarrowIntegers
 from mlcx.compiler.passes.gpu_rotary import gpu_rotary_rule
 from mlcx.compiler.passes.recurrence import recurrence_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
@@ -59,7 +60,8 @@ def _fuse() -> tuple[Pass, ...]:
 
 def _schedule(context: Context) -> tuple[Pass, ...]:
     rules = dlight.gpu
-    narrow = () if context.target.kind.name == "cuda" else (ForceNarrowIndexToInt32(),)
+    wide = context.target.kind.name == "cuda"
+    narrow = () if wide else (ForceNarrowIndexToInt32(), NarrowIntegers())
     return (
         SpecializeLowBatch(context.target),
         dlight.ApplyDefaultSchedule(

@@ -106,9 +106,7 @@ def lacks(place: Place) -> str:
         return ""
     if place.has(_OLD_INDEX):
         return f"{place} has them under the name {_OLD_INDEX}: rename it to {names[0]}"
-    why = ", and PyTorch's files, which can hold code, are not taken from the hub"
-    hint = why if place.locked is not None and place.kind == "checkpoint" else ""
-    return f"{place} has no {' and no '.join(names)}{hint}"
+    return f"{place} has no {' and no '.join(names)}"
 
 
 def look_into(place: Place, ready: bool = False) -> ModelFolder:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -99,8 +100,6 @@ def is_native(triple: Triple) -> bool:
 
 
 def _pack(objects: Sequence[Path], product: Path) -> None:
-    import tarfile  # noqa: PLC0415 (loading it takes milliseconds of every hit)
-
     with tarfile.open(product, "w", format=tarfile.USTAR_FORMAT) as archive:
         for path in objects:
             member = tarfile.TarInfo(path.name)

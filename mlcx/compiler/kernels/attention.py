@@ -88,7 +88,9 @@ def paged_prefill(
         t, b1 = T.int64(), T.int64()
         q = array("q", _query_shape(t, heads), heads.dtype)
         q_indptr = view("q_indptr", (b1,), "int32")
-        keys = Pages.declare(heads, b1, sliding)
+        # In a tree nothing is rotated.
+        positions = not tree or heads.layer_window is not None
+        keys = Pages.declare(heads, b1, sliding, positions)
         position = view("q_position", (t,), "int32")
         out, lse = _outputs(t, heads)
         causal = None if tree else scalar("causal", "int32")

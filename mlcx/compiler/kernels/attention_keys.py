@@ -51,19 +51,18 @@ class Ragged:
     v: tirx.Buffer
     indptr: tirx.Buffer
     k_offset: tirx.Buffer | None
-    """Rotary position of each sequence's first key; None where none are rotated."""
+    """Rotary position of each sequence's first key; None where nobody asks for it."""
 
     def of_sequence(self, s: Expr) -> Span:
         """Emit the bounds of sequence ``s``."""
         begin = T.bind(self.indptr[s].astype("int64"))
         length = T.bind(self.indptr[s + 1].astype("int64") - begin)
-        position = T.int32(0) if self.k_offset is None else T.bind(self.k_offset[s])
 
         def at(head: Expr, column: Expr) -> Callable[[int, Expr], Expr]:
             row = T.bind(begin + column)
             return lambda which, i: (self.k, self.v)[which][row, head, i]
 
-        return Span(length, at, position)
+        return Span(length, at, _position(self.k_offset, s))
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,18 @@ class Pages:
     values: tirx.Buffer
     length_info: tirx.Buffer
     """Of the last page the length in use; if sliding, also window offset and sink."""
-    k_offset: tirx.Buffer
+    k_offset: tirx.Buffer | None
     page_size: Expr
     sliding: bool
 
     @classmethod
-    def declare(cls, heads: Heads, b1: Expr, sliding: bool) -> Pages:
-        """Declare the five arguments from ``pages`` to ``k_offset``."""
+    def declare(
+        cls, heads: Heads, b1: Expr, sliding: bool, positions: bool = True
+    ) -> Pages:
+        """Declare the five arguments from ``pages`` to ``k_offset``.
+
+        Without ``positions`` the last one is not read: a kernel of WebGPU may read ten.
+        """
         page_size, b = T.int64(), T.int64()
         shape = (T.int64(), 2, heads.num_kv_heads, page_size, heads.head_dim)
         pages = array("pages", shape, heads.dtype)
@@ -89,7 +93,8 @@ class Pages:
         values = view("page_values", (T.int64(),), "int32")
         lengths = view("length_info", (3, b) if sliding else (b,), "int32")
         k_offset = view("k_offset", (b,), "int32")
-        return cls(pages, indptr, values, lengths, k_offset, page_size, sliding)
+        asked = k_offset if positions else None
+        return cls(pages, indptr, values, lengths, asked, page_size, sliding)
 
     def of_sequence(self, s: Expr) -> Span:
         """Emit the bounds of sequence ``s``."""
@@ -111,7 +116,11 @@ class Pages:
             row = T.bind(slot % self.page_size)
             return lambda which, i: self.pages[page, which, head, row, i]
 
-        return Span(length, at, T.bind(self.k_offset[s]))
+        return Span(length, at, _position(self.k_offset, s))
+
+
+def _position(k_offset: tirx.Buffer | None, s: Expr) -> Expr:
+    return T.int32(0) if k_offset is None else T.bind(k_offset[s])
 
 
 @dataclass(frozen=True)

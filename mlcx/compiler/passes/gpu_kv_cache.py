@@ -15,6 +15,7 @@ from mlcx.compiler.kernels.attention_shape import Heads
 from mlcx.compiler.kernels.gpu.attention import BlocksOfThreads
 from mlcx.compiler.kernels.gpu.attention_rotation import follows_law
 from mlcx.compiler.kernels.gpu.merge_state import merge_state
+from mlcx.compiler.kernels.gpu.refused import refused
 from mlcx.compiler.kernels.gpu.rope import split_heads, split_rotary
 from mlcx.compiler.passes.kv_rotation import rotation_of
 from mlcx.errors import BuildError
@@ -27,6 +28,11 @@ _PAGE_SIZE = 16
 
 _LEAST_WIDTH = 32
 """Of heads: with less, TVM's prefill is wrong where 16 queries fill no tile."""
+
+_TOO_MANY = (
+    "token trees over the pages of a cache: with layers of which some have a window, "
+    "their attention reads 12 buffers, of which a kernel of WebGPU has 10"
+)
 
 _ROTATED_BEFORE: dict[str, str] = {}
 """Scaling of a rotation inside TVM's attention, which is never asked for."""
@@ -91,13 +97,16 @@ def _own(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
         softcap=spec.softcap,
     )
     many, one = (BlocksOfThreads(heads, decodes=each) for each in (False, True))
+    tree = attention.paged_prefill(many, tree=True)
+    if target.kind.name == "webgpu" and spec.layer_window is not None:
+        tree = refused(tree, _TOO_MANY)
     return [
         attention.ragged_prefill(many, tree=False),
         attention.paged_prefill(many),
         attention.paged_decode(one),
         attention.paged_prefill(many, sliding=True),
         attention.paged_decode(one, sliding=True),
-        attention.paged_prefill(many, tree=True),
+        tree,
         attention.ragged_prefill(many, tree=True),
     ]
 

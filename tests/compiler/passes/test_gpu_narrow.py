@@ -1,0 +1,59 @@
+"""WebGPU's kernels have no integers of 64 bits, and read no more than ten buffers."""
+
+from __future__ import annotations
+
+import pytest
+import tvm
+from tvm import tirx
+
+from mlcx.compiler.passes.gpu_kv_cache import gpu_kv_kernels
+from mlcx.compiler.passes.gpu_narrow import NarrowIntegers
+from mlcx.compiler.targets import target_of
+from mlcx.nn.kv_cache import KVCacheSpec
+
+TARGET = target_of("webgpu")
+TREE = "attention_paged_tree"
+SPEC = {
+    "num_layers": 2,
+    "num_q_heads": 6,
+    "num_kv_heads": 3,
+    "head_dim": 20,
+    "rope_theta": 1e4,
+    "rotary_dim": 20,
+    "rope_scaling": None,
+    "dtype": "float16",
+}
+
+
+def shaders(spec: KVCacheSpec, *names: str) -> dict[str, str]:
+    """Return the shaders of attention: kernel to WGSL; without names all of them."""
+    found = {}
+    for kernel in gpu_kv_kernels(spec, TARGET)[1:8]:
+        name = str(kernel.attrs["global_symbol"])
+        if names and name not in names:
+            continue
+        module = tvm.IRModule({name: kernel.with_attr("target", TARGET)})
+        passes = (tirx.transform.ForceNarrowIndexToInt32(), NarrowIntegers())
+        with TARGET:
+            built = tvm.tirx.build(tvm.transform.Sequential(passes)(module), TARGET)
+        found[name] = "".join(each.inspect_source() for each in built.imports)
+    return found
+
+
+def test_a_kernel_reads_as_many_buffers_as_webgpu_has_or_says_that_it_cannot() -> None:
+    free = shaders(KVCacheSpec(**SPEC), TREE)[TREE]
+    assert "@compute" in free
+    assert free.count("var<storage") == 10
+    # With a window in some layers it would read the positions too.
+    assert shaders(KVCacheSpec(**SPEC, layer_window=8), TREE) == {TREE: ""}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "asked", [{}, {"layer_window": 8, "softcap": 5.0}, {"window": 12, "sink": 2}]
+)
+def test_kernels_of_attention_are_ones_that_webgpu_has(asked: dict[str, float]) -> None:
+    found = shaders(KVCacheSpec(**{**SPEC, **asked}))
+    found.pop(TREE)
+    assert all(shader.count("var<storage") <= 10 for shader in found.values())
+    assert all("@compute" in shader for shader in found.values())
