@@ -36,13 +36,15 @@ ALLOWED: dict[str, frozenset[str]] = {
     "store": frozenset({"shape", "spec", "home", "artifact", "errors"}),
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),
-    "demand": frozenset("policy signature spec toolchain home artifact errors".split()),
+    "demand": frozenset(
+        "policy signature store spec toolchain home artifact errors".split()
+    ),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),
     "report": frozenset("shape steps spec artifact".split()),
-    "reasons": frozenset("shape steps signature policy spec artifact".split()),
+    "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (
-            "progress reasons report steps manifest policy signature store spec "
+            "progress shape reasons report steps manifest policy signature store spec "
             "toolchain artifact errors"
         ).split()
     ),

@@ -20,7 +20,7 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "validate": Verb("check", "check spec files and report every violation"),
-    "plan": Verb("check", "print the jobs of a spec"),
+    "plan": Verb("plan", "say what a build of a spec would do"),
     "explain": Verb("explain", "say why targets are built again"),
     "doctor": Verb("doctor", "say what devices need, and what of it there is"),
     "lock": Verb("hub", "pin the models of specs that come from the hub"),

@@ -1,4 +1,4 @@
-"""The verb ``cache``: see and tidy what builds of this user have stored."""
+"""The verb ``cache``: see and tidy what builds have stored, here or far away."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlcx.cli.sizes import shown
 from mlcx.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlcx.store.folder import FolderStore, Stored
+    from mlcx.store.stock import Stock, Stored
 
 __all__ = ["cache", "cache_arguments"]
 
@@ -32,9 +32,17 @@ def cache_arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=meaning, description=meaning)
         add = action.add_argument
         add("--json", action="store_true", help="print JSON, for programs")
-        add("--dir", type=Path, metavar="DIR", help="the cache; default: the user's")
+        _place(action)
         if name == "prune":
             _limits(action)
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_mutually_exclusive_group().add_argument
+    meaning = "level to look at, as the environment says where it is"
+    add("--level", choices=("local", "remote"), default="local", help=meaning)
+    add("--dir", type=Path, metavar="DIR", help="another folder than the user's")
+    add("--url", metavar="URL", help="an object store, such as s3://BUCKET/PREFIX")
 
 
 def _limits(parser: argparse.ArgumentParser) -> None:
@@ -59,71 +67,96 @@ def _limits(parser: argparse.ArgumentParser) -> None:
 
 def cache(args: argparse.Namespace) -> int:
     """List, measure, prune or verify the cache; 1: something in it is damaged."""
-    from mlcx.store.folder import FolderStore
-    from mlcx.store.settings import settings
-
-    folder = args.dir or settings().folder
-    if folder is None:
-        raise UsageError("the cache is switched off: name one with --dir")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"cache {folder}: expected a folder, found a file")
-    content, lines, status = _ACTIONS[args.action](FolderStore(folder), args)
+    content, lines, status = _ACTIONS[args.action](_stock(args), args)
     print(json.dumps(content, indent=2) if args.json else "\n".join(lines))
     return status
+
+
+def _stock(args: argparse.Namespace) -> Stock:
+    """Return the level that the arguments name."""
+    from mlcx.store.settings import URL, settings
+
+    if args.dir is not None:
+        return _folder(args.dir)
+    if args.url is not None:
+        return _objects(args.url)
+    chosen = settings()
+    if args.level == "remote":
+        if chosen.url is None:
+            raise UsageError(f"there is no second level: set {URL}, or give --url")
+        return _objects(chosen.url)
+    if chosen.folder is None:
+        raise UsageError("the cache is switched off: name one with --dir")
+    return _folder(chosen.folder)
+
+
+def _folder(path: Path) -> Stock:
+    from mlcx.store.folder import FolderStore
+
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"cache {path}: expected a folder, found a file")
+    return FolderStore(path)
+
+
+def _objects(url: str) -> Stock:
+    from mlcx.store.objects import ObjectStore
+    from mlcx.store.remote import RemoteStore
+
+    return RemoteStore(ObjectStore(url))
 
 
 _Outcome = tuple[dict[str, Any], list[str], int]
 
 
-def _list(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+def _list(stock: Stock, args: argparse.Namespace) -> _Outcome:
     del args
-    entries = store.stored()
-    lines = [_line(each) for each in entries] or [f"{store.root}: nothing"]
+    entries = stock.stored()
+    lines = [_line(each) for each in entries] or [f"{stock.name}: nothing"]
     return {"entries": [_row(each) for each in entries]}, lines, 0
 
 
-def _size(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+def _size(stock: Stock, args: argparse.Namespace) -> _Outcome:
     del args
     from mlcx.store.prune import content_bytes
 
-    entries = store.stored()
+    entries = stock.stored()
     size = content_bytes(entries)
-    line = f"{store.root}: {_entries(len(entries))}, {shown(size)}"
-    content = {"dir": str(store.root), "entries": len(entries), "bytes": size}
+    line = f"{stock.name}: {_entries(len(entries))}, {shown(size)}"
+    content = {"cache": stock.name, "entries": len(entries), "bytes": size}
     return content, [line], 0
 
 
-def _prune(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+def _prune(stock: Stock, args: argparse.Namespace) -> _Outcome:
     from mlcx.store.prune import content_bytes, superfluous
 
-    entries = store.stored()
+    entries = stock.stored()
     removed = superfluous(entries, time.time() - args.days * _DAY, args.size)
     if not args.dry_run:
-        store.remove([each.entry for each in removed])
+        stock.remove([each.entry for each in removed])
     kept = [each for each in entries if each not in removed]
     freed = content_bytes(entries) - content_bytes(kept)
     verb = "would remove" if args.dry_run else "removed"
     lines = [f"{verb} {_line(each)}" for each in removed]
-    lines += [f"{store.root}: {verb} {_entries(len(removed))}, {shown(freed)}"]
+    lines += [f"{stock.name}: {verb} {_entries(len(removed))}, {shown(freed)}"]
     rows = [_row(each) for each in removed]
     content = {"removed": rows, "bytes": freed, "dry_run": args.dry_run}
     return content, lines, 0
 
 
-def _verify(store: FolderStore, args: argparse.Namespace) -> _Outcome:
+def _verify(stock: Stock, args: argparse.Namespace) -> _Outcome:
     del args
-    damaged = dict(store.check())
+    damaged = dict(stock.check())
     lines = [f"{key}: {wrong}" for key, wrong in damaged.items()]
     lines += [
-        f"{store.root}: {_entries(len(damaged))} damaged; builds make them again"
+        f"{stock.name}: {_entries(len(damaged))} damaged; builds make them again"
         if damaged
-        else f"{store.root}: all {_entries(len(store.stored()))} as they were stored"
+        else f"{stock.name}: all {_entries(len(stock.stored()))} as they were stored"
     ]
     content = {"damaged": [{"key": key, "error": damaged[key]} for key in damaged]}
     return content, lines, 1 if damaged else 0
 
 
-_ACTIONS: dict[str, Callable[[FolderStore, argparse.Namespace], _Outcome]] = {
+_ACTIONS: dict[str, Callable[[Stock, argparse.Namespace], _Outcome]] = {
     "list": _list,
     "size": _size,
     "prune": _prune,

@@ -1,4 +1,4 @@
-"""``validate`` and ``plan``: look at specs without building anything."""
+"""``validate``: look at specs without building anything."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlcx.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from mlcx.spec.types import Plan, Verify
+    from mlcx.spec.types import Plan
 
-__all__ = ["plan", "plan_arguments", "validate", "validate_arguments"]
-
-_COLUMNS = ("job", "model", "quantization", "device", "output")
+__all__ = ["validate", "validate_arguments"]
 
 
 def validate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +22,7 @@ def validate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="package config or delivery spec"
     )
-    _json_argument(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def validate(args: argparse.Namespace) -> int:
@@ -38,28 +35,6 @@ def validate(args: argparse.Namespace) -> int:
         for verdict in verdicts:
             verdict.report()
     return 0 if all(verdict.valid for verdict in verdicts) else InputError.exit_status
-
-
-def plan_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``plan``."""
-    parser.add_argument("file", metavar="FILE", help="package config or delivery spec")
-    _json_argument(parser)
-
-
-def plan(args: argparse.Namespace) -> int:
-    """Print the jobs of a spec, as a table or as JSON."""
-    from mlcx.spec import load
-
-    loaded = load(args.file)
-    if args.json:
-        print(json.dumps(_as_json(loaded), indent=2, default=str))
-        return 0
-    print(_table([_COLUMNS, *_rows(loaded)]))
-    return 0
-
-
-def _json_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 @dataclass(frozen=True)
@@ -94,55 +69,8 @@ def _judge(file: str) -> _Verdict:
 
 
 def _count(loaded: Plan) -> int:
-    return len(list(_rows(loaded)))
-
-
-def _rows(loaded: Plan) -> Iterator[tuple[str, ...]]:
-    """Yield one line of the table for each job, in the order in which they build."""
-    for model in loaded.fetched:
-        part = "" if model.directory in loaded.weighty else "texts of "
-        yield "fetch", f"{part}{model.repository}", "", "", f"commit {model.commit}"
-    for weights in loaded.weights:
-        yield "weights", weights.model_id, weights.quantization, "", weights.directory
-    for library in loaded.libraries:
-        scheme = library.quantization or "(the model's)"
-        yield "library", library.model_id, scheme, library.device, library.library
-        if library.verify is not None:
-            asked = _asked(library.verify)
-            yield "verify", library.model_id, scheme, library.device, asked
-    for ready in loaded.prebuilt:
-        yield "prebuilt", ready.model_lib, "", "", ready.library
-    if loaded.static_lib is not None:
-        device, made = loaded.static_lib.device, loaded.static_lib.library
-        yield "static library", "", "", device, made
-    for bundle in loaded.bundles:
-        yield "bundle", bundle.model_id, "", "", bundle.directory
-
-
-def _asked(verify: Verify) -> str:
-    """Return what a library is held to, in one line."""
-    words = []
-    if verify.max_kl is not None:
-        words.append(f"mean KL at most {verify.max_kl:g}")
-    if verify.min_top1 is not None:
-        words.append(f"top-1 at least {verify.min_top1:g}")
-    text = "" if verify.text is None else f" of {verify.text.name}"
-    asked = " and ".join(words)
-    return f"{asked} on {verify.tokens} tokens{text}, against {verify.reference}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _as_json(loaded: Plan) -> dict[str, Any]:
-    """Return the plan as its dataclasses are, but overrides as objects."""
-    plain = dataclasses.asdict(loaded)
-    for library in plain["libraries"]:
-        library["overrides"] = dict(library["overrides"])
-    return plain
+    """Return how many jobs there are, as the spec names them."""
+    parts = (loaded.fetched, loaded.weights, loaded.libraries, loaded.prebuilt)
+    judged = sum(library.verify is not None for library in loaded.libraries)
+    archives = int(loaded.static_lib is not None)
+    return sum(map(len, parts)) + judged + archives + len(loaded.bundles)

@@ -13,9 +13,9 @@ from mlcx.artifact import read_json
 from mlcx.cli.model import folder_of, given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
+from mlcx.spec.hub import is_remote
 
 if TYPE_CHECKING:
-    from mlcx.hub.keep import Part
     from mlcx.progress import Bar
     from mlcx.quant.packing import Scheme
 
@@ -104,7 +104,7 @@ def convert_weight(args: argparse.Namespace) -> int:
     from mlcx.weights.mapping import Parameter
 
     scheme = chosen(args.quantization)
-    model = _load(args, "all" if args.source is None else "texts")
+    model = _load(args)
     try:
         scheme = reading(scheme, model.content.get("quantization_config"))
     except UsageError as error:
@@ -119,7 +119,7 @@ def convert_weight(args: argparse.Namespace) -> int:
             wanted,
             model.architecture.weights(model.config),
             model.architecture.UNUSED,
-            find(_source(model, args.source), args.source_format),
+            find(_source(model, args), args.source_format),
             args.output,
             progress,
             exact_float32=args.float32 == "raw",
@@ -178,7 +178,7 @@ def gen_config(args: argparse.Namespace) -> int:
 
     template = load_template(args.conv_template)
     scheme = chosen(args.quantization)
-    model = _load(args, "texts")
+    model = _load(args)
     recipe = _recipe(scheme, model)
     fields = _override(model, args)
     source = model.path.parent
@@ -232,8 +232,8 @@ def _summary(content: dict[str, Any]) -> str:
 _LIMITS = {"context_window_size": "context", "sliding_window_size": "sliding window"}
 
 
-def _load(args: argparse.Namespace, part: Part) -> _Model:
-    """Return the model that the arguments name, with ``part`` of one of the hub.
+def _load(args: argparse.Namespace) -> _Model:
+    """Return the model that the arguments name, of one of the hub all but weights.
 
     Raises:
         InputError: Its config is missing, or not what it must be.
@@ -241,7 +241,7 @@ def _load(args: argparse.Namespace, part: Part) -> _Model:
     """
     from mlcx.models import architecture
 
-    model = given(args.config, args.model_type, part, "checkpoint")
+    model = given(args.config, args.model_type, kind="checkpoint")
     path = model.path / "config.json" if model.path.is_dir() else model.path
     if not path.is_file():
         message = "expected a checkpoint: config.json, or the folder that holds it"
@@ -262,12 +262,15 @@ def _load(args: argparse.Namespace, part: Part) -> _Model:
     return _Model(path, content, kind, module, config, model.preset)
 
 
-def _source(model: _Model, source: str | None) -> Path:
-    """Return where the weights of ``model`` are.
+def _source(model: _Model, args: argparse.Namespace) -> Path:
+    """Return where the weights of ``model`` are, which of one of the hub come now.
 
     Raises:
-        UsageError: It is a preset, and nobody has said.
+        UsageError: It is a preset, and nobody has said; or the hub has none.
     """
+    source: str | None = args.source
+    if source is None and is_remote(args.config or ""):
+        source = args.config
     if source is None and model.preset is not None:
         message = f"the preset {model.preset} has no weights: give --source"
         raise UsageError(f"{message}, the folder of a checkpoint")

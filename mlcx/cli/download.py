@@ -73,9 +73,18 @@ def obtain(
     if kind is not None and locked.kind != kind:
         message = f"{repository}: expected {_MEANT[kind]}, found {_MEANT[locked.kind]}"
         raise UsageError(message)
+    if kind is not None and part != "texts":
+        _require_weights(locked)
     with Progress() as progress:
         hub = HuggingFace(settings.endpoint)
         return keep(locked, part, settings, hub, progress, folder)
+
+
+def _require_weights(model: LockedModel) -> None:
+    from mlcx.spec.folder import Place, lacks
+
+    if missing := lacks(Place(Path(), model.kind, model)):
+        raise UsageError(f"there are no weights: {missing}")
 
 
 def pinned(

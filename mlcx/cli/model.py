@@ -61,18 +61,12 @@ def model_arguments(parser: argparse.ArgumentParser, name: str, meaning: str) ->
     )
 
 
-def given(
-    model: str | None,
-    model_type: str,
-    part: Part = "texts",
-    kind: SourceKind | None = None,
-) -> Given:
-    """Return the model that the two arguments name, here if it is one of the hub.
+def given(model: str | None, model_type: str, kind: SourceKind | None = None) -> Given:
+    """Return the model that the two arguments name; of the hub all but its weights.
 
     Args:
         model: As on the command line.
         model_type: As on the command line.
-        part: Which files of a model of the hub the verb reads.
         kind: What a model of the hub must be; None: any.
 
     Raises:
@@ -90,7 +84,7 @@ def given(
             raise UsageError(message)
         return Given(preset_file(model_type), architecture, model_type)
     if is_remote(model) or not _names_preset(model, presets):
-        return Given(folder_of(model, part, kind), architecture, None)
+        return Given(folder_of(model, "texts", kind), architecture, None)
     return Given(preset_file(model), architecture, model)
 
 

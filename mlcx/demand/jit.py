@@ -11,19 +11,17 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import read_json
-from mlcx.demand.wanted import Wanted, wanted
+from mlcx.demand.wanted import Wanted, Wish, wanted
 from mlcx.errors import BuildError, InputError
 from mlcx.home import home
 from mlcx.policy import VARIABLE, Policy, policy
-from mlcx.signature import inputs
-from mlcx.spec.digest import digest_file, digest_json
-from mlcx.spec.options import host_for
-from mlcx.spec.prefix import canonical_prefix
-from mlcx.toolchain.triple import AUTO
+from mlcx.signature.key import key
+from mlcx.spec.digest import digest_file
 
 __all__ = ["JITResult", "jit"]
 
@@ -68,47 +66,42 @@ def jit(
         UsageError: An argument or a variable is not what it must be.
     """
     began, environ = time.time_ns(), dict(os.environ)
+    chosen = _policy(environ, silent=skip_log_jit_policy)
+    asked = wanted(Path(model_path), overrides, str(device), system_lib_prefix, environ)
+    folder = home(environ) / "model_lib"
+    config = _config(asked, folder / "configs", environ)
+    prefix = _prefix(asked, config)
+    library = _library(asked, config, prefix, folder)
+    if library.file.is_file() and chosen is not Policy.REDO:
+        _LOG.info("Using library: %s", library.file)
+    else:
+        _obtain(library, chosen, began, environ)
+    shown = prefix if asked.device.static else system_lib_prefix
+    return JITResult(str(library.file), shown)
+
+
+def _policy(environ: Mapping[str, str], *, silent: bool) -> Policy:
+    """Return the policy, unless it forbids everything."""
     chosen = policy(environ)
-    if not skip_log_jit_policy:
+    if not silent:
         known = "/".join(Policy.__members__)
         _LOG.info("%s = %s. Can be one of: %s", VARIABLE, chosen.name, known)
     if chosen is Policy.OFF:
         raise BuildError(f"{VARIABLE} is OFF: no library is taken or compiled")
-    asked = wanted(Path(model_path), overrides, str(device), system_lib_prefix, environ)
-    folder = home(environ) / "model_lib"
-    config = _normalized(asked, folder / "configs", environ)
-    prefix, key = _named(asked, read_json(config))
-    library = folder / f"{key}{asked.suffix}"
-    shown = asked.prefix if asked.prefix is not None else prefix
-    result = JITResult(
-        str(library), shown if asked.device.static else system_lib_prefix
-    )
-    if library.is_file() and chosen is not Policy.REDO:
-        _LOG.info("Using library: %s", library)
-        return result
-    if chosen is Policy.READONLY:
-        raise BuildError(f"{library} is missing, and {VARIABLE} is READONLY")
-    full = None if prefix is None else canonical_prefix(prefix)
-    with _one_at_a_time(library):
-        if not _made_since(library, began if chosen is Policy.REDO else 0):
-            _LOG.info("Compiling library: %s", library)
-            from mlcx.demand.steps import compile_to  # noqa: PLC0415
-
-            compile_to(library, config, asked, full, environ)
-    return result
+    return chosen
 
 
-def _normalized(asked: Wanted, folder: Path, environ: Mapping[str, str]) -> Path:
+def _config(asked: Wanted, folder: Path, environ: Mapping[str, str]) -> Path:
     """Return the file with what compiling reads; made again when its inputs change."""
-    sources = str(inputs.sources("compile", "compiler"))
-    made_of = [digest_file(asked.config), asked.config.name, asked.overrides, sources]
-    file = folder / f"{digest_json(made_of)[:_DIGITS]}.json"
+    made_with = asked.normalizing()
+    name = key(made_with, [digest_file(asked.config)], ".json")
+    file = folder / f"{name[:_DIGITS]}.json"
     if not _is_readable(file):
-        with _one_at_a_time(file):
-            if not _is_readable(file):
-                from mlcx.demand.steps import normalize_to  # noqa: PLC0415
+        from mlcx.demand.obtain import obtain  # noqa: PLC0415
 
-                normalize_to(file, asked, environ)
+        label = f"normalize {asked.shown}"
+        there = partial(_is_readable, file)
+        obtain(Wish(file, name, label, made_with, asked.config), there, environ)
     return file
 
 
@@ -120,30 +113,41 @@ def _is_readable(file: Path) -> bool:
     return True
 
 
-def _named(asked: Wanted, config: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the prefix of a static library, None: it is none, and the key."""
-    device = asked.device
-    tools, _ = inputs.toolchain(device.name, AUTO, asked.suffix, asked.archs)
-    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
-    if device.host == AUTO:
-        facts.append(inputs.host(with_cpu=asked.own_cpu))
-    parts = {
-        "config": config,
-        "device": device.name,
-        "host": host_for(device, AUTO),
-        "opt": asked.opt,
-        "archs": asked.archs,
-        "suffix": asked.suffix,
-        "facts": [str(fact) for fact in facts],
-    }
-    if not device.static:
-        return None, digest_json(parts)[:_DIGITS]
-    prefix = asked.prefix
-    if prefix is None:
-        words = (config["model_type"], config["quantization"], digest_json(parts))
-        text = f"{words[0]}_{words[1]}_{words[2][:_DIGITS]}"
-        prefix = re.sub(r"[^A-Za-z0-9_]", "_", text)
-    return prefix, digest_json({**parts, "prefix": canonical_prefix(prefix)})[:_DIGITS]
+def _prefix(asked: Wanted, config: Path) -> str | None:
+    """Return what names in a static library begin with; None: it is none."""
+    if not asked.device.static or asked.prefix is not None:
+        return asked.prefix
+    says = read_json(config)
+    name = key(asked.compiling(), [digest_file(config)], asked.suffix)[:_DIGITS]
+    text = f"{says['model_type']}_{says['quantization']}_{name}"
+    return re.sub(r"[^A-Za-z0-9_]", "_", text)
+
+
+def _library(asked: Wanted, config: Path, prefix: str | None, folder: Path) -> Wish:
+    made_with = asked.compiling(prefix)
+    name = key(made_with, [digest_file(config)], asked.suffix)
+    file = folder / f"{name[:_DIGITS]}{asked.suffix}"
+    return Wish(file, name, f"compile {asked.shown}", made_with, config)
+
+
+def _obtain(
+    library: Wish, chosen: Policy, began: int, environ: Mapping[str, str]
+) -> None:
+    """Take or make a library that is not there, or will not do; as ``chosen`` allows.
+
+    Args:
+        library: What is wanted.
+        chosen: The policy.
+        began: When it was asked for, in nanoseconds.
+        environ: Of the process.
+    """
+    from mlcx.demand.obtain import obtain  # noqa: PLC0415
+
+    redo = chosen is Policy.REDO
+    there = partial(_made_since, library.file, began if redo else 0)
+    refusal = f"{library.file} is missing, and {VARIABLE} is {chosen.name}"
+    refusal = "" if chosen.compiles else refusal
+    obtain(library, there, environ, takes_cached=not redo, refusal=refusal)
 
 
 def _made_since(library: Path, moment: int) -> bool:
@@ -152,17 +156,3 @@ def _made_since(library: Path, moment: int) -> bool:
         return library.stat().st_mtime_ns >= moment
     except FileNotFoundError:
         return False
-
-
-def _one_at_a_time(file: Path) -> Any:
-    """Return a lock on ``file`` among processes, for a ``with`` statement."""
-    # Loading this takes as long as all the rest of a hit.
-    from filelock import FileLock  # noqa: PLC0415
-
-    folder = file.parent / "locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"{folder}: cannot be written: {error.strerror}"
-        raise BuildError(message) from error
-    return FileLock(folder / f"{file.name}.lock")

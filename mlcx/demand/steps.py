@@ -1,4 +1,4 @@
-"""The two steps that a library takes, each as a process of its own."""
+"""A step to a library, as a process of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from mlcx.artifact import COMPILE_CONFIG, replacing
-from mlcx.demand.wanted import Wanted
+from mlcx.artifact import replacing
 from mlcx.errors import BuildError
+from mlcx.signature.compiling import Inputs
 
-__all__ = ["COMMAND", "TEMPORARY", "compile_to", "normalize_to"]
+__all__ = ["COMMAND", "TEMPORARY", "make"]
 
 TEMPORARY = "MLC_TEMP_DIR"
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "mlcx")
@@ -25,54 +25,26 @@ _QUOTED = 20
 """Lines of a log that a failure quotes."""
 
 
-def normalize_to(target: Path, wanted: Wanted, environ: Mapping[str, str]) -> None:
-    """Write what compiling reads of the model's config.
-
-    Raises:
-        BuildError: The config or an override is not what it must be.
-    """
-    options = ["--overrides", wanted.overrides] if wanted.overrides else []
-    words = ["normalize", str(wanted.config), *options]
-    _make(words, COMPILE_CONFIG, target, environ)
-
-
-def compile_to(
-    target: Path,
-    config: Path,
-    wanted: Wanted,
-    prefix: str | None,
-    environ: Mapping[str, str],
+def make(
+    target: Path, inputs: Inputs, source: Path, environ: Mapping[str, str]
 ) -> None:
-    """Compile ``config`` to the library ``target``.
+    """Run the verb of ``inputs`` on ``source``, and move what it makes to ``target``.
 
     Args:
         target: Appears when it is complete.
-        config: What ``normalize_to`` wrote.
-        wanted: How to compile it.
-        prefix: Of the symbols of a static library; None: it is none.
+        inputs: What the verb is told.
+        source: A config of the model.
         environ: Of the process.
 
     Raises:
         BuildError: It failed; quotes the end of its log.
     """
-    words = ["compile", str(config), "--device", wanted.device.name]
-    words += ["--opt", wanted.opt]
-    if wanted.archs:
-        words += ["--archs", ",".join(wanted.archs)]
-    if prefix is not None:
-        words += ["--system-lib-prefix", prefix]
-    _make(words, f"lib{wanted.suffix}", target, environ)
-
-
-def _make(
-    words: Sequence[str], name: str, target: Path, environ: Mapping[str, str]
-) -> None:
-    """Run a verb in a temporary folder, and move the file that it makes."""
     parent = environ.get(TEMPORARY) or None
     try:
         with tempfile.TemporaryDirectory(prefix="mlcx-jit-", dir=parent) as folder:
-            made = Path(folder) / name
-            _run([*COMMAND, *words, "-o", str(made)], Path(folder), made, environ)
+            made = Path(folder) / f"made{target.suffix}"
+            words = [inputs.verb, str(source), *inputs.options, "-o", str(made)]
+            _run([*COMMAND, *words], Path(folder), made, environ)
             with replacing(target) as temporary:
                 shutil.copyfile(made, temporary)
     except OSError as error:

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG
 from mlcx.errors import InputError, UsageError
+from mlcx.signature.compiling import Inputs, compiling, normalizing, override_text
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.opt import canonical
-from mlcx.spec.options import DEFAULTS, archs_for
+from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.toolchain.distributions import folder_of
 from mlcx.toolchain.triple import AUTO
 
-__all__ = ["SUFFIX", "Wanted", "wanted"]
+__all__ = ["SUFFIX", "Wanted", "Wish", "wanted"]
 
 SUFFIX = "MLC_DSO_SUFFIX"
 _OPT = "opt"
@@ -41,9 +42,44 @@ class Wanted:
     """With the dot."""
 
     @property
-    def own_cpu(self) -> bool:
-        """Whether it is made for the CPU of this machine."""
-        return self.device.kind == "llvm" and self.device.host == AUTO
+    def shown(self) -> str:
+        """What people know it by, where it is stored."""
+        return f"{self.config.parent.name}, {self.device.name}"
+
+    def normalizing(self) -> Inputs:
+        """Return what its normal config depends on besides the model's config."""
+        return normalizing(None, self.overrides)
+
+    def compiling(self, prefix: str | None = None) -> Inputs:
+        """Return what it depends on besides its normal config, as in a build.
+
+        Args:
+            prefix: Of the symbols of a static library; None: it is none, or none yet.
+        """
+        return compiling(
+            self.device.name,
+            self.suffix,
+            opt=self.opt,
+            host=host_for(self.device, DEFAULTS["host"]),
+            mcpu=DEFAULTS["mcpu"],
+            archs=self.archs,
+            prefix=None if prefix is None else canonical_prefix(prefix),
+        )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A file that is to be there."""
+
+    file: Path
+    key: str
+    """Under which builds store it."""
+    label: str
+    """What it is, for people."""
+    inputs: Inputs
+    """Of the step that makes it."""
+    source: Path
+    """What the step is called on."""
 
 
 def wanted(
@@ -120,10 +156,5 @@ def _suffix(device: Device, environ: Mapping[str, str]) -> str:
 
 
 def _text(overrides: Mapping[str, object]) -> str:
-    given = {key: each for key, each in overrides.items() if key != _OPT}
-    words = (
-        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-        for key, value in sorted(given.items())
-        if value is not None
-    )
-    return ";".join(words)
+    given = ((key, overrides[key]) for key in sorted(overrides) if key != _OPT)
+    return override_text(pair for pair in given if pair[1] is not None)

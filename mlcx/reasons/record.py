@@ -115,8 +115,13 @@ class Records:
 
     def name(self, path: Path) -> str:
         """Return ``path`` as records and messages name it."""
-        inside = path.is_relative_to(self._top)
-        return path.relative_to(self._top).as_posix() if inside else str(path)
+        # As texts: a release asks this some ten thousand times.
+        text, top = str(path), f"{self._top}{os.sep}"
+        return (
+            text.removeprefix(top).replace(os.sep, "/")
+            if text.startswith(top)
+            else text
+        )
 
     def within(self, text: str) -> str:
         """Return ``text`` with the paths in it as ``name`` returns them."""

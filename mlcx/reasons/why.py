@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from mlcx.artifact import COMPILE_CONFIG
 from mlcx.policy import VARIABLE, Policy
-from mlcx.reasons.changes import Change, between, of_texts
+from mlcx.reasons.changes import Change, Kind, between, of_texts
 from mlcx.reasons.record import Content, Record, Records, facts, look, options
 from mlcx.signature.facts import SOURCES
 from mlcx.steps.parts import differs, fault
 from mlcx.steps.requests import Request
 
-__all__ = ["Why"]
+__all__ = ["Look", "Why"]
+
+Look = Callable[[Path, Content | None], Content | None]
+"""What ``mlcx.reasons.record.look`` is."""
 
 
 class Why:
     """Answers for the requests of one build folder."""
 
-    def __init__(self, records: Records, policy: Policy) -> None:
+    def __init__(self, records: Records, policy: Policy, look: Look = look) -> None:
+        """Take what was, and what there is now: ``look`` may know what is to come."""
         self.records = records
+        self._look = look
         self._policy = policy
         self._found: dict[str, tuple[Change, ...]] = {}
         self._makers: dict[str, Request] = {}
@@ -63,7 +68,9 @@ class Why:
         if request.verb == "compile" and self._policy.always:
             yield Change("policy", f"{VARIABLE}={self._policy.name}")
         if record is None:
-            yield Change("unknown", self.records.name(request.targets[0]))
+            # Pinning a model has brought some of its files already.
+            kind: Kind = "new" if request.is_shared else "unknown"
+            yield Change(kind, self.records.name(request.targets[0]))
         yield from inputs
 
     def damage(self, request: Request) -> str:
@@ -106,7 +113,7 @@ class Why:
         self, name: str, path: Path, twin: str, record: Record
     ) -> Iterator[Change]:
         before = record.sources.get(twin)
-        after = look(path, before)
+        after = self._look(path, before)
         if before is None:
             yield Change("source", name, how="added")
         elif after is None or after.sha256 == before.sha256:

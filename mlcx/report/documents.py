@@ -6,13 +6,14 @@ no other and no network.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from mlcx import __version__
-from mlcx.artifact import write_json, write_text
+from mlcx.artifact import write_text
 from mlcx.report.run import Row, Run
 from mlcx.report.timeline import timeline
 from mlcx.report.units import change, duration, size
@@ -33,19 +34,23 @@ def write(run: Run, output: Path, top: Path) -> None:
     """Write the report of ``run``, whose paths are relative to ``top``."""
     as_json, markdown, page = paths(output)
     link = os.path.relpath(top, output)
-    write_json(as_json, _content(run))
+    write_text(as_json, _json(run))
     write_text(markdown, _markdown(run, link))
     write_text(page, _page(run, link))
 
 
-def _content(run: Run) -> dict[str, object]:
-    return {
+def _json(run: Run) -> str:
+    """Return the head as people read it, and a line for each job."""
+    head = {
         "mlcx": __version__,
         "started": round(run.started, 3),
         "seconds": round(run.seconds, 3),
         "counts": run.counts(),
-        "jobs": [row.to_dict() for row in run.rows],
     }
+    above = json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}")
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    jobs = ",\n".join(f"    {encode(row.to_dict())}" for row in run.rows)
+    return f'{above},\n  "jobs": [\n{jobs}\n  ]\n}}\n'
 
 
 def _markdown(run: Run, link: str) -> str:

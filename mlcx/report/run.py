@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -33,7 +33,7 @@ class Row:
 
     def to_dict(self) -> dict[str, object]:
         """Return this flat, ready for JSON."""
-        flat = {"verb": self.verb, **asdict(self.result), **asdict(self.about)}
+        flat = {"verb": self.verb, **vars(self.result), **vars(self.about)}
         flat["ran"] = self.ran
         if self.before is not None:
             names = ("seconds", "bytes", "sha256", "peak_memory")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
@@ -16,6 +18,9 @@ from rich.text import Text
 from mlcx.steps.about import About
 
 __all__ = ["Heading", "Line", "table"]
+
+_TEXT = 24
+"""Columns that texts are given at least, before a table is folded."""
 
 _BOUNDLESS = 100_000
 """Columns of what is no terminal: nothing is folded there."""
@@ -28,6 +33,8 @@ class Heading:
     text: str
     right: bool = False
     """Whether its cells end in line."""
+    wraps: bool = False
+    """Whether its cells are texts, which may be broken into lines anywhere."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def table(headings: Sequence[Heading], lines: Sequence[Line], width: int | None)
         lines: In their order.
         width: Columns of the terminal; None: it is none.
     """
-    lines = _distinct(lines)
+    headings, lines = _used(headings, _distinct(lines))
     console = Console(
         file=io.StringIO(),
         width=width or _BOUNDLESS,
@@ -60,16 +67,33 @@ def table(headings: Sequence[Heading], lines: Sequence[Line], width: int | None)
         markup=False,
         emoji=False,
     )
-    whole = _wide(headings, lines)
     boundless = console.options.update(width=_BOUNDLESS)
-    natural = Measurement.get(console, boundless, whole).maximum
-    console.print(whole if natural <= console.width else _narrow(headings, lines))
+    tightest = _wide(headings, lines, _TEXT)
+    least = Measurement.get(console, boundless, tightest).maximum
+    lays_out = _wide if least <= console.width else _narrow
+    console.print(lays_out(headings, lines))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def _wide(headings: Sequence[Heading], lines: Sequence[Line]) -> Table:
-    """Return one row for each of ``lines``."""
+def _used(
+    headings: Sequence[Heading], lines: Sequence[Line]
+) -> tuple[list[Heading], list[Line]]:
+    """Return the ``headings`` that have cells below them, and ``lines`` with those."""
+    used = [
+        any(line.cells[number] for line in lines) for number in range(len(headings))
+    ]
+    kept = [
+        replace(line, cells=tuple(itertools.compress(line.cells, used)))
+        for line in lines
+    ]
+    return [*itertools.compress(headings, used)], kept
+
+
+def _wide(
+    headings: Sequence[Heading], lines: Sequence[Line], most: int | None = None
+) -> Table:
+    """Return one row for each of ``lines``; texts are ``most`` columns wide."""
     made = _empty()
     named = [
         each.name
@@ -79,7 +103,14 @@ def _wide(headings: Sequence[Heading], lines: Sequence[Line]) -> Table:
     made.add_column("step", no_wrap=True)
     for name in named:
         made.add_column(name, no_wrap=True)
-    _add(made, headings, no_wrap=True)
+    for each in headings:
+        made.add_column(
+            each.text,
+            justify=_end(each),
+            max_width=most if each.wraps else None,
+            no_wrap=not each.wraps,
+            overflow="fold",
+        )
     for line in lines:
         shown = (getattr(line.about, name) or "" for name in named)
         made.add_row(line.verb, *shown, *_cells(line))
@@ -100,7 +131,10 @@ def _narrow(headings: Sequence[Heading], lines: Sequence[Line]) -> Table:
     """Return two rows for each of ``lines``: below a step is what it is for."""
     made = _empty()
     made.add_column("step", overflow="fold")
-    _add(made, headings, no_wrap=False)
+    for each in headings:
+        made.add_column(
+            each.text, justify=_end(each), no_wrap=each.right, overflow="fold"
+        )
     for line in lines:
         below = Padding(str(line.about), (0, 0, 0, 2)) if str(line.about) else ""
         made.add_row(Group(line.verb, below) if below else line.verb, *_cells(line))
@@ -111,15 +145,12 @@ def _empty() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
-def _add(made: Table, headings: Sequence[Heading], *, no_wrap: bool) -> None:
-    for each in headings:
-        made.add_column(
-            each.text,
-            justify="right" if each.right else "left",
-            no_wrap=no_wrap or each.right,
-        )
+def _end(heading: Heading) -> Literal["left", "right"]:
+    return "right" if heading.right else "left"
 
 
 def _cells(line: Line) -> list[RenderableType]:
-    first, *others = line.cells
-    return [Text(first, line.style), *others]
+    return [
+        Text(cell, line.style if number == 0 else "")
+        for number, cell in enumerate(line.cells)
+    ]

@@ -10,46 +10,15 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import SCons.Action
 import SCons.CacheDir
 
 from mlcx.scons import ending
 from mlcx.scons.step import Step
-from mlcx.spec.digest import digest_json
-from mlcx.store.cache import Cache
 
-__all__ = ["CACHED_VERBS", "StepCache", "key"]
-
-CACHED_VERBS = {"compile", "normalize", "reference-logits", "measure-quality"}
-"""Verbs all of whose files are targets: a conversion's shards, say, are not."""
-
-_VERSION = 1
-"""Of what a key is made of."""
-
-
-def key(node: Any) -> str:
-    """Return the name of what a step makes as the target ``node``.
-
-    The content of all that it depends on, its command without paths, and which of the
-    step's targets it is: two models that compile to the same have the same.
-    """
-    executor = node.get_executor()
-    position = executor.get_all_targets().index(node)
-    inputs = [child.get_csig() for child in node.children()]
-    command = executor.get_contents().decode(errors="replace")
-    suffix = Path(node.name).suffix
-    return digest_json([_VERSION, command, inputs, position, suffix])
-
-
-class _Asked(NamedTuple):
-    """Who asks for what."""
-
-    step: Step
-    cache: Cache
-    key: str
-    target: Path
+__all__ = ["StepCache"]
 
 
 class StepCache(SCons.CacheDir.CacheDir):
@@ -69,38 +38,34 @@ class StepCache(SCons.CacheDir.CacheDir):
 
         Called from several threads.
         """
-        asked = self._asked(node)
-        if asked is None or not asked.step.takes_cached:
+        step = node.get_build_env()["SPAWN"]
+        shared = step.shared if isinstance(step, Step) else None
+        if shared is None:
             return False
+        position = step.targets.index(str(Path(node.get_internal_path())))
         if not SCons.Action.execute_actions:
-            return asked.cache.holds(asked.key) is not None and self._show(node)
+            return shared.holds(position)  # the plan says so
         started = time.monotonic()
-        if asked.cache.take(asked.key, asked.target) is None:
+        if not shared.take(position):
             return False
-        if asked.step.is_last(str(asked.target)):
-            with ending.failing(asked.step.services.reporter):
-                asked.step.cached(time.monotonic() - started)
+        if position == len(step.targets) - 1:
+            with ending.failing(step.services.reporter):
+                step.cached(time.monotonic() - started)
         return self._show(node)
 
     def push(self, node: Any) -> None:
-        """Store the file of ``node``; what goes wrong is only reported."""
-        asked = self._asked(node)
-        if asked is not None and not self.is_readonly():
-            step = asked.step
-            label = f"{step.verb} {step.about}".rstrip()
-            replace = not step.takes_cached
-            asked.cache.put(asked.key, asked.target, label, replace=replace)
+        """Do nothing: a step stores what it made before anybody may make the same."""
+
+    def push_if_forced(self, node: Any) -> None:
+        """Store the file of ``node``, which is up to date, for ``--cache-force``."""
+        step = node.get_build_env()["SPAWN"]
+        if not SCons.CacheDir.cache_force or not isinstance(step, Step):
+            return
+        if shared := step.shared:
+            shared.put()
 
     def get_cachedir_csig(self, node: Any) -> None:
         """Say nothing of a file that is not there yet."""
-
-    def _asked(self, node: Any) -> _Asked | None:
-        step = node.get_build_env()["SPAWN"]
-        if not self.is_enabled() or not isinstance(step, Step):
-            return None
-        cache = step.services.cache
-        target = Path(node.get_internal_path())
-        return None if cache is None else _Asked(step, cache, key(node), target)
 
     def _show(self, node: Any) -> bool:
         if SCons.CacheDir.cache_show:

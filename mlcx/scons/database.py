@@ -7,6 +7,7 @@ costs the build nothing but work; one that cannot be written makes the run fail.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sys
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from mlcx.errors import BuildError
 from mlcx.scons import ending
 from mlcx.scons.progress import Console
 
-__all__ = ["DamagedError", "Database", "open", "read", "use"]
+__all__ = ["DamagedError", "Database", "open", "read", "use", "where"]
 
 _SUFFIX = ".dblite"
 _MARK = b"mlcx-sha256:"
@@ -39,6 +40,9 @@ class Database:
     def __init__(self, path: Path, content: dict[str, bytes]) -> None:
         self._path = path
         self._content = content
+        self._seen = _state(path)
+        self._own: set[str] = set()
+        """What was set here, also if it was written since."""
         self._changed = False
         self._fails = False
 
@@ -48,6 +52,7 @@ class Database:
     def __setitem__(self, key: str, value: bytes) -> None:
         if self._content.get(key) != value:
             self._content[key] = value
+            self._own.add(key)
             self._changed = True
 
     def keys(self) -> Iterable[str]:
@@ -58,12 +63,22 @@ class Database:
         """Write what changed; say once when that fails."""
         if not self._changed:
             return
+        self._take_in()
         body = pickle.dumps(self._content, PICKLE_PROTOCOL)
         try:
             write_bytes(self._path, body + _MARK + sha256(body).digest())
-            self._changed = False
+            self._seen, self._changed = _state(self._path), False
         except (OSError, BuildError) as error:
             self._fail(error)
+
+    def _take_in(self) -> None:
+        """Keep what a build with other folders has written since."""
+        if self._seen == _state(self._path):
+            return
+        with contextlib.suppress(DamagedError):
+            theirs = read(self._path)
+            new = {key: theirs[key] for key in theirs.keys() - self._own}
+            self._content.update(new)
 
     def close(self) -> None:
         """Do nothing: SCons has called ``sync``."""
@@ -76,10 +91,23 @@ class Database:
         self._fails = True
 
 
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def use() -> None:
     """Let SCons keep its signatures here, unless a script has chosen otherwise."""
     if SCons.SConsign.DB_Module is SCons.dblite:
         SCons.SConsign.DB_Module = sys.modules[__name__]
+
+
+def where(top: Path) -> Path:
+    """Return the file that holds the signatures of builds in the folder ``top``."""
+    return top / f"{SCons.SConsign.current_sconsign_filename()}{_SUFFIX}"
 
 
 def open(name: str, mode: str) -> Database:  # noqa: A001 (SCons calls it so)

@@ -26,7 +26,7 @@ from mlcx.steps.about import About
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Folders, Request
 
-__all__ = ["Explainer", "State", "Verdict", "explainer", "located"]
+__all__ = ["Explainer", "State", "Unsigned", "Verdict", "explainer", "located"]
 
 State = Literal["up to date", "to build", "perhaps"]
 """Perhaps: what it is made from is made again first, and may come out as it was; or
@@ -56,7 +56,7 @@ class Explainer:
         self, top: Path, folders: Folders, policy: Policy, asked: Iterable[Request]
     ) -> None:
         """Take the folder ``top`` in which builds run, and all that they would do."""
-        self._top = top
+        self._unsigned = Unsigned(top)
         self._why = Why(Records(top, folders.build), policy)
         self.requests = tuple({each.targets[0]: each for each in asked}.values())
         self._makers = {path: each for each in self.requests for path in each.targets}
@@ -99,17 +99,23 @@ class Explainer:
             state = "to build"
         return Verdict(name, request, state, changes, behind, last)
 
-    def _unsigned(self, request: Request) -> Iterator[Change]:
-        """Yield that SCons knows nothing of targets that are there."""
+
+class Unsigned:
+    """Knows which targets SCons has built, by its own database."""
+
+    def __init__(self, top: Path) -> None:
+        """Take the folder in which builds run."""
+        self._top = top
+
+    def __call__(self, request: Request) -> Iterator[Change]:
+        """Yield that SCons knows nothing of a target of ``request`` that is there."""
         target = request.targets[0]
-        name = self._why.records.name(target)
-        if target.exists() and name not in self._signed:
+        if target.exists() and target not in self._signed:
             yield Change("damaged", f"{_SIGNATURES} does not know it")
 
     @cached_property
-    def _signed(self) -> frozenset[str]:
-        """The files that SCons has built, by its own database."""
-        return signed(self._top / _SIGNATURES)
+    def _signed(self) -> frozenset[Path]:
+        return frozenset(self._top / name for name in signed(self._top / _SIGNATURES))
 
 
 def explainer(specs: Iterable[Path], output: Path, build: Path) -> Explainer:

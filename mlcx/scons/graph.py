@@ -12,10 +12,11 @@ from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
-from mlcx.scons.cache import CACHED_VERBS, StepCache
+from mlcx.scons.cache import StepCache
 from mlcx.scons.session import Declared, Session
 from mlcx.scons.step import Step
 from mlcx.spec.resolve import hub_settings
+from mlcx.steps.keys import CACHED_VERBS
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Request
 
@@ -30,8 +31,18 @@ class Graph:
 
     def __init__(self, env: Any, session: Session) -> None:
         self._env = env.Clone(tools=[])
+        self._env.Replace(
+            ENV=env["MLCX_ENV"],
+            ESCAPE=str,
+            # The interpreter is no input: the packages that it loads are named.
+            IMPLICIT_COMMAND_DEPENDENCIES=False,
+        )
         self._env.Decider(self._has_changed)
         self._env.CacheDir("", StepCache)
+        if session.mode.plans and not env["VERBOSE"]:
+            # A table says it all, and in other words than SCons, which cannot tell what
+            # comes of a step that it only pretends to run.
+            self._env["PRINT_CMD_LINE_FUNC"] = _say_nothing
         self._session = session
         self._forced: set[str] = set()
         """Targets that are made again although nothing changed."""
@@ -67,7 +78,7 @@ class Graph:
 
     def _declare(self, request: Request) -> tuple[Step, Nodes]:
         self._session.services.why.know(request)
-        step = self._step(request)
+        step = self._session.step(request)
         nodes = self._build(request, step)
         self._env.Depends(nodes, [self._env.Value(str(fact)) for fact in request.facts])
         # A step replaces its target in one go: SCons must not remove it before.
@@ -98,22 +109,13 @@ class Graph:
             self._env.Clean(nodes, [self._env.fs.Entry(str(path)) for path in beside])
         return step, nodes
 
-    def _step(self, request: Request) -> Step:
-        targets = tuple(self._name(path) for path in request.targets)
-        named = "_".join((request.verb, request.subject, *request.options[1:2]))
-        first = named if request.subject else targets[0].strip("/")
-        log = first.replace("/", "_") + ".log"
-        path = self._name(self._session.folders.build / "log" / log)
-        services = self._session.services
-        about, lacks = request.about, request.lacks
-        return Step(request.verb, targets, path, about, services, request, lacks)
-
     def _build(self, request: Request, step: Step) -> Nodes:
         nodes: Nodes = BUILDERS[request.verb](
             self._env,
             [self._file(path) for path in request.targets],
             [self._file(path) for path in request.sources],
             MLCX_VERB=request.verb,
+            MLCX_WHAT=request.shown or "$TARGET",
             MLCX_WHY=step.why,
             MLCX_MODEL=[
                 Word(name, signed=False)
@@ -127,11 +129,7 @@ class Graph:
                 for word in self._named_file(option, path)
             ],
             MLCX_OUTPUT=[Word(self._name(request.output), signed=False)],
-            ENV=self._env["MLCX_ENV"],
             SPAWN=step,
-            ESCAPE=str,
-            # The interpreter is no input: the packages that it loads are named.
-            IMPLICIT_COMMAND_DEPENDENCIES=False,
         )
         return nodes
 
@@ -173,4 +171,8 @@ class Graph:
 
     def _name(self, path: Path) -> str:
         """Return ``path`` relative to the folder in which SCons runs steps."""
-        return str(self._env.fs.Entry(str(path)).get_internal_path())
+        return self._session.services.why.records.name(path)
+
+
+def _say_nothing(*_: object) -> None:
+    """Print no command; for SCons."""

@@ -7,12 +7,14 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import SCons
+import SCons.CacheDir
 import SCons.Node
 
 from mlcx.errors import UsageError
@@ -20,17 +22,21 @@ from mlcx.manifest.statement import MANIFEST
 from mlcx.policy import policy
 from mlcx.progress import draws
 from mlcx.reasons.record import Records
+from mlcx.reasons.standing import FOLDER as STANDING
+from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report import documents
 from mlcx.report.journal import Journal, Result
 from mlcx.report.run import Row, Run, figures_in, summary
-from mlcx.scons import ending, lock, provenance
+from mlcx.scons import database, ending, lock, provenance
 from mlcx.scons.asked import asked
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Console
 from mlcx.scons.screen import Screen, Totals, width
 from mlcx.scons.step import Services, Step
+from mlcx.signature import inputs
+from mlcx.spec.resolve import hub_settings
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import Settings, open_cache
 
@@ -51,6 +57,8 @@ class Mode:
     builds: bool
     cleans: bool
     silent: bool
+    plans: bool = False
+    """Only say what would be done."""
     keeps_going: bool = False
     """After a failure."""
     manifest: bool = False
@@ -64,6 +72,7 @@ class Declared:
     request: Request
     step: Step
     nodes: Any
+    """Empty: SCons was not told, since all stands as it was."""
 
 
 class Session:
@@ -83,8 +92,9 @@ class Session:
         self._top = top
         self._known = _known(folders.build)
         self._declared: dict[Path, Declared] = {}
+        self._standing: Standing | None = None
         self._started = time.time()
-        if mode.builds or mode.cleans:
+        if mode.builds or mode.cleans or mode.plans:
             atexit.register(self._close)
 
     @property
@@ -95,6 +105,38 @@ class Session:
     @property
     def _report(self) -> Path:
         return documents.paths(self.folders.output)[0]
+
+    def stands(self, specs: Mapping[str, Sequence[Request]]) -> bool:
+        """Whether all that ``specs`` ask for is as an earlier run left it.
+
+        Then it is taken for declared, and SCons need not be told. Else it is watched,
+        so that the next run can say so.
+        """
+        wanted = [request for each in specs.values() for request in each]
+        always = self.services.policy.always or hub_settings().policy.always
+        if not self.mode.builds or always or any(each.lacks for each in wanted):
+            return False
+        name = "\n".join([str(self.folders.output), *specs])
+        signs = database.where(self._top)
+        standing = Standing(self.folders.build, name, wanted, _code(), signs)
+        if standing.holds():
+            for request in wanted:
+                self.add(Declared(request, self.step(request), ()))
+            return True
+        self._standing = standing
+        self.services.watching.append(standing)
+        standing.look()
+        return False
+
+    def step(self, request: Request) -> Step:
+        """Return the step that does ``request``."""
+        name = self.services.why.records.name
+        targets = tuple(map(name, request.targets))
+        named = "_".join((request.verb, request.subject, *request.options[1:2]))
+        first = named if request.subject else targets[0].strip("/")
+        log = name(self.folders.build / "log" / f"{first.replace('/', '_')}.log")
+        about, lacks = request.about, request.lacks
+        return Step(request.verb, targets, log, about, self.services, request, lacks)
 
     def find(self, request: Request) -> Declared | None:
         """Return what makes the target of ``request``, if it was declared.
@@ -119,7 +161,9 @@ class Session:
     def _close(self) -> None:
         if self.services.screen is not None:
             self.services.screen.stop()
-        if self.mode.cleans:
+        if self.mode.plans:
+            self._plan()
+        elif self.mode.cleans:
             self._sweep()
         elif any(_state(each) for each in self._declared.values()):
             with ending.failing(self.services.reporter):
@@ -134,8 +178,28 @@ class Session:
             self.services.reporter.note(summary(rows, shown))
             with ending.failing(self.services.reporter):
                 self._manifest({row.result.target for row in rows if _is_done(row)})
+                if self._standing is not None and all(map(_is_done, rows)):
+                    self._standing.keep()
             for text in dict.fromkeys(self.remains):
                 self.services.reporter.note(text)
+
+    def _plan(self) -> None:
+        """Say what a build would do with all that was asked for."""
+        wanted = {*_wanted(self.folders.build)}
+        if self.mode.cleans or self.mode.silent or not wanted:
+            return
+        # Loaded here for the same reason as what lays tables out.
+        from mlcx.report.outlook import shown  # noqa: PLC0415
+        from mlcx.scons.foresight import Foresight, Setting  # noqa: PLC0415
+
+        services, downloads = self.services, hub_settings().policy
+        cache = services.cache if SCons.CacheDir.cache_enabled else None
+        setting = Setting(self.folders, services.policy, downloads, cache)
+        asked = (each.request for each in self._declared.values())
+        rows = Foresight(self._top, setting, services.journal, asked).all()
+        names = {node.get_internal_path() for node in wanted}
+        told = [row for row in rows if row.target in names]
+        services.reporter.lines(shown(told, width(sys.stdout)))
 
     def _table(self, rows: Iterable[Row]) -> None:
         """Show what became of each step that was asked for, when one has run."""
@@ -228,8 +292,12 @@ class Session:
                 self.folders.build / name
                 for name in (_STAMP, _JOURNAL, _LOCK, provenance.HASHES)
             )
-            for path in (*documents.paths(self.folders.output), *own):
+            kept = self.folders.build / STANDING
+            reports = documents.paths(self.folders.output)
+            for path in (*reports, *own, *kept.glob("*")):
                 path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                kept.rmdir()
         for folder in _folders(targets, (self.folders.output, self.folders.build)):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -246,7 +314,14 @@ def _is_done(row: Row) -> bool:
 
 
 def _state(declared: Declared) -> int:
-    return int(declared.nodes[0].get_state())
+    nodes = declared.nodes
+    return int(nodes[0].get_state() if nodes else SCons.Node.up_to_date)
+
+
+def _code() -> str:
+    """Return what else than requests decides on what SCons does: versions, sources."""
+    own = inputs.sources("package", "scons")
+    return f"{own} SCons {SCons.__version__} Python {sys.version}"
 
 
 def _folders(files: Iterable[Path], roots: tuple[Path, ...]) -> list[Path]:
@@ -274,7 +349,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     """Return what all sessions with one build folder share, its lock above all."""
     chosen = policy(os.environ)
     console = Console(mode.silent)
-    changes = mode.builds or mode.cleans
+    changes = (mode.builds or mode.cleans) and not mode.plans
     held = [lock.acquire(build / _LOCK, console)] if changes else []
     executor = LocalExecutor(build / _SCRATCH, held)
     if changes:
@@ -303,5 +378,5 @@ def _totals(build: Path) -> Totals:
 def _wanted(build: Path) -> tuple[Any, ...]:
     """Return a node of each step that the run was asked for."""
     all_of_them = asked()
-    nodes = (each.nodes[0] for each in _known(build).values())
+    nodes = (each.nodes[0] for each in _known(build).values() if each.nodes)
     return tuple(node for node in nodes if node in all_of_them)

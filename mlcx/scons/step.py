@@ -9,19 +9,21 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import summary
+from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal, Result, measure
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Reporter
 from mlcx.scons.screen import Screen
+from mlcx.scons.shared import Shared
 from mlcx.steps.about import About
 from mlcx.steps.parts import fault, leftovers
 from mlcx.steps.requests import Request
@@ -47,6 +49,8 @@ class Services:
     """What other builds made; None: there is none."""
     screen: Screen | None = None
     """Where it is drawn what runs; None: on no terminal."""
+    watching: list[Standing] = field(default_factory=list)
+    """Is told when a step has made its files."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,10 @@ class Step:
         """Whether it will do with what another build made."""
         return not (self.verb == "compile" and self.services.policy.always)
 
-    def is_last(self, target: str) -> bool:
-        """Whether ``target`` is the last of its targets."""
-        return target == self.targets[-1]
+    @property
+    def shared(self) -> Shared | None:
+        """What it shares with other builds; None: nothing."""
+        return Shared.of(self.services.cache, self.request, self.takes_cached)
 
     def cached(self, seconds: float) -> None:
         """Note that all targets came from the cache.
@@ -97,7 +102,7 @@ class Step:
         self._remove_leftovers()
         size, digest = measure(map(Path, self.targets))
         result = Result(self.target, "cached", round(seconds, 3), size, digest)
-        self.services.why.ended(self.request, None)
+        self._ended(None)
         self.services.journal.add(result)
 
     def __call__(
@@ -113,9 +118,11 @@ class Step:
             refusal = self._refusal()
             if refusal:
                 return self._failed(refusal, refusal)
-            with self.services.lanes.one() as lane, self._shown(lane) as told:
-                inner = {**environ, **told}
-                return self._measured([str(word) for word in words], inner, lane)
+            command, shared = [str(word) for word in words], self.shared
+            if shared is None:
+                return self._in_lane(command, environ)
+            with shared.making(self._waiting()):
+                return self._alone(shared, command, environ)
         except (OSError, MlcxError) as error:
             # The step may have gone well, but what is known of it is not written down.
             text = self.services.why.records.within(said(error))
@@ -138,6 +145,37 @@ class Step:
         seconds = None if before is None else before.seconds
         return screen.showing(lane, self.verb, about, Path(self.log), seconds)
 
+    def _waiting(self) -> Callable[[], bool]:
+        """Return what is called while an equal step runs: it says so once."""
+        noted: list[str] = []
+
+        def waiting() -> bool:
+            if not noted:
+                noted.append(f"{self.target} waits for an equal one that is being made")
+                self.services.reporter.note(noted[0])
+            return self.services.executor.stopped
+
+        return waiting
+
+    def _alone(
+        self, shared: Shared, command: list[str], environ: Mapping[str, str]
+    ) -> int:
+        """Run ``command`` unless what it makes is there by now, and store that."""
+        begin = time.monotonic()
+        if shared.take_near():
+            self.cached(time.monotonic() - begin)
+            text = f"{self.target} taken from the cache: an equal one is made by now"
+            self.services.reporter.note(text)
+            return 0
+        status = self._in_lane(command, environ)
+        if status == 0:
+            shared.put()
+        return status
+
+    def _in_lane(self, command: list[str], environ: Mapping[str, str]) -> int:
+        with self.services.lanes.one() as lane, self._shown(lane) as told:
+            return self._measured(command, {**environ, **told}, lane)
+
     def _measured(
         self, command: list[str], environ: Mapping[str, str], lane: int
     ) -> int:
@@ -157,7 +195,7 @@ class Step:
         if error is None:
             size, digest = measure(map(Path, self.targets))
             result = replace(result, status="built", bytes=size, sha256=digest)
-            self.services.why.ended(self.request, result.seconds)
+            self._ended(result.seconds)
             for warning in warnings(Path(self.log)):
                 self.services.reporter.error(warning)
         elif not self.services.executor.stopped:
@@ -165,6 +203,12 @@ class Step:
             self.services.reporter.error(self._message(outcome.status, error, command))
         self.services.journal.add(result)
         return 0 if error is None else outcome.status or 1
+
+    def _ended(self, seconds: float | None) -> None:
+        """Write down that all is made, and from what."""
+        self.services.why.ended(self.request, seconds)
+        for each in self.services.watching:
+            each.made(self.request)
 
     def _refusal(self) -> str:
         policy = self.services.policy

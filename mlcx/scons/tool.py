@@ -13,7 +13,7 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import MlcxError, UsageError, said
-from mlcx.scons import database, options, pinning
+from mlcx.scons import database, options, pinning, script
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.session import Mode, Session, session
@@ -24,7 +24,7 @@ from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 from mlcx.steps import phone, quality, requests
-from mlcx.steps.requests import Folders
+from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import settings
 
 __all__ = ["exists", "generate"]
@@ -40,7 +40,7 @@ def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     options.read(env)
     database.use()
-    shown = "" if env["VERBOSE"] else "$MLCX_VERB $TARGET$MLCX_WHY"
+    shown = "" if env["VERBOSE"] else "$MLCX_VERB $MLCX_WHAT$MLCX_WHY"
     env.SetDefault(
         MLCX=[Literal(sys.executable), "-m", "mlcx"],
         MLCX_ENV=dict(os.environ),
@@ -72,6 +72,11 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
 
 def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
+    return Graph(env, _session(env)).declare(_asked(env, spec, kind))
+
+
+def _asked(env: Any, spec: str, kind: str | None = None) -> list[Request]:
+    """Return all that ``spec`` asks for, of either kind."""
     current = _session(env)
     path = Path(env.fs.Entry(str(spec)).get_abspath())
     if current.mode.builds:
@@ -87,9 +92,8 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
         *quality.plan(plan, folders),
         *phone.plan(plan, folders, environ),
     ]
-    name = current.services.why.records.name(path)
-    current.specs[name] = asked
-    return Graph(env, current).declare(asked)
+    current.specs[current.services.why.records.name(path)] = asked
+    return asked
 
 
 def _as_given(path: Path) -> Path:
@@ -198,8 +202,13 @@ def _command_line(env: Any, default: str) -> Nodes:
         for target in SCons.Script.COMMAND_LINE_TARGETS
         if target.endswith(".json") and not _is_made(current, target)
     ]
-    for spec in specs or [env["SPEC"] or default]:
-        env.Default(env.Alias(spec, _spec(env, spec)))
+    named = specs or [env["SPEC"] or default]
+    asked = {spec: _asked(env, spec) for spec in named}
+    stands = script.asks_for_specs_only(asked) and current.stands(asked)
+    for spec, wanted in asked.items():
+        # An alias of nothing is nothing, which SCons would not call up to date.
+        nodes = [env.Value(spec)] if stands else Graph(env, current).declare(wanted)
+        env.Default(env.Alias(spec, nodes))
     return []
 
 
@@ -216,6 +225,7 @@ def _session(env: Any) -> Session:
         builds=not stays and not env.GetOption("clean"),
         cleans=bool(env.GetOption("clean")),
         silent=bool(env.GetOption("silent")),
+        plans=bool(env.GetOption("no_exec")) and not env.GetOption("help"),
         keeps_going=bool(env.GetOption("keep_going")),
         manifest=bool(env["MANIFEST"]),
     )

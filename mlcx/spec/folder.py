@@ -106,7 +106,9 @@ def lacks(place: Place) -> str:
         return ""
     if place.has(_OLD_INDEX):
         return f"{place} has them under the name {_OLD_INDEX}: rename it to {names[0]}"
-    return f"{place} has no {' and no '.join(names)}"
+    why = ", and PyTorch's files, which can hold code, are not taken from the hub"
+    hint = why if place.locked is not None and place.kind == "checkpoint" else ""
+    return f"{place} has no {' and no '.join(names)}{hint}"
 
 
 def look_into(place: Place, ready: bool = False) -> ModelFolder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 __all__ = ["About"]
 
@@ -17,4 +17,4 @@ class About:
     overrides: str | None = None
 
     def __str__(self) -> str:
-        return ", ".join(value for value in asdict(self).values() if value)
+        return ", ".join(value for value in vars(self).values() if value)

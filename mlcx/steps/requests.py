@@ -17,14 +17,13 @@ from mlcx.artifact import (
     TENSOR_CACHE,
 )
 from mlcx.signature import inputs
+from mlcx.signature.compiling import compiling, normalizing, override_text
 from mlcx.signature.facts import Fact
-from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import canonical_json, digest_json
 from mlcx.spec.types import (
     BundleJob,
     Fetched,
     LibraryJob,
-    Overrides,
     Plan,
     PrebuiltJob,
     QuantizationRecipe,
@@ -83,6 +82,11 @@ class Request:
             return self.sources
         source = self.sources[0]
         return (source.parent if self.verb in _OF_FOLDERS else source,)
+
+    @property
+    def shown(self) -> str:
+        """What a line of the build calls it; empty: by its target."""
+        return f"HF://{self.subject}, {self.options[1]}" if self.is_shared else ""
 
     @property
     def is_shared(self) -> bool:
@@ -178,35 +182,37 @@ def library(
 ) -> Iterator[Request]:
     """Yield what makes the library ``target`` of the model with ``config``."""
     normalized = _normalized(job, config, folders)
-    device = DEVICES[job.device]
-    tools, missing = inputs.toolchain(job.device, job.host, target.suffix, job.archs)
-    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
-    if device.host_for(job.host) == AUTO:
-        own = job.mcpu == AUTO and device.kind == "llvm"
-        facts.append(inputs.host(with_cpu=own))
+    made_with = compiling(
+        job.device,
+        target.suffix,
+        opt=job.opt,
+        host=job.host,
+        mcpu=job.mcpu,
+        archs=job.archs,
+        prefix=job.system_lib_prefix,
+    )
     linked: tuple[tuple[str, Path], ...] = ()
     if target.suffix == ".wasm":
-        runtime = _web_runtime(tools, missing, folders)
+        runtime = _web_runtime(job, target.suffix, folders)
         yield runtime
         linked = (("--web-runtime", runtime.output),)
-    about = About(
-        job.model_id, job.quantization, job.device, _text(job.overrides) or None
-    )
+    overrides = override_text(job.overrides) or None
     yield normalized
     yield Request(
-        "compile",
+        made_with.verb,
         (target,),
         (*normalized.targets, *(path for _, path in linked)),
-        _compile_options(job),
-        tuple(facts),
-        about,
+        made_with.options,
+        made_with.facts,
+        About(job.model_id, job.quantization, job.device, overrides),
         linked,
-        lacks=missing,
+        lacks=made_with.lacks,
     )
 
 
-def _web_runtime(tools: Fact, missing: str, folders: Folders) -> Request:
+def _web_runtime(job: LibraryJob, suffix: str, folders: Folders) -> Request:
     """Return what makes the runtime that all libraries for the web hold."""
+    tools, missing = inputs.toolchain(job.device, job.host, suffix, job.archs)
     return Request(
         "web_runtime",
         (folders.build / "web" / "runtime.o",),
@@ -219,22 +225,24 @@ def _web_runtime(tools: Fact, missing: str, folders: Folders) -> Request:
 
 
 def _normalized(job: LibraryJob, config: Path, folders: Folders) -> Request:
-    overrides = _text(job.overrides)
+    overrides = override_text(job.overrides)
     variant = job.quantization or "as-given"
     if overrides:
         variant += f"-{digest_json(overrides)[:8]}"
     folder = folders.build / job.model_id / "config" / variant
-    options: tuple[str, ...] = ()
-    if job.quantization is not None:
-        options += ("--quantization", _quantization(job.quantization, job.recipe))
-    if overrides:
-        options += ("--overrides", overrides)
+    # The config that this build makes of a checkpoint says its quantization itself, as
+    # it does to a program that asks for the library later.
+    says = job.kind == "checkpoint" and config.name == CHAT_CONFIG
+    given = None
+    if job.quantization is not None and not says:
+        given = _quantization(job.quantization, job.recipe)
+    made_with = normalizing(given, overrides)
     return Request(
-        "normalize",
+        made_with.verb,
         (folder / COMPILE_CONFIG,),
         (config,),
-        options,
-        (inputs.sources("compile", "compiler"),),
+        made_with.options,
+        made_with.facts,
         About(job.model_id, job.quantization, overrides=overrides or None),
     )
 
@@ -245,25 +253,6 @@ def _quantization(name: str, recipe: QuantizationRecipe | None) -> str:
         return name
     content = {"name": name, "base": recipe.base, "layers": dict(recipe.layers)}
     return json.dumps(content, separators=(",", ":"))
-
-
-def _text(overrides: Overrides) -> str:
-    """Return ``overrides`` as a command line takes them: ``key=value;key=value``."""
-    return ";".join(f"{key}={_value(value)}" for key, value in overrides)
-
-
-def _value(value: int | str | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _compile_options(job: LibraryJob) -> tuple[str, ...]:
-    options = ["--device", job.device, "--opt", job.opt]
-    options += ["--host", job.host, "--mcpu", job.mcpu]
-    if job.archs:
-        options += ["--archs", ",".join(job.archs)]
-    if job.system_lib_prefix is not None:
-        options += ["--system-lib-prefix", job.system_lib_prefix]
-    return tuple(options)
 
 
 def _prebuilt(job: PrebuiltJob, folders: Folders) -> Request:

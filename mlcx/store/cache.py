@@ -7,14 +7,15 @@ is reported once, and left alone from then on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlcx.errors import MlcxError
 from mlcx.store.entry import DamagedError, Entry
+from mlcx.store.locks import Locks, Waiting
 
-__all__ = ["Cache", "Level"]
+__all__ = ["Cache", "Found", "Level"]
 
 
 class Level(Protocol):
@@ -37,6 +38,14 @@ class Level(Protocol):
         """Remove the entry of ``key`` and what it promises."""
 
 
+class Found(NamedTuple):
+    """What is stored for a key."""
+
+    entry: Entry
+    level: str
+    """The name of the nearest level that has it."""
+
+
 class Cache:
     """What builds made, here and elsewhere."""
 
@@ -46,6 +55,7 @@ class Cache:
         warn: Callable[[str], None],
         *,
         readonly: bool = False,
+        locks: Locks | None = None,
     ) -> None:
         """Take the levels, the nearest first.
 
@@ -53,32 +63,56 @@ class Cache:
             levels: What a level has is kept in those before it.
             warn: Is told what went wrong.
             readonly: Nothing is stored, and nothing removed.
+            locks: Of what is being made; None: two may make the same at once.
         """
         self._levels = list(levels)
         self._failed: set[str] = set()
         self._warn, self._readonly = warn, readonly
+        self._locks = locks
 
     def holds(self, key: str) -> str | None:
         """Return the name of the level that has ``key``; None: there is none."""
+        found = self.find(key)
+        return None if found is None else found.level
+
+    def find(self, key: str) -> Found | None:
+        """Return what is stored for ``key``, and where; None: nothing is."""
         for level in self._levels:
             with self._guarded(level, key):
-                if self._works(level) and level.find(key) is not None:
-                    return level.name
+                entry = level.find(key) if self._works(level) else None
+                if entry is not None:
+                    return Found(entry, level.name)
         return None
 
     def take(self, key: str, target: Path) -> Entry | None:
         """Make ``target`` of what is stored for ``key``; None: nothing, or damaged."""
-        for number, level in enumerate(self._levels):
+        return self._take(self._levels, key, target)
+
+    def take_near(self, key: str, target: Path) -> Entry | None:
+        """Do the same with what the first level has."""
+        return self._take(self._levels[:1], key, target)
+
+    def _take(self, levels: list[Level], key: str, target: Path) -> Entry | None:
+        for number, level in enumerate(levels):
             with self._guarded(level, key):
                 entry = level.find(key) if self._works(level) else None
                 if entry is not None and level.take(entry, target):
-                    self._put(self._levels[:number], entry, target)
+                    self._put(levels[:number], entry, target)
                     return entry
         return None
 
     def put(self, key: str, file: Path, label: str, *, replace: bool = False) -> None:
         """Store ``file`` for ``key``: what is there already stays, or is replaced."""
         self._put(self._levels, Entry.of(key, file, label), file, replace)
+
+    def making(
+        self, key: str, waiting: Waiting = lambda: False
+    ) -> AbstractContextManager[None]:
+        """Let nobody else on this machine make what ``key`` means.
+
+        Whoever does is waited for; look with ``take_near`` what has come of it.
+        """
+        return nullcontext() if self._locks is None else self._locks.held(key, waiting)
 
     def _put(
         self, levels: list[Level], entry: Entry, file: Path, replace: bool = False

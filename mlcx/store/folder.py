@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlcx.artifact import replacing, write_bytes
 from mlcx.store.entry import CONTENT, ENTRIES, DamagedError, Entry, receive
+from mlcx.store.stock import Stored, in_order, unpromised
 
-__all__ = ["FolderStore", "Stored"]
+__all__ = ["FolderStore"]
 
 _BLOCK = 1 << 20
-_WRITING = 3600.0
-"""Seconds that somebody may need between writing content and its entry."""
-
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n"
 """What tells backups that a folder is a cache: https://bford.info/cachedir/"""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An entry in a folder."""
-
-    entry: Entry
-    used: float
-    """When it was put in or last taken; seconds since 1970."""
 
 
 class FolderStore:
@@ -96,8 +83,7 @@ class FolderStore:
     def stored(self) -> list[Stored]:
         """Return all entries, the one that was used last first; unreadable ones not."""
         found = (self._read(path) for path in self._files(ENTRIES))
-        there = [each for each in found if each is not None]
-        return sorted(there, key=lambda each: (-each.used, each.entry.key))
+        return in_order(each for each in found if each is not None)
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Yield the key of each damaged entry, and what is wrong with it."""
@@ -115,16 +101,16 @@ class FolderStore:
         """Remove ``entries``, and all content that no entry promises any more."""
         for entry in entries:
             self._entry(entry.key).unlink(missing_ok=True)
-        wanted = {each.entry.sha256 for each in self.stored()}
-        dropped = {entry.sha256 for entry in entries}
-        for path in self._files(CONTENT):
-            forgotten = path.name in dropped or time.time() > _time(path) + _WRITING
-            if path.name not in wanted and forgotten:
-                path.unlink(missing_ok=True)
+        content = {path.name: _time(path) for path in self._files(CONTENT)}
+        for sha256 in unpromised(content, self.stored(), entries):
+            self._content(sha256).unlink(missing_ok=True)
 
     def content(self, entry: Entry) -> Path:
         """Return where the content of ``entry`` is."""
-        return self.root / CONTENT / entry.sha256[:2] / entry.sha256
+        return self._content(entry.sha256)
+
+    def _content(self, sha256: str) -> Path:
+        return self.root / CONTENT / sha256[:2] / sha256
 
     def _entry(self, key: str) -> Path:
         return self.root / ENTRIES / key[:2] / key

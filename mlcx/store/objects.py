@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +15,21 @@ from urllib.parse import urlsplit
 
 from mlcx.errors import UsageError
 
-__all__ = ["SCHEMES", "ObjectStore", "Objects"]
+__all__ = ["SCHEMES", "Listed", "ObjectStore", "Objects"]
 
 SCHEMES = ("s3", "gs", "az", "https", "http", "file")
 """What the URL of an object store may begin with."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One name of an object store."""
+
+    name: str
+    size: int
+    """Bytes."""
+    written: float
+    """Seconds since 1970."""
 
 
 class Objects(Protocol):
@@ -30,6 +42,9 @@ class Objects(Protocol):
     def url(self) -> str:
         """Where it is, without secrets."""
 
+    def text(self, name: str) -> bytes | None:
+        """Return what is small, soon or not at all; None: there is no ``name``."""
+
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield the content of ``name`` in blocks; None: there is none."""
 
@@ -38,6 +53,16 @@ class Objects(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove ``name``."""
+
+    def listed(self, folder: str) -> Iterator[Listed]:
+        """Yield all that is in ``folder``."""
+
+
+_SHORT, _LONG = "10s", "300s"
+"""How long one request may take, of which there are three: a text, or any content.
+
+Texts are asked for first: with a server that says nothing that is all the time lost.
+"""
 
 
 class ObjectStore:
@@ -62,15 +87,25 @@ class ObjectStore:
             message = f"cache {self.url} needs obstore: pip install 'mlcx[cache]'"
             raise UsageError(message) from error
         self._library = library
+        open_it = library.store.from_url
         try:
-            self._store: Any = library.store.from_url(url, **_options(parts.scheme))
+            self._store: Any = open_it(url, **_options(parts.scheme, _LONG))
+            self._quick: Any = open_it(url, **_options(parts.scheme, _SHORT))
         except (library.exceptions.BaseError, ValueError) as error:
             raise UsageError(f"cache {self.url}: {_line(error)}") from error
 
+    def text(self, name: str) -> bytes | None:
+        """Return what is small, soon or not at all; None: there is no ``name``."""
+        found = self._get(self._quick, name)
+        return None if found is None else b"".join(found)
+
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield the content of ``name`` in blocks; None: there is none."""
+        return self._get(self._store, name)
+
+    def _get(self, store: Any, name: str) -> Iterator[bytes] | None:
         try:
-            found = self._library.get(self._store, name)
+            found = self._library.get(store, name)
         except FileNotFoundError:
             return None
         except self._failures() as error:
@@ -93,6 +128,18 @@ class ObjectStore:
         """Remove ``name``."""
         try:
             self._library.delete(self._store, name)
+        except FileNotFoundError:
+            return
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    def listed(self, folder: str) -> Iterator[Listed]:
+        """Yield all that is in ``folder``."""
+        try:
+            for part in self._library.list(self._store, folder):
+                for each in part:
+                    written = each["last_modified"].timestamp()
+                    yield Listed(each["path"], each["size"], written)
         except FileNotFoundError:
             return
         except self._failures() as error:
@@ -126,10 +173,10 @@ class ObjectStore:
         return OSError(f"{self.url}: {text}")
 
 
-def _options(scheme: str) -> Mapping[str, Any]:
+def _options(scheme: str, patience: str) -> Mapping[str, Any]:
     if scheme == "file":
         return {"mkdir": True}
-    client = {"connect_timeout": "5s", "timeout": "120s"}
+    client = {"connect_timeout": "5s", "timeout": patience}
     if scheme != "https":  # an endpoint without TLS must be named to be used
         client["allow_http"] = "true"
     retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}

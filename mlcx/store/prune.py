@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlcx.store.folder import Stored
+from mlcx.store.stock import Stored
 
 __all__ = ["content_bytes", "superfluous"]
 

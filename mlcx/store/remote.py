@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from mlcx.store.entry import CONTENT, ENTRIES, DamagedError, Entry, receive
-from mlcx.store.objects import Objects
+from mlcx.store.objects import Listed, Objects
+from mlcx.store.stock import Stored, in_order, unpromised
 
 __all__ = ["RemoteStore"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+_CONNECTIONS = 8
+"""Requests at once, where there are many to make."""
 
 
 class RemoteStore:
@@ -27,8 +38,8 @@ class RemoteStore:
         Raises:
             DamagedError: It cannot be read.
         """
-        text = self._objects.read(_entry(key))
-        return None if text is None else Entry.parse(key, b"".join(text))
+        text = self._objects.text(_entry(key))
+        return None if text is None else Entry.parse(key, text)
 
     def take(self, entry: Entry, target: Path) -> bool:
         """Make ``target`` of what ``entry`` promises; False: it is gone.
@@ -61,6 +72,60 @@ class RemoteStore:
         self._objects.remove(_entry(key))
         if entry is not None:
             self._objects.remove(_content(entry))
+
+    def stored(self) -> list[Stored]:
+        """Return all entries, the one that was put in last first; damaged ones not."""
+        found = self._at_once(self._read, self._objects.listed(ENTRIES))
+        return in_order(each for each in found if isinstance(each, Stored))
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """Yield the key of each damaged entry, and what is wrong with it."""
+        for each in self._at_once(self._checked, self._objects.listed(ENTRIES)):
+            if each is not None:
+                yield each
+
+    def remove(self, entries: list[Entry]) -> None:
+        """Remove ``entries``, and all content that no entry promises any more."""
+        list(self._at_once(self._objects.remove, map(_name_of, entries)))
+        there = {_last(each): each.written for each in self._objects.listed(CONTENT)}
+        for sha256 in unpromised(there, self.stored(), entries):
+            self._objects.remove(f"{CONTENT}/{sha256}")
+
+    def _read(self, listed: Listed) -> Stored | str | None:
+        """Return an entry, what is wrong with it, or None: it is gone by now."""
+        try:
+            entry = self.find(_last(listed))
+        except DamagedError as error:
+            return str(error)
+        return None if entry is None else Stored(entry, listed.written)
+
+    def _checked(self, listed: Listed) -> tuple[str, str] | None:
+        found = self._read(listed)
+        wrong = self._wrong(found.entry) if isinstance(found, Stored) else found
+        return (_last(listed), wrong) if wrong else None
+
+    def _wrong(self, entry: Entry) -> str:
+        blocks = self._objects.read(_content(entry))
+        if blocks is None:
+            return f"{entry.label} is gone"
+        digest = hashlib.sha256()
+        for block in blocks:
+            digest.update(block)
+        sound = digest.hexdigest() == entry.sha256
+        return "" if sound else f"{entry.label} is damaged"
+
+    def _at_once(self, do: Callable[[_T], _R], each: Iterable[_T]) -> Iterator[_R]:
+        """Do something with each, several at once: it is far away."""
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            yield from pool.map(do, each)
+
+
+def _last(listed: Listed) -> str:
+    return listed.name.rpartition("/")[2]
+
+
+def _name_of(entry: Entry) -> str:
+    return _entry(entry.key)
 
 
 def _entry(key: str) -> str:

@@ -11,6 +11,7 @@ from mlcx.errors import UsageError
 from mlcx.home import home
 from mlcx.store.cache import Cache, Level
 from mlcx.store.folder import FolderStore
+from mlcx.store.locks import LOCKS, Locks
 from mlcx.store.objects import ObjectStore
 from mlcx.store.remote import RemoteStore
 
@@ -64,8 +65,13 @@ def open_cache(chosen: Settings, warn: Callable[[str], None]) -> Cache | None:
         UsageError: The URL is not one of an object store, or obstore is missing.
     """
     levels: list[Level] = []
+    locks = None
     if chosen.folder is not None:
         levels.append(FolderStore(chosen.folder))
+        # A lock is a file, and who stores nothing has nothing to wait for.
+        locks = None if chosen.readonly else Locks(chosen.folder / LOCKS)
     if chosen.url is not None:
         levels.append(RemoteStore(ObjectStore(chosen.url)))
-    return Cache(levels, warn, readonly=chosen.readonly) if levels else None
+    if not levels:
+        return None
+    return Cache(levels, warn, readonly=chosen.readonly, locks=locks)

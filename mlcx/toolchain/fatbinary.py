@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,6 +50,8 @@ def bind(cubins: Mapping[str, bytes], ptx: Mapping[str, bytes]) -> bytes:
     Raises:
         BuildError: The program is not installed or failed.
     """
+    import tempfile  # noqa: PLC0415 (loading it takes milliseconds of every hit)
+
     found = require()
     with tempfile.TemporaryDirectory(prefix="mlcx-") as folder:
         # Names are relative, so that the folder's cannot get into the product.

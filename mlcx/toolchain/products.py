@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -100,6 +99,8 @@ def is_native(triple: Triple) -> bool:
 
 
 def _pack(objects: Sequence[Path], product: Path) -> None:
+    import tarfile  # noqa: PLC0415 (loading it takes milliseconds of every hit)
+
     with tarfile.open(product, "w", format=tarfile.USTAR_FORMAT) as archive:
         for path in objects:
             member = tarfile.TarInfo(path.name)

@@ -52,7 +52,7 @@ def test_size_counts_entries_and_bytes(
 ) -> None:
     assert run(capsys, "size") == [f"{store.root}: 3 entries, 6.0 KiB"]
     found = json.loads("\n".join(run(capsys, "size", "--json")))
-    assert found == {"dir": str(store.root), "entries": 3, "bytes": 6144}
+    assert found == {"cache": str(store.root), "entries": 3, "bytes": 6144}
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,14 @@ def test_validate_tells_a_program_the_same(capsys: pytest.CaptureFixture[str]) -
 def test_plan_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "good.json"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "job      model  quantization  device  output",
-        "weights  tiny   q4f16_1               tiny/model",
-        "library  tiny   q4f16_1       cpu     lib/tiny.so",
-        "bundle   tiny                         bundle/tiny",
+        "step            model  quantization  device  next build  since  time",
+        "gen_config      tiny   q4f16_1               to build    new       -",
+        "convert_weight  tiny   q4f16_1               to build    new       -",
+        "normalize       tiny   q4f16_1               to build    new       -",
+        "compile         tiny   q4f16_1       cpu     to build    new       -",
+        "bundle          tiny                         to build    new       -",
+        "app_config                                   to build    new       -",
+        "mlcx: 6 to build",
     ]
 
 
@@ -101,6 +105,7 @@ def test_plan_is_json_for_a_program(
     ]
     assert plan["libraries"][0]["overrides"] == {"max_batch_size": 2}
     assert plan["app"][0]["model_lib"] == "tiny"
+    assert plan["steps"][3]["target"] == "dist/lib/tiny.so"
 
 
 def test_plan_of_a_wrong_spec_says_what_is_wrong(

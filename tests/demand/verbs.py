@@ -32,7 +32,8 @@ def main() -> int:
         config = {name: config[name] for name in names} | {"model_config": fields}
         output.write_text(json.dumps(config))
         return 0
-    time.sleep(0.3)
+    if (CONTROL / "slow-compile").exists():
+        time.sleep(0.3)
     output.write_text(json.dumps([config, sys.argv[3:-2]]))
     return 0
 

@@ -136,6 +136,29 @@ def test_files_that_are_here_already_are_taken(
     assert asked == [wrong]
 
 
+def test_what_other_programs_have_of_the_hub_is_taken(
+    hub: StandIn,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = hub.add("user/checkpoint", checkpoint())
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
+    model = tmp_path / "hf/models--user--checkpoint"
+    snapshot = model / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (model / "blobs").mkdir()
+    for number, name in enumerate(SHARDS):
+        blob = model / "blobs" / str(number)
+        blob.write_bytes(checkpoint()[name])
+        (snapshot / name).symlink_to(f"../../blobs/{number}")
+    folder = fetched(capsys, MODEL)
+    assert not [line for line in hub.log if "/cdn/" in line]
+    for number, name in enumerate(SHARDS):
+        assert not (folder / name).is_symlink()
+        assert (folder / name).samefile(model / "blobs" / str(number))
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_cut_download_goes_on_where_it_was(
     hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

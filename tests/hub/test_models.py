@@ -111,6 +111,27 @@ def test_what_does_not_fit_is_refused_before_weights_are_fetched(
     assert not Path("x").exists()
 
 
+def test_weights_in_pytorchs_files_are_left_on_the_hub(
+    hub: StandIn, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = folder_files(here)
+    files["pytorch_model.bin"] = files.pop("model.safetensors")
+    hub.add("user/layer", files)
+    assert main(["convert_weight", MODEL, *SCHEME, "-o", "x"]) == 2
+    assert "and PyTorch's files, which can hold code" in capsys.readouterr().err
+    assert not [each for each in hub.log if "/cdn/" in each]
+
+
+def test_an_unknown_architecture_is_refused_before_weights_are_fetched(
+    hub: StandIn, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = b'{"model_type": "lama"}'
+    hub.add("user/layer", {**folder_files(here), "config.json": config})
+    assert main(["convert_weight", MODEL, *SCHEME, "-o", "x"]) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert not [each for each in hub.log if "/cdn/" in each]
+
+
 def test_offline_a_model_that_was_fetched_is_there(
     hub: StandIn,
     here: Path,

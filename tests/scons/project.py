@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,14 +79,20 @@ class Project:
             "MLC_LLM_HOME": str(self.control / "home"),
         }
 
-    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *args: str,
+        command: Sequence[str] = (sys.executable, "-m", "SCons"),
+        **environ: str,
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "SCons", *args],
+            [*command, *args],
             cwd=self.root,
             env={**os.environ, **self.environ, **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self.processes.append(process)
         return process
@@ -125,12 +131,12 @@ class Project:
         folders = (self.root / "dist", self.root / "build")
         found = (path for folder in folders for path in folder.rglob("*"))
         own = {"report.json", "report.md", "report.html", "journal.jsonl", "lock"}
-        records = self.root / "build/inputs"
+        told = [self.root / "build" / name for name in ("inputs", "standing")]
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in found
             if path.is_file() and path.name not in own and path.suffix != ".log"
-            if not path.is_relative_to(records)
+            if not any(map(path.is_relative_to, told))
         }
 
     def report(self) -> dict[str, dict[str, object]]:

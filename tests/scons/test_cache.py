@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mlcx.scons.cache import key
-
 from .project import Project
 from .test_builds import COMPILE_ONE
 
@@ -88,32 +86,44 @@ def test_two_models_that_compile_to_the_same_compile_once(
     assert three == (project.root / "dist/lib/one.so").read_bytes()
 
 
+def test_of_equal_jobs_at_once_one_compiles(project: Project, folder: Path) -> None:
+    """Neither is stored when the other begins, and both are when it ends."""
+    for name in ("three", "four"):
+        shutil.copytree(project.root / "models/one", project.root / "models" / name)
+    project.write_spec("mlc-package-config.json", "one", "two", "three", "four")
+    project.order("slow", "compile-config.json", "dist/lib")
+    project.forget_calls()
+    done = project.scons("-j8", MLCX_CACHE_DIR=str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    verbs = [call.split()[0] for call in project.calls()]
+    # Of "one" and its copies, and of "two".
+    assert [verbs.count(verb) for verb in TAKEN] == [2, 2]
+    libraries = [
+        project.root / f"dist/lib/{name}.so" for name in ("one", "three", "four")
+    ]
+    assert len({path.read_bytes() for path in libraries}) == 1
+    found = statuses(project)
+    names = [f"dist/lib/{path.name}" for path in libraries]
+    assert sorted(str(found[name]) for name in names) == ["built", "cached", "cached"]
+    assert done.stdout.count("waits for an equal one that is being made") >= 2
+    assert list((folder / "locks").iterdir()) == []
+
+
+def test_equal_jobs_that_fail_hold_nobody_up(project: Project, folder: Path) -> None:
+    shutil.copytree(project.root / "models/one", project.root / "models/three")
+    project.write_spec("mlc-package-config.json", "one", "three")
+    project.order("slow", "dist/lib")
+    project.order("fail", "dist/lib")
+    done = project.scons("-k", "-j8", MLCX_CACHE_DIR=str(folder))
+    assert done.returncode == 2
+    found = statuses(project)
+    assert [found[f"dist/lib/{name}.so"] for name in ("one", "three")] == ["failed"] * 2
+
+
 def test_another_input_misses(other: Project, folder: Path) -> None:
     other.edit("models/one/config.json", context_window_size=32)
     calls = other.build(MLCX_CACHE_DIR=str(folder))
     assert [call for call in calls if call.startswith("compile")] == [COMPILE_ONE]
-
-
-def test_a_key_has_the_suffix_and_the_place_of_a_target_but_no_path(
-    tmp_path: Path,
-) -> None:
-    """The suffix of a library decides how it is linked, but is in no option."""
-    from SCons.Environment import Environment
-
-    env = Environment(tools=[])
-    (tmp_path / "source").write_text("content")
-    targets = ("a.so", "b/c.so", "d.tar")
-    nodes = [
-        env.Command(str(tmp_path / name), str(tmp_path / "source"), "$(make$) it")[0]
-        for name in targets
-    ]
-    so, elsewhere, tar = map(key, nodes)
-    assert so == elsewhere
-    assert so != tar
-    names = [str(tmp_path / name) for name in ("e.so", "f.so")]
-    both = env.Command(names, str(tmp_path / "source"), "$(make$) it")
-    assert key(both[0]) == so
-    assert key(both[1]) != so
 
 
 def test_a_damaged_entry_is_reported_and_built_again(

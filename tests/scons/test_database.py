@@ -47,6 +47,16 @@ def test_nothing_is_written_when_nothing_changed(written: Path) -> None:
     assert not written.exists()
 
 
+def test_builds_with_other_folders_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    one, two = (database.open(str(tmp_path / ".sconsign"), "c") for _ in range(2))
+    for number in (1, 2):
+        for made, key in ((one, "a"), (two, "b")):
+            made[key] = bytes(number)
+            made.sync()
+    content = database.read(tmp_path / ".sconsign.dblite")
+    assert content == {"a": b"\0\0", "b": b"\0\0"}
+
+
 def test_damage_anywhere_is_found(written: Path) -> None:
     """One byte changed, or the end cut off: as it was, or known to be damaged."""
     whole, dice = written.read_bytes(), random.Random(7)

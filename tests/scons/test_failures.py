@@ -283,6 +283,38 @@ def test_a_second_build_waits_for_the_first(project: Project) -> None:
     assert (project.root / ONE).exists()
 
 
+def waiting(project: Project, process: subprocess.Popen[str]) -> None:
+    """Wait until ``process`` says that it waits."""
+    assert process.stdout is not None
+    while "waiting for the build" not in (line := process.stdout.readline()):
+        assert line, "it did not wait"
+
+
+def test_whoever_is_killed_of_builds_in_one_folder_harms_no_other(
+    built: Project,
+) -> None:
+    clean = built.files()
+    assert built.scons("-c").returncode == 0
+    built.order("hang", ONE)
+    first = built.start("-j2")
+    step = hanging(built)
+    command = [sys.executable, "-m", "mlcx", "package"]
+    beside, second = built.start(command=command), built.start("-j2")
+    waiting(built, beside)
+    waiting(built, second)
+    os.killpg(beside.pid, signal.SIGKILL)
+    assert running(step)
+    os.kill(first.pid, signal.SIGKILL)
+    built.order("hang")
+    time.sleep(0.2)
+    assert second.poll() is None, "the step of the first still runs"
+    os.killpg(step, signal.SIGKILL)
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0, out + err
+    assert built.files() == clean
+    assert built.build() == []
+
+
 def test_a_build_waits_for_a_step_that_a_killed_build_left(project: Project) -> None:
     project.order("hang", ONE)
     first = project.start(ONE)

@@ -7,9 +7,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hub import StandIn, folder_files, serving
+from hub import Faults, StandIn, folder_files, serving
 
 from .project import Project, write_json
 
@@ -42,7 +43,10 @@ def test_a_build_pins_fetches_and_is_up_to_date_without_the_hub(
     remote: Project, hub: StandIn, tmp_path: Path
 ) -> None:
     around = environ(hub, tmp_path)
-    ran = [line.split()[0] for line in remote.build(**around)]
+    said = remote.scons("-Q", **around).stdout
+    assert "fetch HF://user/one, texts  (new)\n" in said
+    assert "fetch HF://user/one, weights  (new)\n" in said
+    ran = [line.split()[0] for line in remote.calls()]
     once = {"gen_config", "convert_weight", "normalize", "compile", "bundle"}
     assert sorted(ran) == sorted([*once, "app_config", "fetch", "fetch"])
     lock = json.loads((remote.root / "mlcx.lock.json").read_text())
@@ -167,6 +171,54 @@ def test_a_dry_run_writes_nothing(
     assert "not pinned yet: run mlcx lock mlc-package-config.json" in done.stderr
     assert not (remote.root / "mlcx.lock.json").exists()
     assert not hub.log
+
+
+GONE = "http://127.0.0.1:9"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("faults", "endpoint", "message"),
+    [
+        ({"swapped": {"model.safetensors": b"no" * 1500}}, "", "not what it must be"),
+        ({"swapped": {"model.safetensors": b"one"}}, "", "size 3000 but has size 3"),
+        ({"errors": 1000}, "", "answers 500 for HF://user/one: try again later"),
+        ({"refusal": (503, "")}, "", "503"),
+        ({}, GONE, f"{GONE} cannot be reached for HF://user/one"),
+    ],
+)
+def test_a_download_that_fails_fails_the_build_and_harms_nothing(
+    remote: Project,
+    hub: StandIn,
+    tmp_path: Path,
+    faults: dict[str, Any],
+    endpoint: str,
+    message: str,
+) -> None:
+    around = environ(hub, tmp_path)
+    run(remote, around, "lock", "mlc-package-config.json")
+    hub.faults = Faults(**faults)
+    done = remote.scons("-k", **{**around, "HF_ENDPOINT": endpoint or hub.url})
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = {path.name for path in (tmp_path / "home").rglob("*")}
+    assert not kept & {"model.safetensors", "fetched-weights.json"}
+    assert not list(remote.root.glob("dist/bundle/one/*"))
+    hub.faults = Faults()
+    remote.build(**around)
+    assert (remote.root / "dist/bundle/one/tensor-cache.json").exists()
+    assert remote.build(**around) == []
+
+
+@pytest.mark.slow
+def test_a_download_that_is_cut_or_refused_at_first_is_no_failure(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    hub.faults = Faults(errors=2, cut=2)
+    remote.build(**environ(hub, tmp_path))
+    weights = next((tmp_path / "home").rglob("model.safetensors"))
+    assert weights.read_bytes() == b"one" * 1000
 
 
 def test_what_is_only_compiled_is_fetched_without_weights(

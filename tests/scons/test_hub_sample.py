@@ -57,7 +57,9 @@ class App:
     def build(self, **environ: str) -> list[str]:
         """Build, and return the verbs that ran, sorted."""
         out = self.run("SCons", "-j2", "-Q", **environ)
-        return sorted(re.findall(r"^([a-z_]+) (?:dist|build|/).*\(.*\)$", out, re.M))
+        return sorted(
+            re.findall(r"^([a-z_]+) (?:dist|build|HF://).*\(.*\)$", out, re.M)
+        )
 
     def tell(self, *words: str, **environ: str) -> str:
         common = ("--prompt", TALE, "--greedy", "--max-tokens", "40")

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from mlcx.__main__ import main
+from mlcx.reasons.standing import Standing
 from mlcx.signature import inputs
 from mlcx.spec import digest, load
 from mlcx.steps import requests
@@ -196,6 +198,28 @@ def test_what_changes_the_bytes_changes_the_signature(
     before = signature(root)
     change(root)
     assert signature(root) != before
+
+
+def standing(root: Path) -> Standing:
+    asked = list(requests.plan(load(root / SPEC), Folders(root / "d", root / "b")))
+    for path in (path for each in asked for path in each.targets):
+        if not path.exists():
+            write(path, {})
+    (root / "signatures").open("a").close()
+    return Standing(root / "b", SPEC, asked, "code", root / "signatures")
+
+
+@pytest.mark.parametrize("change", MUST.values(), ids=MUST)
+def test_what_changes_the_bytes_is_not_taken_for_done(
+    root: Path, change: Change
+) -> None:
+    found = standing(root)
+    time.sleep(0.03)  # a file is trusted when it is older than the look at it
+    found.look()
+    found.keep()
+    assert standing(root).holds()
+    change(root)
+    assert not standing(root).holds()
 
 
 @pytest.mark.parametrize("change", MUST_NOT.values(), ids=MUST_NOT)

@@ -1,9 +1,9 @@
 """Stands in for ``python -m mlcx``: the same verbs and files, without the work.
 
 The folder in ``STAND_IN`` steers it. ``calls`` gets a line for each run; a line of
-``fail`` or ``hang`` names an output by a part of its path, one of ``bad`` the figures
-of a library that quantizing has spoilt. The verbs that are quick are
-the real ones.
+``fail``, ``hang`` or ``slow`` names an output by a part of its path, one of ``bad`` the
+figures of a library that quantizing has spoilt. The verbs that are quick are the real
+ones.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def main() -> int:
     if verb in real:
         os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
     say(f"working on {args.output}")
+    if listed("slow", args.output):
+        time.sleep(2)
     if listed("fail", args.output):
         say("\n".join(f"line {number}" for number in range(100)))
         say("the reason of the failure")
@@ -113,11 +115,12 @@ def convert_weight(args: argparse.Namespace) -> None:
 
 
 def normalize(args: argparse.Namespace) -> None:
-    config = json.loads(args.model.read_text())
-    config = dict(config.get("model_config", config))
+    chat = json.loads(args.model.read_text())
+    config = dict(chat.get("model_config", chat))
     config["overrides"] = args.overrides
-    if args.quantization and args.quantization.startswith("{"):
-        config["recipe"] = list(json.loads(args.quantization)["layers"].items())
+    scheme = args.quantization or chat.get("quantization")
+    if scheme and scheme.startswith("{"):
+        config["recipe"] = list(json.loads(scheme)["layers"].items())
     write_json(args.output, config)
 
 

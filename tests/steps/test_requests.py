@@ -67,11 +67,16 @@ def test_a_recipe_is_handed_to_every_verb_that_reads_it(checkpoint: Path) -> Non
     mixed = {"quantization": "m", "recipe": recipe}
     weights = tuple(replace(job, **mixed) for job in plan.weights)
     libraries = tuple(replace(job, **mixed) for job in plan.libraries)
-    requests_made = by_verb(replace(plan, weights=weights, libraries=libraries))
+    whole = replace(plan, weights=weights, libraries=libraries)
+    made = by_verb(whole)
     text = '{"name":"m","base":"q4f16_1","layers":{"*.down_proj":"q0f16"}}'
-    for verb in ("gen_config", "convert_weight", "normalize"):
-        assert requests_made[verb].options[:2] == ("--quantization", text)
-    assert text not in requests_made["compile"].options
+    for verb in ("gen_config", "convert_weight"):
+        assert made[verb].options[:2] == ("--quantization", text)
+    assert text not in made["compile"].options
+    # The config that was made with it says it to whoever reads that.
+    assert made["normalize"].options == ()
+    alone = by_verb(replace(whole, weights=(), bundles=()))
+    assert alone["normalize"].options[:2] == ("--quantization", text)
 
 
 def by_verb(plan: Plan) -> dict[str, Request]:

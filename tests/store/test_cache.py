@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from mlcx.store.cache import Cache
 from mlcx.store.entry import Entry
 from mlcx.store.folder import FolderStore
+from mlcx.store.objects import Listed
 from mlcx.store.remote import RemoteStore
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -21,7 +25,12 @@ class Memory:
 
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self.written: dict[str, float] = {}
         self.gone = False
+
+    def text(self, name: str) -> bytes | None:
+        self._fail()
+        return self.content.get(name)
 
     def read(self, name: str) -> list[bytes] | None:
         self._fail()
@@ -34,6 +43,12 @@ class Memory:
 
     def remove(self, name: str) -> None:
         self.content.pop(name, None)
+
+    def listed(self, folder: str) -> Iterator[Listed]:
+        self._fail()
+        for name, data in list(self.content.items()):
+            if name.startswith(f"{folder}/"):
+                yield Listed(name, len(data), self.written.get(name, time.time()))
 
     def _fail(self) -> None:
         if self.gone:
@@ -142,3 +157,31 @@ def test_content_is_stored_once_for_all_its_keys(tmp_path: Path) -> None:
     assert store.take(entries[1], tmp_path / "x")
     store.remove(entries[1:])
     assert not list((store.root / "content").glob("*/*"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "objects"])
+def test_what_no_entry_promises_goes_once_nobody_can_be_writing_it(
+    tmp_path: Path, objects: Memory, kind: str
+) -> None:
+    store = RemoteStore(objects) if kind == "objects" else FolderStore(tmp_path / "c")
+    kept = Entry.of(KEY, made(tmp_path, b"kept"), "label")
+    dropped = Entry.of(OTHER, made(tmp_path, b"dropped"), "label")
+    store.put(dropped, made(tmp_path, b"dropped"))
+    store.put(kept, made(tmp_path, b"kept"))
+    store.discard("c" * 64)
+    assert {each.entry for each in store.stored()} == {kept, dropped}
+    assert list(store.check()) == []
+    for name, age in (("0" * 64, 10), ("1" * 64, 7200)):
+        if kind == "objects":
+            objects.content[f"content/{name}"] = b"x"
+            objects.written[f"content/{name}"] = time.time() - age
+        else:
+            file = tmp_path / "c/content" / name[:2] / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(b"x")
+            os.utime(file, (time.time() - age,) * 2)
+    store.remove([dropped])
+    assert [each.entry for each in store.stored()] == [kept]
+    there = {path.name for path in (tmp_path / "c/content").glob("*/*")}
+    there |= {name[8:] for name in objects.content if name.startswith("content/")}
+    assert there == {kept.sha256, "0" * 64}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import subprocess
 import sys
 import threading
@@ -15,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from mlcx.__main__ import main
 from mlcx.errors import UsageError
 from mlcx.store import objects
+from mlcx.store.entry import Entry
 from mlcx.store.objects import ObjectStore
+from mlcx.store.remote import RemoteStore
 
 pytest.importorskip("obstore")
 
@@ -57,7 +61,7 @@ class _Web(http.server.BaseHTTPRequestHandler):
 def web() -> Iterator[str]:
     handler = type("Handler", (_Web,), {"files": {}})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/cache"
     server.shutdown()
@@ -65,28 +69,34 @@ def web() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a server of S3 on loopback, and make a bucket."""
     pytest.importorskip("moto", reason="needs the extra cache-test")
     pytest.importorskip("flask", reason="needs the extra cache-test")
-    log = (tmp_path / "moto.log").open("w+")
+    log = tmp_path_factory.mktemp("moto") / "log"
     command = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        endpoint = _endpoint(tmp_path / "moto.log")
+        endpoint = _endpoint(log)
         request = urllib.request.Request(f"{endpoint}/bucket", method="PUT")
         urllib.request.urlopen(request).close()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        yield "s3://bucket/some/prefix"
+        yield endpoint
     finally:
         process.kill()
         process.wait()
-        log.close()
+
+
+@pytest.fixture
+def s3(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Return a place of its own in the bucket."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    return f"s3://bucket/{tmp_path.name}/prefix"
 
 
 def _endpoint(log: Path) -> str:
@@ -127,14 +137,79 @@ def test_the_first_one_that_writes_wins(url: str, tmp_path: Path) -> None:
     assert content(store, "entries/a") is None
 
 
-def test_of_writers_at_once_one_wins(url: str) -> None:
+def test_the_verb_cache_looks_after_what_is_far_away(
+    url: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if url.startswith("http"):
+        pytest.skip("a web server lists nothing")
+    monkeypatch.setenv("MLCX_CACHE_URL", url)
+    objects = ObjectStore(url)
+    store, sizes = RemoteStore(objects), {"1": 1000, "2": 2000, "3": 3000}
+    entries = []
+    for digit, size in sizes.items():
+        (tmp_path / "made").write_bytes(digit.encode() * size)
+        entries.append(Entry.of(digit * 64, tmp_path / "made", f"compile {digit}"))
+        store.put(entries[-1], tmp_path / "made")
+
+    def run(*words: str, status: int = 0) -> list[str]:
+        assert main(["cache", *words]) == status
+        return capsys.readouterr().out.splitlines()
+
+    remote = ("--level", "remote")
+    rows = [line.split() for line in run("list", "--url", url)]
+    assert sorted(row[-1] for row in rows) == ["1", "2", "3"]
+    assert run("size", *remote) == [f"{objects.url}: 3 entries, 5.9 KiB"]
+    would = run("prune", *remote, "--size", "0", "--dry-run")
+    assert len(would) == 4
+    assert len(store.stored()) == 3
+    objects.remove(f"content/{entries[0].sha256}")
+    objects.remove(f"content/{entries[1].sha256}")
+    objects.write(f"content/{entries[1].sha256}", b"x")
+    objects.write(f"entries/{'4' * 64}", b"{")
+    wrong = run("verify", *remote, status=1)
+    assert sorted(line.partition(": ")[2] for line in wrong[:3]) == [
+        "compile 1 is gone",
+        "compile 2 is damaged",
+        f"the entry {'4' * 64} cannot be read",
+    ]
+    assert len(run("prune", *remote, "--size", "0")) == 4
+    assert store.stored() == []
+    assert list(objects.listed("content")) == []
+
+
+def test_a_second_level_that_is_not_there_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLCX_CACHE_URL", raising=False)
+    assert main(["cache", "list", "--level", "remote"]) == 2
+    assert "set MLCX_CACHE_URL, or give --url" in capsys.readouterr().err
+    assert main(["cache", "list", "--url", "http://user:secret@127.0.0.1:9/c"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("mlcx: http://127.0.0.1:9/c: ")
+    assert "secret" not in said
+    assert said.count("\n") == 1
+
+
+def test_of_writers_at_once_one_wins(url: str, tmp_path: Path) -> None:
     if url.startswith("http"):
         pytest.skip("a web server knows no conditions")
-    store = ObjectStore(url)
-    values = [str(number).encode() * 1000 for number in range(8)]
+    store = RemoteStore(ObjectStore(url))
+    files = [tmp_path / str(number) for number in range(8)]
+    for file in files:
+        file.write_bytes(file.name.encode() * 1000)
+
+    def put(file: Path) -> None:
+        store.put(Entry.of("a" * 64, file, file.name), file)
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda value: store.write("entries/a", value), values))
-    assert content(store, "entries/a") in values
+        list(pool.map(put, files))
+    entry = store.find("a" * 64)
+    assert entry is not None
+    assert store.take(entry, tmp_path / "taken")
+    assert (tmp_path / "taken").read_bytes() == entry.label.encode() * 1000
 
 
 def test_a_server_that_refuses_is_reported_in_one_line() -> None:
@@ -143,6 +218,20 @@ def test_a_server_that_refuses_is_reported_in_one_line() -> None:
         store.write("entries/a", b"x")
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_says_nothing_is_given_up_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes connections, as far as anybody can tell, and that is all."""
+    monkeypatch.setattr(objects, "_SHORT", "0.3s")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        store = ObjectStore(f"http://127.0.0.1:{mute.getsockname()[1]}/cache")
+        begin = time.monotonic()
+        with pytest.raises(OSError, match="127"):
+            store.text("entries/a")
+    # Three requests, and what is waited between them.
+    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize("wrong", ["ftp://host/x", "bucket", "s3://", ""])

@@ -1,0 +1,75 @@
+"""How a file that is not there gets there: from the cache of builds, or made.
+
+Loaded only then, as it takes as long as all that a library that is there takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlcx.demand.steps import make
+from mlcx.demand.wanted import Wish
+from mlcx.errors import BuildError
+from mlcx.store.settings import open_cache, settings
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+__all__ = ["obtain"]
+
+_LOG = logging.getLogger("mlcx.jit")
+
+
+def obtain(
+    wish: Wish,
+    is_there: Callable[[], bool],
+    environ: Mapping[str, str],
+    *,
+    takes_cached: bool = True,
+    refusal: str = "",
+) -> None:
+    """Take or make a file, of many processes that want it at once only in one.
+
+    Args:
+        wish: What is wanted.
+        is_there: Whether another process has made it by now.
+        environ: Of the process.
+        takes_cached: Whether what is stored will do; else it is replaced.
+        refusal: Why it may not be made; empty: it may.
+
+    Raises:
+        BuildError: It cannot be made, or may not be.
+        UsageError: A variable that says where the cache is means nothing.
+    """
+    cache = open_cache(settings(environ), _LOG.warning)
+    with _one_at_a_time(wish.file):
+        if is_there():
+            return
+        alone = nullcontext() if cache is None else cache.making(wish.key)
+        with alone:
+            if cache and takes_cached and cache.take(wish.key, wish.file):
+                _LOG.info("Taken from the cache: %s", wish.file)
+                return
+            if refusal:
+                raise BuildError(refusal)
+            _LOG.info("Making, by %s: %s", wish.inputs.verb, wish.file)
+            make(wish.file, wish.inputs, wish.source, environ)
+            if cache:
+                cache.put(wish.key, wish.file, wish.label, replace=not takes_cached)
+
+
+def _one_at_a_time(file: Path) -> FileLock:
+    """Return a lock on ``file`` among processes, for a ``with`` statement."""
+    from filelock import FileLock  # noqa: PLC0415
+
+    folder = file.parent / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: cannot be written: {error.strerror}"
+        raise BuildError(message) from error
+    return FileLock(folder / f"{file.name}.lock")

@@ -1,0 +1,83 @@
+"""What the two steps to a library depend on besides files, whoever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlcx.signature import inputs
+from mlcx.signature.facts import Fact
+from mlcx.spec.devices import DEVICES
+from mlcx.toolchain.triple import AUTO
+
+__all__ = ["Inputs", "compiling", "normalizing", "override_text"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a step depends on besides files."""
+
+    verb: str
+    options: tuple[str, ...]
+    """Words of its command that count."""
+    facts: tuple[Fact, ...]
+    lacks: str = ""
+    """The tools that are missing for it, with their remedies."""
+
+
+def normalizing(quantization: str | None, overrides: str) -> Inputs:
+    """Return the inputs of ``normalize``.
+
+    Args:
+        quantization: A scheme's name or a recipe, as a command line takes it; None:
+            what the config says.
+        overrides: As ``override_text`` returns them.
+    """
+    given = {"--quantization": quantization, "--overrides": overrides}
+    words = (word for option in given.items() if option[1] for word in option)
+    facts = (inputs.sources("compile", "compiler"),)
+    return Inputs("normalize", tuple(map(str, words)), facts)
+
+
+def compiling(
+    device: str,
+    suffix: str,
+    *,
+    opt: str,
+    host: str,
+    mcpu: str,
+    archs: tuple[str, ...] = (),
+    prefix: str | None = None,
+) -> Inputs:
+    """Return the inputs of ``compile``.
+
+    Args:
+        device: A preset.
+        suffix: Of the library, with the dot.
+        opt: Optimisation flags, in their canonical form.
+        host: As a spec names it.
+        mcpu: As a spec names it.
+        archs: Of CUDA, that it is for; none: the preset's own.
+        prefix: Of the symbols of a static library, in its canonical form.
+    """
+    options = ["--device", device, "--opt", opt, "--host", host, "--mcpu", mcpu]
+    if archs:
+        options += ["--archs", ",".join(archs)]
+    if prefix is not None:
+        options += ["--system-lib-prefix", prefix]
+    preset = DEVICES[device]
+    tools, lacks = inputs.toolchain(device, host, suffix, archs)
+    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
+    if preset.host_for(host) == AUTO:
+        own = mcpu == AUTO and preset.kind == "llvm"
+        facts.append(inputs.host(with_cpu=own))
+    return Inputs("compile", tuple(options), tuple(facts), lacks)
+
+
+def override_text(overrides: Iterable[tuple[str, object]]) -> str:
+    """Return ``overrides`` as a command line takes them: ``key=value;key=value``."""
+    return ";".join(f"{key}={_value(value)}" for key, value in overrides)
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,56 @@
+"""Which files of steps are stored, and under which keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mlcx.signature.facts import Fact
+from mlcx.steps.about import About
+from mlcx.steps.keys import keys
+from mlcx.steps.requests import Request
+
+
+def request(tmp_path: Path, verb: str = "compile", *names: str) -> Request:
+    source = tmp_path / "source"
+    source.write_text("content")
+    targets = tuple(tmp_path / name for name in names or ("a.so",))
+    facts = (Fact.of("TVM", {"apache-tvm": "0.27"}),)
+    return Request(verb, targets, (source,), ("--device", "cpu"), facts)
+
+
+def test_a_key_has_the_suffix_and_the_place_of_a_target_but_no_path(
+    tmp_path: Path,
+) -> None:
+    """The suffix of a library decides how it is linked, but is in no option."""
+    first = request(tmp_path)
+    (own,) = keys(first) or ()
+    assert keys(request(tmp_path, "compile", "b/c.so")) == (own,)
+    assert keys(replace(first, about=About("model"))) == (own,)
+    assert keys(request(tmp_path, "compile", "d.tar")) != (own,)
+    both = keys(request(tmp_path, "compile", "e.so", "f.so")) or ()
+    assert both[0] == own
+    assert both[1] != own
+
+
+def test_what_a_step_depends_on_is_in_its_key(tmp_path: Path) -> None:
+    first = request(tmp_path)
+    changes = (
+        {"verb": "normalize"},
+        {"options": ()},
+        {"facts": ()},
+        {"files": (("--web-runtime", tmp_path / "source"),)},
+        {"sources": first.sources * 2},
+    )
+    found = {keys(replace(first, **change)) for change in changes}
+    (tmp_path / "source").write_text("other")
+    assert len(found | {keys(first)}) == 6
+
+
+def test_other_steps_and_those_whose_sources_are_missing_have_none(
+    tmp_path: Path,
+) -> None:
+    assert keys(request(tmp_path, "convert_weight")) is None
+    first = request(tmp_path)
+    (tmp_path / "source").unlink()
+    assert keys(first) is None
