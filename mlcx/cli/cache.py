@@ -102,7 +102,7 @@ def _objects(url: str) -> Stock:
     from mlcx.store.objects import ObjectStore
     from mlcx.store.remote import RemoteStore
 
-    return RemoteStore(ObjectStore(url))
+    return RemoteStore(ObjectStore(url, creates=False))
 
 
 _Outcome = tuple[dict[str, Any], list[str], int]

@@ -44,7 +44,8 @@ class Wanted:
     @property
     def shown(self) -> str:
         """What people know it by, where it is stored."""
-        return f"{self.config.parent.name}, {self.device.name}"
+        said = (self.config.parent.name, self.device.name, self.overrides)
+        return ", ".join(filter(None, said))
 
     def normalizing(self) -> Inputs:
         """Return what its normal config depends on besides the model's config."""

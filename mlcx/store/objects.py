@@ -68,11 +68,16 @@ Texts are asked for first: with a server that says nothing that is all the time 
 class ObjectStore:
     """An object store of a cloud, a web server with PUT, or a folder."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, creates: bool = True) -> None:
         """Take the store at ``url``; credentials come from its environment variables.
 
+        Args:
+            url: Of a bucket, a server or a folder.
+            creates: Make a folder that is not there.
+
         Raises:
-            UsageError: There is no such kind of URL, or obstore is not installed.
+            UsageError: There is no such kind of URL, or no such folder, or obstore is
+                not installed.
         """
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES:
@@ -81,6 +86,8 @@ class ObjectStore:
         self._secret, at, host = parts.netloc.rpartition("@")
         self._secret += at
         self.url = parts._replace(netloc=host).geturl()
+        if parts.scheme == "file" and not (creates or Path(parts.path).is_dir()):
+            raise UsageError(f"cache {self.url}: there is no such folder")
         try:
             library: Any = importlib.import_module("obstore")
         except ImportError as error:
@@ -89,8 +96,8 @@ class ObjectStore:
         self._library = library
         open_it = library.store.from_url
         try:
-            self._store: Any = open_it(url, **_options(parts.scheme, _LONG))
-            self._quick: Any = open_it(url, **_options(parts.scheme, _SHORT))
+            self._store: Any = open_it(url, **_options(parts.scheme, _LONG, creates))
+            self._quick: Any = open_it(url, **_options(parts.scheme, _SHORT, creates))
         except (library.exceptions.BaseError, ValueError) as error:
             raise UsageError(f"cache {self.url}: {_line(error)}") from error
 
@@ -173,9 +180,9 @@ class ObjectStore:
         return OSError(f"{self.url}: {text}")
 
 
-def _options(scheme: str, patience: str) -> Mapping[str, Any]:
+def _options(scheme: str, patience: str, creates: bool) -> Mapping[str, Any]:
     if scheme == "file":
-        return {"mkdir": True}
+        return {"mkdir": creates}
     client = {"connect_timeout": "5s", "timeout": patience}
     if scheme != "https":  # an endpoint without TLS must be named to be used
         client["allow_http"] = "true"

@@ -181,11 +181,16 @@ def test_the_verb_cache_looks_after_what_is_far_away(
 
 
 def test_a_second_level_that_is_not_there_is_said(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.delenv("MLCX_CACHE_URL", raising=False)
     assert main(["cache", "list", "--level", "remote"]) == 2
     assert "set MLCX_CACHE_URL, or give --url" in capsys.readouterr().err
+    assert main(["cache", "list", "--url", f"file://{tmp_path}/none"]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
     assert main(["cache", "list", "--url", "http://user:secret@127.0.0.1:9/c"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("mlcx: http://127.0.0.1:9/c: ")
