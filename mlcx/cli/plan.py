@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["plan", "plan_arguments"]
 
 
+_AT_ONCE = 16
+"""Questions that a cache is asked at one time."""
+
+
 def plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plan``."""
     parser.description = (
@@ -53,6 +57,7 @@ def plan(args: argparse.Namespace) -> int:
 
 
 def _outlooks(loaded: Plan, output: Path, build: Path) -> list[Outlook]:
+    from concurrent.futures import ThreadPoolExecutor
     from itertools import chain
 
     from mlcx.policy import policy
@@ -73,7 +78,8 @@ def _outlooks(loaded: Plan, output: Path, build: Path) -> list[Outlook]:
     cache = open_cache(settings(), _warn)
     setting = Setting(folders, policy(os.environ), hub_settings().policy, cache)
     journal = Journal(folders.build / "journal.jsonl")
-    return Foresight(top, setting, journal, asked).all()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return Foresight(top, setting, journal, asked).all(pool)
 
 
 def _warn(text: str) -> None:

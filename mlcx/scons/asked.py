@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import SCons.Node.Alias
 import SCons.Node.FS
 import SCons.Script
 
-__all__ = ["asked"]
+from mlcx.report.journal import Journal
+from mlcx.scons.screen import Totals
+
+__all__ = ["asked", "totals"]
 
 
 def asked() -> frozenset[Any]:
@@ -22,6 +25,18 @@ def asked() -> frozenset[Any]:
             found.add(node)
             waiting += _below(node)
     return frozenset(found)
+
+
+def totals(nodes: Collection[Any], journal: Journal) -> Totals:
+    """Return how far a run is that was asked for ``nodes``, one for each step.
+
+    What waits for a step that failed is neither done nor failed itself.
+    """
+    ended = (SCons.Node.up_to_date, SCons.Node.executed)
+    results = (journal.this_run(node.get_internal_path()) for node in nodes)
+    failed = sum(each is not None and each.status == "failed" for each in results)
+    done = sum(node.get_state() in ended for node in nodes)
+    return Totals(done, failed, len(nodes))
 
 
 def _node(target: Any) -> Any:

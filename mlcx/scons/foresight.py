@@ -7,6 +7,7 @@ has a known content before it is there. What is not known is said to be open.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +43,20 @@ class Setting:
     """None: it is switched off."""
 
 
+@dataclass(frozen=True)
+class _Study:
+    """What is known of a step before a cache is asked."""
+
+    request: Request
+    changes: tuple[Change, ...]
+    waits: tuple[Path, ...]
+    """Its sources whose content is open."""
+    certain: bool
+    """Whether it is not up to date for sure."""
+    names: tuple[str, ...] | None
+    """What its targets are stored under; None: open, or nothing is."""
+
+
 class Foresight:
     """Knows all that builds in a folder would do, and what earlier ones left."""
 
@@ -65,43 +80,61 @@ class Foresight:
         for request in self._asked.values():
             self._why.know(request)
 
-    def all(self) -> list[Outlook]:
-        """Return what would be done with each step, in the order of the requests."""
-        for request in self._asked.values():
-            self._outlook(request)
+    def all(self, pool: Executor | None = None) -> list[Outlook]:
+        """Return what would be done with each step, in the order of the requests.
+
+        Args:
+            pool: Asks a cache, which may be far away, many things at once; None: one
+                after the other.
+        """
+        ask = map if pool is None else pool.map
+        for wave in self._waves():
+            studies = [self._study(request) for request in wave]
+            found = [*ask(self._in_cache, studies)]
+            for study, each in zip(studies, found, strict=True):
+                self._told[study.request.targets[0]] = self._tell(study, each)
         return [self._told[target] for target in self._asked]
 
-    def _outlook(self, request: Request) -> Outlook:
-        target = request.targets[0]
-        if target not in self._told:
-            makers = (self._makers.get(path) for path in request.sources)
-            for maker in filter(None, dict.fromkeys(makers)):
-                self._outlook(maker)
-            self._told[target] = self._tell(request)
-        return self._told[target]
+    def _waves(self) -> list[list[Request]]:
+        """Return the requests; what one is made from is in a list before its own."""
+        waves: dict[int, list[Request]] = {}
+        depths: dict[Path, int] = {}
 
-    def _tell(self, request: Request) -> Outlook:
+        def depth(request: Request) -> int:
+            target = request.targets[0]
+            if target not in depths:
+                makers = filter(None, map(self._makers.get, request.sources))
+                depths[target] = 1 + max(map(depth, makers), default=0)
+            return depths[target]
+
+        for request in self._asked.values():
+            waves.setdefault(depth(request), []).append(request)
+        return [waves[each] for each in sorted(waves)]
+
+    def _study(self, request: Request) -> _Study:
         changes = (*self._why.changes(request), *self._others(request))
-        waits = [path for path in request.sources if self._is_open(path)]
+        waits = tuple(path for path in request.sources if self._is_open(path))
         certain = any(change.kind not in _OPEN for change in changes)
-        if not changes and not waits:
-            return self._with_fate(request, "up to date", "")
-        since = summary(changes, 1) or _if(waits)
         names = self._keys(request) if certain else None
-        found = self._in_cache(names)
+        return _Study(request, changes, waits, certain, names)
+
+    def _tell(self, study: _Study, found: list[Found]) -> Outlook:
+        request, names = study.request, study.names
+        if not study.changes and not study.waits:
+            return self._with_fate(request, "up to date", "")
+        since = summary(study.changes, 1) or _if(study.waits)
         if found:
             self._expect(request, found)
             return self._taken(request, since, found)
         self._expect_made(request)
-        refused = self._refused(request)
-        if refused:
-            return self._with_fate(request, "refused", refused)
-        if not certain:
+        if not study.certain:
             return self._with_fate(request, "perhaps", since)
         may = self._may_be_taken(request, names)
-        return self._with_fate(
-            request, "to build or take" if may else "to build", since
-        )
+        refused = self._refused(request)
+        if refused:
+            return self._with_fate(request, "perhaps" if may else "refused", refused)
+        fate: Fate = "to build or take" if may else "to build"
+        return self._with_fate(request, fate, since)
 
     def _others(self, request: Request) -> Iterator[Change]:
         """Yield what is no matter of records."""
@@ -120,9 +153,9 @@ class Foresight:
         known = request.verb in CACHED_VERBS
         return known and not forced and self._setting.cache is not None
 
-    def _in_cache(self, names: tuple[str, ...] | None) -> list[Found]:
-        """Return what the cache has under ``names``, if it has all."""
-        cache = self._setting.cache
+    def _in_cache(self, study: _Study) -> list[Found]:
+        """Return what the cache has of each target, if it has all."""
+        names, cache = study.names, self._setting.cache
         if names is None or cache is None:
             return []
         found = [*filter(None, map(cache.find, names))]
@@ -207,7 +240,7 @@ def _is_remote(level: str) -> bool:
     return "://" in level
 
 
-def _if(waits: list[Path]) -> str:
+def _if(waits: Iterable[Path]) -> str:
     first, *others = dict.fromkeys(path.name for path in waits)
     if not others:
         return f"if {first} changes"

@@ -29,11 +29,11 @@ from mlcx.report import documents
 from mlcx.report.journal import Journal, Result
 from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.scons import database, ending, lock, provenance
-from mlcx.scons.asked import asked
+from mlcx.scons.asked import asked, totals
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.progress import Console
-from mlcx.scons.screen import Screen, Totals, width
+from mlcx.scons.screen import Screen, width
 from mlcx.scons.step import Services, Step
 from mlcx.signature import inputs
 from mlcx.spec.resolve import hub_settings
@@ -174,8 +174,9 @@ class Session:
                 documents.write(run, self.folders.output, self._top)
                 self.services.journal.compact()
             shown = os.path.relpath(self._report, self._top)
-            self._table(rows)
-            self.services.reporter.note(summary(rows, shown))
+            told = self._asked_for(rows)
+            self._table(told)
+            self.services.reporter.note(summary(told, shown))
             with ending.failing(self.services.reporter):
                 self._manifest({row.result.target for row in rows if _is_done(row)})
                 if self._standing is not None and all(map(_is_done, rows)):
@@ -196,20 +197,27 @@ class Session:
         cache = services.cache if SCons.CacheDir.cache_enabled else None
         setting = Setting(self.folders, services.policy, downloads, cache)
         asked = (each.request for each in self._declared.values())
+        # One after the other: no threads start when a process ends.
         rows = Foresight(self._top, setting, services.journal, asked).all()
         names = {node.get_internal_path() for node in wanted}
         told = [row for row in rows if row.target in names]
         services.reporter.lines(shown(told, width(sys.stdout)))
 
-    def _table(self, rows: Iterable[Row]) -> None:
-        """Show what became of each step that was asked for, when one has run."""
+    def _asked_for(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the jobs that the command line asks for, with all that they need."""
+        names = {node.get_internal_path() for node in _wanted(self.folders.build)}
+        names |= {
+            each.step.target for each in self._declared.values() if not each.nodes
+        }
+        return [row for row in rows if row.result.target in names]
+
+    def _table(self, rows: Sequence[Row]) -> None:
+        """Show what became of each step, when one has run."""
         if any(row.ran for row in rows) and not self.mode.silent:
             # What lays tables out takes as long to load as half of a null build.
             from mlcx.report.closing import closing  # noqa: PLC0415
 
-            names = {node.get_internal_path() for node in _wanted(self.folders.build)}
-            shown = [row for row in rows if row.result.target in names]
-            self.services.reporter.lines(closing(shown, width(sys.stdout)))
+            self.services.reporter.lines(closing(rows, width(sys.stdout)))
 
     def _manifest(self, done: Collection[str]) -> None:
         """Write the manifest that was asked for, or renew one that is there.
@@ -362,16 +370,8 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
         console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
     drawn = mode.builds and not mode.silent and draws(sys.stdout)
-    screen = Screen(lambda: _totals(build)) if drawn else None
+    screen = Screen(lambda: totals(_wanted(build), journal)) if drawn else None
     return Services(executor, journal, console, chosen, Lanes(), why, cache, screen)
-
-
-def _totals(build: Path) -> Totals:
-    """Return how far the run is with what it was asked for."""
-    states = [int(node.get_state()) for node in _wanted(build)]
-    failed = states.count(SCons.Node.failed)
-    done = sum(state > SCons.Node.executing for state in states) - failed
-    return Totals(done, failed, len(states))
 
 
 @cache

@@ -121,6 +121,11 @@ def test_policies_and_lost_signatures_are_foreseen(standing: Planned) -> None:
     steps = {row["target"]: row for row in standing.plan()["steps"]}
     row = steps["dist/lib/one.so"]
     assert (row["state"], row["since"]) == ("refused", "MLC_JIT_POLICY is OFF")
+    standing.set("MLC_JIT_POLICY", "READONLY")
+    assert set(standing.states().values()) == {"up to date"}
+    standing.set("MLCX_CACHE_DIR", "none")
+    (standing.project.root / "dist/lib/one.so").unlink()
+    assert standing.states()["dist/lib/one.so"] == "refused"
     standing.set("MLC_JIT_POLICY", "ON")
     (standing.project.root / ".sconsign.dblite").unlink()
     assert "up to date" not in standing.states().values()
