@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
+from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, TENSOR_CACHE_B16, read_json
 from mlcx.errors import InputError
 from mlcx.package.place import copy, share
 
 __all__ = ["bundle"]
 
 _MADE = re.compile(
-    r"params_shard_\d+\.bin|tensor-cache\.json|mlc-chat-config\.json"
+    r"params_shard_\d+\.bin|tensor-cache(-b16)?\.json|mlc-chat-config\.json"
     r"|tokenizer\.(model|json)|tokenizer_config\.json|tokenizer_model"
     r"|vocab\.json|merges\.txt|added_tokens\.json|special_tokens_map\.json"
-    r"|\.(params_shard_\d+\.bin|[a-z_-]+\.(json|txt|model))\.\w{8}"
+    r"|\.(params_shard_\d+\.bin|[a-z0-9_-]+\.(json|txt|model))\.\w{8}"
 )
 """Names that a bundle may have of an earlier model, or of a run that was killed."""
 
@@ -38,7 +38,8 @@ def bundle(model: Path, directory: Path) -> None:
     _retract(directory / TENSOR_CACHE, model / TENSOR_CACHE)
     for name in shards:
         share(model / name, directory / name)
-    files = (*texts, CHAT_CONFIG, TENSOR_CACHE)
+    beside = [TENSOR_CACHE_B16] if (model / TENSOR_CACHE_B16).is_file() else []
+    files = (*texts, *beside, CHAT_CONFIG, TENSOR_CACHE)
     for name in files:
         copy(model / name, directory / name)
     _remove_stale(directory, {*shards, *files})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcx import __version__
-from mlcx.artifact import write_json
+from mlcx.artifact import TENSOR_CACHE, TENSOR_CACHE_B16, write_json
 from mlcx.manifest.hashing import Digests, Ledger
 from mlcx.manifest.statement import MANIFEST, statement
 from mlcx.shape import fits
@@ -182,9 +182,10 @@ def _made(request: Request) -> Iterator[Path]:
     for target in request.targets:
         yield target
         yield from (part.path for part in parts(target))
-        beside = target.with_name(f"{target.name}.json")  # what a library is made of
-        if beside.is_file():
-            yield beside
+        # What a library is made of, and how an index of float32 reads them.
+        names = [f"{target.name}.json"]
+        names += [TENSOR_CACHE_B16] if target.name == TENSOR_CACHE else []
+        yield from filter(Path.is_file, map(target.with_name, names))
 
 
 def _read(request: Request) -> Iterator[Path]:

@@ -29,6 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_bundle_holds_the_files_of_the_model_and_no_others(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", b"abc", b"defg")
+    (model / "tensor-cache-b16.json").write_text("{}")
     expected = contents(model)
     (model / "README.md").write_text("not for an app")
     bundle(model, tmp_path / "out" / "bundle")
@@ -55,6 +56,7 @@ def test_files_of_an_earlier_bundle_go_and_foreign_ones_stay(tmp_path: Path) -> 
     target = tmp_path / "bundle"
     bundle(write_model(tmp_path / "old", b"a", b"b", b"c"), target)
     (target / "vocab.json").write_text("{}")
+    (target / "tensor-cache-b16.json").write_text("{}")
     (target / ".params_shard_1.bin.abcd_123").write_text("half")
     (target / "notes.txt").write_text("mine")
     new = write_model(tmp_path / "new", b"z")

@@ -28,6 +28,7 @@ def test_a_build_makes_every_file_of_the_spec(project: Project) -> None:
         "mlc-chat-config.json",
         "params_shard_0.bin",
         "params_shard_1.bin",
+        "tensor-cache-b16.json",
         "tensor-cache.json",
         "tokenizer.json",
     )

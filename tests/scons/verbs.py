@@ -111,6 +111,7 @@ def convert_weight(args: argparse.Namespace) -> None:
         write(args.output / name, data)
         digest = hashlib.md5(data).hexdigest()
         records.append({"dataPath": name, "nbytes": len(data), "md5sum": digest})
+    write_json(args.output / "tensor-cache-b16.json", {"records": []})
     write_json(args.output / "tensor-cache.json", {"records": records})
 
 
