@@ -111,6 +111,23 @@ def test_what_a_cache_has_is_known_before_it_is_there(planned: Planned) -> None:
     assert said["dist/lib/two.so"] == "up to date"
 
 
+def test_a_cache_elsewhere_is_told_from_the_own_one(
+    planned: Planned, tmp_path: Path
+) -> None:
+    pytest.importorskip("obstore")
+    url = (tmp_path / "far").as_uri()
+    (tmp_path / "far").mkdir()
+    planned.set("MLCX_CACHE_URL", url)
+    planned.project.build(CONFIG_TWO)
+    (planned.project.root / CONFIG_TWO).unlink()
+    planned.set("MLCX_CACHE_DIR", str(tmp_path / "empty"))
+    steps = {row["target"]: row for row in planned.plan()["steps"]}
+    row = steps[CONFIG_TWO]
+    assert (row["state"], row["remote"]) == ("in cache", True)
+    assert row["level"].rstrip("/") == url
+    assert row["bytes"] > 0
+
+
 def test_policies_and_lost_signatures_are_foreseen(standing: Planned) -> None:
     assert set(standing.states().values()) == {"up to date"}
     standing.set("MLC_JIT_POLICY", "REDO")

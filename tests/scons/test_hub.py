@@ -72,8 +72,17 @@ def test_a_lock_file_is_enough_for_another_user(
     (remote.root / ".sconsign.dblite").unlink()
     around = environ(hub, tmp_path, MLC_LLM_HOME=str(tmp_path / "another"))
     hub.log.clear()
+    plan = json.loads(run(remote, around, "plan", "mlc-package-config.json", "--json"))
+    texts, weights, *others = plan["steps"]
+    assert (weights["state"], weights["bytes"]) == ("to build", 3000)
+    pinned = json.loads((remote.root / "mlcx.lock.json").read_text())
+    files = pinned["models"]["user/one"]["files"].values()
+    assert texts["bytes"] == sum(each["size"] for each in files) - 3000
+    assert not hub.log
     remote.build(**around)
     assert remote.files() == made
+    done = remote.report()
+    assert all(done[row["target"]]["status"] == "built" for row in others)
     assert not [line for line in hub.log if "/api/" in line], "it is pinned"
 
 
@@ -236,11 +245,19 @@ def test_what_is_only_compiled_is_fetched_without_weights(
     assert not [line for line in hub.log if "safetensors" in line]
 
 
-def run(project: Project, around: dict[str, str], *args: str) -> None:
+def run(project: Project, around: dict[str, str], *args: str) -> str:
     import os
     import subprocess
     import sys
 
     env = {**os.environ, **project.environ, **around}
     command = [sys.executable, "-m", "mlcx", *args]
-    subprocess.run(command, env=env, cwd=project.root, check=True)
+    done = subprocess.run(
+        command,
+        env=env,
+        cwd=project.root,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    return done.stdout
