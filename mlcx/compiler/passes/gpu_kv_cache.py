@@ -10,6 +10,7 @@ from tvm import tirx
 from tvm.relax.frontend.nn.llm import kv_cache
 from tvm.target import Target
 
+from mlcx.compiler.frames import plain_frames
 from mlcx.compiler.kernels import attention
 from mlcx.compiler.kernels.attention_shape import Heads
 from mlcx.compiler.kernels.gpu.attention import BlocksOfThreads
@@ -38,12 +39,19 @@ _ROTATED_BEFORE: dict[str, str] = {}
 """Scaling of a rotation inside TVM's attention, which is never asked for."""
 
 
-def gpu_kv_kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
+def gpu_kv_kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc | None]:
     """Return the kernels in the order of the runtime's arguments.
+
+    None stands for those over a window of the cache where the model has none.
 
     Raises:
         BuildError: The model asks for what these kernels do not do.
     """
+    with plain_frames():
+        return _kernels(spec, target)
+
+
+def _kernels(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc | None]:
     hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
     return [
         kv_cache._kv_cache_transpose_append(hkv, d, dtype, _PAGE_SIZE),
@@ -63,21 +71,21 @@ def _beyond(spec: KVCacheSpec) -> bool:
     return more != (None, None, None) or spec.head_dim < _LEAST_WIDTH
 
 
-def _plain(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
+def _plain(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc | None]:
     hq, hkv, d, dtype = spec.num_q_heads, spec.num_kv_heads, spec.head_dim, spec.dtype
     heads, last = (hkv, hq, d, dtype), (_ROTATED_BEFORE, target)
     return [
         kv_cache._attention_prefill_ragged(hkv, hq, d, d, dtype, *last),
         kv_cache._attention_prefill(*heads, False, *last),
         kv_cache._attention_decode(*heads, False, *last),
-        kv_cache._attention_prefill(*heads, True, *last),
-        kv_cache._attention_decode(*heads, True, *last),
+        None,
+        None,
         kv_cache.tree_attn_with_paged_kv_cache(*heads, *last),
         kv_cache.tree_attn(*heads, *last),
     ]
 
 
-def _own(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
+def _own(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc | None]:
     rotation = rotation_of(spec)
     if spec.window is not None and rotation.half and not follows_law(rotation):
         raise BuildError(
@@ -104,8 +112,8 @@ def _own(spec: KVCacheSpec, target: Target) -> list[tirx.PrimFunc]:
         attention.ragged_prefill(many, tree=False),
         attention.paged_prefill(many),
         attention.paged_decode(one),
-        attention.paged_prefill(many, sliding=True),
-        attention.paged_decode(one, sliding=True),
+        attention.paged_prefill(many, sliding=True) if spec.window else None,
+        attention.paged_decode(one, sliding=True) if spec.window else None,
         tree,
         attention.ragged_prefill(many, tree=True),
     ]

@@ -8,6 +8,7 @@ name under which runtimes look for it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 from tvm import IRModule, ir, relax, tirx
@@ -101,13 +102,13 @@ class _Lowering(PyExprMutator):
             relax.const(0, spec.dtype),
             *map(add, kernels[:1]),
             relax.prim_value(0),  # append of latent attention: none
-            *(_backend(add(kernel)) for kernel in kernels[1:8]),
+            *map(self._backend, kernels[1:8]),
             relax.Tuple([]),  # prefill of latent attention
             relax.Tuple([add(kernels[8])]),
             *map(add, kernels[9:]),
         ]
 
-    def _kernels(self, spec: KVCacheSpec) -> list[tirx.PrimFunc]:
+    def _kernels(self, spec: KVCacheSpec) -> Sequence[tirx.PrimFunc | None]:
         if self.target.kind.name == "llvm":
             return cpu_kv_kernels(spec, self.target)
         return gpu_kv_kernels(spec, self.target)
@@ -124,6 +125,15 @@ class _Lowering(PyExprMutator):
             return relax.prim_value(0)
         return relax.const(np.array(rotation_of(spec).frequencies, "float32"))
 
+    def _backend(self, kernel: tirx.PrimFunc | None) -> relax.Tuple:
+        """Return what the runtime takes for an attention kernel; empty: there is none.
+
+        The runtime refuses to do what it has no kernel for.
+        """
+        if kernel is None:
+            return relax.Tuple([])
+        return relax.Tuple([ir.StringImm("tirx"), self._add(kernel)])
+
     def _add(self, kernel: tirx.PrimFunc) -> ir.GlobalVar:
         return self.builder_.add_func(kernel, str(kernel.attrs["global_symbol"]))
 
@@ -132,7 +142,3 @@ def _is_placeholder(call: relax.Call) -> bool:
     if call.op != _CALL_PURE_PACKED or not isinstance(call.args[0], relax.ExternFunc):
         return False
     return bool(call.args[0].global_symbol == CREATE_KV_CACHE)
-
-
-def _backend(kernel: ir.GlobalVar) -> relax.Tuple:
-    return relax.Tuple([ir.StringImm("tirx"), kernel])
