@@ -31,6 +31,9 @@ _PASS_CONFIG = {
     "tirx.disable_cse_tir": True,
 }
 
+_CAPTURE = "relax.backend.use_cuda_graph"
+"""Without it, the pass that captures graphs does nothing."""
+
 _NOT_FOR_CPUS = [
     # Costs a tenth of a compile to shrink buffers that kernels make small already.
     "s_tir.CompactBufferAllocation",
@@ -80,8 +83,9 @@ def compile_library(
     say("building the model")
     module, context = _trace(config, options, target)
     disabled = _NOT_FOR_CPUS if target.kind.name == "llvm" else []
+    chosen = {**_PASS_CONFIG, _CAPTURE: context.cuda_graph}
     passes = tvm.transform.PassContext(
-        opt_level=3, config=_PASS_CONFIG, disabled_pass=disabled
+        opt_level=3, config=chosen, disabled_pass=disabled
     )
     with passes, target, source_only():
         module = _run_phases(module, context, options.debug_dump, say)

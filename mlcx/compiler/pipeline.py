@@ -18,6 +18,7 @@ from mlcx.compiler.passes.attach_bounds import AttachBounds
 from mlcx.compiler.passes.attach_capture import AttachCapture
 from mlcx.compiler.passes.attach_embedding_buffer import AttachEmbeddingBuffer
 from mlcx.compiler.passes.attach_gather import AttachGather
+from mlcx.compiler.passes.attach_graph_allocations import AttachGraphAllocations
 from mlcx.compiler.passes.attach_logit_processors import AttachLogitProcessors
 from mlcx.compiler.passes.attach_metadata import AttachMetadata
 from mlcx.compiler.passes.attach_samplers import AttachSamplers
@@ -86,14 +87,14 @@ def _attach(context: Context) -> tuple[Pass, ...]:
 
 
 def _lower(context: Context) -> tuple[Pass, ...]:
-    capture = (relax.transform.RewriteCUDAGraph(),) if context.cuda_graph else ()
+    capture = (relax.transform.RewriteCUDAGraph(), AttachGraphAllocations())
     return (
         relax.transform.ToNonDataflow(),
         relax.transform.RemovePurityChecking(),
         relax.transform.CallTIRRewrite(),
         relax.transform.StaticPlanBlockMemory(),
         AttachMetadata(context.metadata),
-        *capture,
+        *(capture if context.cuda_graph else ()),
         relax.transform.LowerAllocTensor(),
         relax.transform.KillAfterLastUse(),
         relax.transform.LowerRuntimeBuiltin(),
