@@ -61,6 +61,13 @@ def normalize(args: argparse.Namespace) -> int:
 def compile_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compile``."""
     _model_arguments(parser)
+    _device_arguments(parser)
+    _library_arguments(parser)
+    _output_argument(parser, "library to write")
+
+
+def _device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what a library is for."""
     add = parser.add_argument
     presets = ", ".join(DEVICES)
     meaning = f"preset, or a target as TVM takes it, by tag or as JSON: {presets}"
@@ -90,6 +97,11 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"for the device webgpu: the same as the device {_SUBGROUPS}",
     )
+
+
+def _library_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what a library is called inside and made of, beside the model."""
+    add = parser.add_argument
     add(
         "--system-lib-prefix",
         default=_AUTO,
@@ -110,7 +122,6 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for the module after each phase of the compiler",
     )
-    _output_argument(parser, "library to write")
 
 
 def _output_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
