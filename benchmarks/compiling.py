@@ -7,8 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from mlcx.spec.devices import DEVICES
 
 __all__ = ["Taken", "compile_apart"]
 
@@ -24,23 +27,37 @@ class Taken(NamedTuple):
     library_bytes: int
 
 
-def compile_apart(model: str, quantization: str) -> Taken:
-    """Compile ``model``, a path or a preset, for this machine's CPU.
+def compile_apart(
+    model: str,
+    quantization: str,
+    device: str = "cpu",
+    options: Sequence[str] = (),
+    output: Path | None = None,
+) -> Taken:
+    """Compile ``model``, a path or a preset, by ``mlcx compile``.
+
+    Args:
+        model: What to compile.
+        quantization: Name of its scheme.
+        device: What for; a preset.
+        options: Further ones of the command.
+        output: Library to write; None: it is not kept.
 
     Raises:
         subprocess.CalledProcessError: It failed, and has said why.
     """
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "model.so"
+        library = output or Path(folder) / f"model{DEVICES[device].suffix}"
         command = [sys.executable, "-m", "mlcx", "compile", model]
-        command += ["--quantization", quantization, "--device", "cpu"]
-        command += ["-o", str(library)]
+        command += ["--quantization", quantization, "--device", device]
+        command += [*options, "-o", str(library)]
         begin = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
-        if status:
-            raise subprocess.CalledProcessError(status, command)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
         return Taken(
             wall_s=round(seconds, 1),
             cpu_s=round(usage.ru_utime + usage.ru_stime, 1),
