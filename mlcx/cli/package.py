@@ -161,7 +161,7 @@ def package(args: argparse.Namespace) -> int:
     if args.check_reproducible:
         return _check(args.package_config, args.jobs)
     _check_sources(plan, environ)
-    options = [f"-j{args.jobs}", f"OUTPUT={args.output}", *_manifest(args)]
+    options = [f"-j{args.jobs}", f"OUTPUT={args.output}", *_variables(args)]
     return _build(args.package_config, options, environ)
 
 
@@ -190,13 +190,19 @@ def deliver(args: argparse.Namespace) -> int:
     if args.check_reproducible:
         return _check(args.spec, args.jobs)
     options = [f"-j{args.jobs}", *(["-k"] if args.keep_going else [])]
-    options += _manifest(args)
+    options += _variables(args)
     return _build(args.spec, options, os.environ)
 
 
 def _jobs_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time"
+    )
+    parser.add_argument(
+        "--memory",
+        default="",
+        metavar="SIZE",
+        help="most that steps take at a time, such as 8G; default: what is free",
     )
     parser.add_argument(
         "--manifest",
@@ -210,8 +216,17 @@ def _jobs_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _manifest(args: argparse.Namespace) -> list[str]:
-    return ["MANIFEST=1"] if args.manifest else []
+def _variables(args: argparse.Namespace) -> list[str]:
+    """Return what SCons is told of ``args`` as variables.
+
+    Raises:
+        UsageError: One has no meaning.
+    """
+    from mlcx.scons.memory import parse
+
+    parse(args.memory)
+    manifest = ["MANIFEST=1"] if args.manifest else []
+    return [*manifest, *([f"MEMORY={args.memory}"] if args.memory else [])]
 
 
 def _count(text: str) -> int:

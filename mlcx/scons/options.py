@@ -45,6 +45,7 @@ def _variables(env: Any) -> Any:
         ("BUILD", "folder for intermediate files and logs", env.get("BUILD", "build")),
         ("CACHE", "URL of a cache that is shared with others", env.get("CACHE", "")),
         ("CACHE_DIR", "folder of the own cache, or none", env.get("CACHE_DIR", "")),
+        ("MEMORY", "most that steps take at a time: 8G, none", env.get("MEMORY", "")),
         BoolVariable(
             "VERBOSE", "print the command of each step", env.get("VERBOSE", False)
         ),

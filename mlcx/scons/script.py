@@ -24,6 +24,7 @@ _TOOL = {"exists", "generate"}
 _CALLED = {"DefaultEnvironment", "Environment", "Help"}
 _SET = {"max_drift", "num_jobs"}
 _KEYWORDS = {"tools", "MLCX", "OUTPUT", "BUILD", "CACHE", "CACHE_DIR", "SPEC"}
+_KEYWORDS |= {"MEMORY", "MANIFEST"}
 _OPTIONS = re.compile(r"-[Qks]+|-j\d+|--(silent|quiet|keep-going|jobs=\d+)")
 _WITH_VALUE = {"-C", "-f", "-j"}
 

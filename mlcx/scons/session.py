@@ -30,8 +30,10 @@ from mlcx.report.journal import Journal, Result
 from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.scons import database, ending, lock, provenance
 from mlcx.scons.asked import asked, totals
+from mlcx.scons.available import available
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
+from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Console
 from mlcx.scons.screen import Screen, width
 from mlcx.scons.step import Services, Step
@@ -63,6 +65,8 @@ class Mode:
     """After a failure."""
     manifest: bool = False
     """Say in a file what was made of what."""
+    memory: float | None = None
+    """Bytes that steps may take together; None: as many as there are."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,12 @@ class Session:
         log = name(self.folders.build / "log" / f"{first.replace('/', '_')}.log")
         about, lacks = request.about, request.lacks
         return Step(request.verb, targets, log, about, self.services, request, lacks)
+
+    def bytes_before(self, request: Request) -> int | None:
+        """Return the bytes that ``request`` made the last time that it was built."""
+        name = self.services.why.records.name(request.targets[0])
+        before = self.services.journal.before(name)
+        return None if before is None else before.bytes
 
     def find(self, request: Request) -> Declared | None:
         """Return what makes the target of ``request``, if it was declared.
@@ -371,7 +381,12 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
     drawn = mode.builds and not mode.silent and draws(sys.stdout)
     screen = Screen(lambda: totals(_wanted(build), journal)) if drawn else None
-    return Services(executor, journal, console, chosen, Lanes(), why, cache, screen)
+    limit = available if mode.memory is None else lambda: mode.memory
+    memory = Memory(limit, lambda: executor.stopped)
+    lanes = Lanes()
+    return Services(
+        executor, journal, console, chosen, lanes, memory, why, cache, screen
+    )
 
 
 @cache

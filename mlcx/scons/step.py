@@ -19,12 +19,15 @@ from mlcx.reasons.changes import summary
 from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal, Result, measure
+from mlcx.report.units import size
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes
+from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Reporter
 from mlcx.scons.screen import Screen
 from mlcx.scons.shared import Shared
 from mlcx.steps.about import About
+from mlcx.steps.estimate import memory
 from mlcx.steps.parts import fault, leftovers
 from mlcx.steps.requests import Request
 from mlcx.store.cache import Cache
@@ -44,6 +47,7 @@ class Services:
     reporter: Reporter
     policy: Policy
     lanes: Lanes
+    memory: Memory
     why: Why
     cache: Cache | None = None
     """What other builds made; None: there is none."""
@@ -173,8 +177,23 @@ class Step:
         return status
 
     def _in_lane(self, command: list[str], environ: Mapping[str, str]) -> int:
-        with self.services.lanes.one() as lane, self._shown(lane) as told:
+        services = self.services
+        with (
+            services.memory.holding(self._memory(), self._say_that_it_waits),
+            services.lanes.one() as lane,
+            self._shown(lane) as told,
+        ):
             return self._measured(command, {**environ, **told}, lane)
+
+    def _memory(self) -> int:
+        """Return the bytes of memory that it took the last time, or will about take."""
+        before = self.services.journal.before(self.target)
+        return (before and before.peak_memory) or memory(self.request)
+
+    def _say_that_it_waits(self, held: int, limit: float) -> None:
+        need, rest = size(self._memory()), f"{size(held)} of {size(limit)} are taken"
+        text = f"{self.target} waits for memory: it needs {need}, {rest}"
+        self.services.reporter.note(text)
 
     def _measured(
         self, command: list[str], environ: Mapping[str, str], lane: int

@@ -6,16 +6,18 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 import SCons.Script
 from SCons.Subst import Literal
 
-from mlcx.errors import MlcxError, UsageError, said
-from mlcx.scons import database, options, pinning, script
+from mlcx.errors import BuildError, MlcxError, UsageError, said
+from mlcx.scons import database, disk, options, pinning, script
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.graph import Graph, Nodes
+from mlcx.scons.memory import parse
 from mlcx.scons.session import Mode, Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
@@ -205,11 +207,28 @@ def _command_line(env: Any, default: str) -> Nodes:
     named = specs or [env["SPEC"] or default]
     asked = {spec: _asked(env, spec) for spec in named}
     stands = script.asks_for_specs_only(asked) and current.stands(asked)
+    if current.mode.builds and not stands:
+        _check_disks(current, asked)
     for spec, wanted in asked.items():
         # An alias of nothing is nothing, which SCons would not call up to date.
         nodes = [env.Value(spec)] if stands else Graph(env, current).declare(wanted)
         env.Default(env.Alias(spec, nodes))
     return []
+
+
+def _check_disks(current: Session, asked: Mapping[str, list[Request]]) -> None:
+    """Refuse what no disk has room for, when all of some specs is to be made.
+
+    A build that goes on after a failure makes what it can.
+    """
+    if not set(SCons.Script.COMMAND_LINE_TARGETS) <= asked.keys():
+        return
+    try:
+        disk.check(chain.from_iterable(asked.values()), current.bytes_before)
+    except BuildError as error:
+        if not current.mode.keeps_going:
+            raise
+        current.services.reporter.error(str(error))
 
 
 def _is_made(current: Session, target: str) -> bool:
@@ -228,6 +247,7 @@ def _session(env: Any) -> Session:
         plans=bool(env.GetOption("no_exec")) and not env.GetOption("help"),
         keeps_going=bool(env.GetOption("keep_going")),
         manifest=bool(env["MANIFEST"]),
+        memory=parse(env["MEMORY"]),
     )
     folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
     caching = settings(folder=env["CACHE_DIR"], url=env["CACHE"])

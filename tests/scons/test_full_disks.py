@@ -120,6 +120,16 @@ def test_converting_says_beforehand_what_it_needs(sample: Project, disk: Disk) -
     assert target.exists()
 
 
+def test_a_whole_build_is_refused_before_it_begins(sample: Project, disk: Disk) -> None:
+    disk.leave(200)
+    done = sample.scons(f"BUILD={disk.path / 'build'}")
+    assert done.returncode == 1
+    assert f"mlcx: the disk of {disk.path}" in done.stderr
+    assert " kB left, and at least " in done.stderr
+    assert "by convert_weight into " in done.stderr
+    assert not (disk.path / "build" / MODEL).exists()
+
+
 def test_bundles_and_libraries_are_whole_or_not_there(
     sample: Project, disk: Disk
 ) -> None:
