@@ -148,6 +148,7 @@ def test_policies_and_lost_signatures_are_foreseen(standing: Planned) -> None:
     assert "up to date" not in standing.states().values()
 
 
+@pytest.mark.slow
 def test_of_equal_steps_any_may_be_the_one_that_is_built(planned: Planned) -> None:
     project = planned.project
     shutil.rmtree(project.root / "models/two")
