@@ -91,11 +91,15 @@ def _found() -> list[Path]:
 
 def _lines(verdict: Verdict) -> Iterator[str]:
     perhaps = verdict.state == "perhaps" and not verdict.behind
-    yield f"{verdict.target}: {_UNKNOWN if perhaps else _STATES[verdict.state]}"
+    yield f"{_name(verdict)}: {_UNKNOWN if perhaps else _STATES[verdict.state]}"
     yield from _reasons(verdict)
     if verdict.last is not None:
         yield f"  {_made(verdict.last)}"
         yield from _tree(verdict.last.because, "    ")
+
+
+def _name(verdict: Verdict) -> str:
+    return verdict.request.shown or verdict.target
 
 
 _STATES = {
@@ -111,7 +115,7 @@ def _reasons(verdict: Verdict, indent: str = "  ") -> Iterator[str]:
     yield from _tree(verdict.changes, indent)
     for each in verdict.behind:
         may = "would be" if each.state == "to build" else "may be"
-        yield f"{indent}{each.target} {may} made again by {each.request.verb}:"
+        yield f"{indent}{_name(each)} {may} made again by {each.request.verb}:"
         yield from _reasons(each, f"{indent}  ")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from mlcx.artifact import COMPILE_CONFIG
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import Change, Kind, between, of_texts
 from mlcx.reasons.record import Content, Record, Records, facts, look, options
@@ -122,8 +121,6 @@ class Why:
                 because = self._moved(name, twin)
                 moved = Change("moved", PurePath(name).name, "", twin, name)
                 yield replace(moved, because=because)
-            elif twin != name and PurePath(name).name != COMPILE_CONFIG:
-                yield Change("source", PurePath(name).name, "", twin, name)
         else:
             same = twin == name
             because = self._because(name, record) if same else self._moved(name, twin)

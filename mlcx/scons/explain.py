@@ -21,7 +21,7 @@ from mlcx.spec import load
 from mlcx.spec.origin import origin
 from mlcx.spec.resolve import local
 from mlcx.spec.source import Source
-from mlcx.steps import quality, requests
+from mlcx.steps import phone, quality, requests
 from mlcx.steps.about import About
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Folders, Request
@@ -85,13 +85,18 @@ class Explainer:
         known = sorted(self._why.records.name(each) for each in self._makers)
         close = difflib.get_close_matches(name, known, n=1)
         hint = f": did you mean {close[0]}?" if close else ""
+        if self._why.records.has(name):
+            record = self._why.records.name(self._why.records.path(name))
+            hint = f"; {record} says what a build made it from, by another or a script"
         raise UsageError(f"{name}: none of the specs makes this file{hint}")
 
     def _verdict(self, request: Request) -> Verdict:
         makers = (self._makers.get(path) for path in request.sources)
         verdicts = [self.verdict(each) for each in dict.fromkeys(makers) if each]
         behind = tuple(each for each in verdicts if each.state != "up to date")
-        changes = (*self._why.changes(request), *self._unsigned(request))
+        changes = self._why.changes(request)
+        if not any(change.kind == "new" for change in changes):
+            changes = (*changes, *self._unsigned(request))
         state: State = "perhaps" if behind or changes else "up to date"
         name = self._why.records.name(request.targets[0])
         last = self._why.records.read(name)
@@ -130,7 +135,11 @@ def explainer(specs: Iterable[Path], output: Path, build: Path) -> Explainer:
     asked = (
         request
         for plan in plans
-        for request in (*requests.plan(plan, folders), *quality.plan(plan, folders))
+        for request in (
+            *requests.plan(plan, folders),
+            *quality.plan(plan, folders),
+            *phone.plan(plan, folders, os.environ),
+        )
     )
     return Explainer(top, folders, policy(os.environ), asked)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import SCons.Node
 
-from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
@@ -155,9 +154,7 @@ class Graph:
             changed = dependency.changed_content(target, previous)
         else:
             changed = dependency.changed_timestamp_then_content(target, previous, owner)
-        if changed and dependency.name == COMPILE_CONFIG:
-            # Other overrides lie elsewhere, and may come to the same.
-            changed = dependency.get_csig() != getattr(previous, "csig", None)
+        changed = changed and not _is_moved(dependency, owner)
         if target.get_internal_path() not in self._forced:
             return bool(changed)
         # Without the hash a later touch would look like a change. For the same reason
@@ -176,3 +173,22 @@ class Graph:
 
 def _say_nothing(*_: object) -> None:
     """Print no command; for SCons."""
+
+
+def _is_moved(dependency: Any, target: Any) -> bool:
+    """Whether ``dependency`` is what ``target`` was made from, but lies elsewhere.
+
+    Then a source that it no longer has was called the same and held the same.
+    """
+    info = target.get_stored_info().binfo
+    paths = map(str, getattr(info, "bsources", ()))  # none of what was never built
+    before = dict(zip(paths, info.bsourcesigs, strict=False))
+    if str(dependency) in before:
+        return False
+    now = set(map(str, target.sources))
+    digests = {
+        getattr(signature, "csig", None)
+        for path, signature in before.items()
+        if path not in now and PurePath(path).name == dependency.name
+    }
+    return dependency.get_csig() in digests

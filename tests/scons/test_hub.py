@@ -95,8 +95,14 @@ def test_a_new_commit_rebuilds_what_it_changes(
     hub.add("user/one", {**files, "generation_config.json": b'{"temperature": 0.9}'})
     assert remote.build(**around) == [], "it is pinned"
     run(remote, around, "lock", "mlc-package-config.json", "--update", "user/one")
+    said = json.loads(run(remote, around, "explain", "--json"))["targets"]
+    states = {(each["verb"], each["state"]) for each in said}
+    sure = {verb for verb, state in states if state == "to build"}
+    assert sure == {"fetch", "gen_config"}
+    assert ("convert_weight", "perhaps") in states, "the weights are not here yet"
     ran = {line.split()[0] for line in remote.build(**around)}
     assert ran == {"fetch", "gen_config", "normalize", "bundle"}
+    assert run(remote, around, "explain") == "all is up to date\n"
 
 
 def test_cleaning_leaves_what_others_use(
