@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import SCons
-import SCons.CacheDir
 import SCons.Node
 
 from mlcx.errors import UsageError
@@ -196,22 +195,15 @@ class Session:
 
     def _plan(self) -> None:
         """Say what a build would do with all that was asked for."""
-        wanted = {*_wanted(self.folders.build)}
-        if self.mode.cleans or self.mode.silent or not wanted:
+        names = {node.get_internal_path() for node in _wanted(self.folders.build)}
+        if self.mode.cleans or self.mode.silent or not names:
             return
         # Loaded here for the same reason as what lays tables out.
-        from mlcx.report.outlook import shown  # noqa: PLC0415
-        from mlcx.scons.foresight import Foresight, Setting  # noqa: PLC0415
+        from mlcx.scons.telling import told  # noqa: PLC0415
 
-        services, downloads = self.services, hub_settings().policy
-        cache = services.cache if SCons.CacheDir.cache_enabled else None
-        setting = Setting(self.folders, services.policy, downloads, cache)
-        asked = (each.request for each in self._declared.values())
-        # One after the other: no threads start when a process ends.
-        rows = Foresight(self._top, setting, services.journal, asked).all()
-        names = {node.get_internal_path() for node in wanted}
-        told = [row for row in rows if row.target in names]
-        services.reporter.lines(shown(told, width(sys.stdout)))
+        declared = [each.request for each in self._declared.values()]
+        text = told(self._top, self.folders, self.services, declared, names)
+        self.services.reporter.lines(text)
 
     def _asked_for(self, rows: Iterable[Row]) -> list[Row]:
         """Return the jobs that the command line asks for, with all that they need."""
