@@ -26,7 +26,7 @@ from .conftest import Record, traced
 from .references import Arrays, checkpoint, family, text
 
 LARGEST = {"float16": 0.02, "bfloat16": 0.1}
-"""Difference of a logit, as of all quantizations that compute in that dtype."""
+"""Difference of a logit: both libraries round in the same places, but for a few."""
 
 ONCE = "40"
 """Of 60 tokens, those that go in at once; the others follow one by one."""
