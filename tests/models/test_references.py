@@ -31,8 +31,10 @@ ELSEWHERE = {"internlm2", "mixformer-sequential", "moss", "phi-msft", "rwkv5", "
 tests of the others compute the reference.
 """
 
-LARGEST = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
-"""Difference of a logit, by the dtype that the library computes in."""
+LARGEST = {"float32": 1e-3, "float16": 0.02, "bfloat16": 8 * 0.02}
+"""Difference of a logit, by the dtype that the library computes in: numbers of bfloat16
+have 8 bits where float16 has 11, so that it rounds 8 times as coarsely.
+"""
 
 ALWAYS = {"gpt2", "mixtral"}
 """In 4 bits these are tried always: they differ most in how matrices are stored from
