@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 __all__ = ["Build", "check"]
@@ -24,25 +25,46 @@ Build = Callable[[Path, list[str], Mapping[str, str]], int]
 def check(build: Build, jobs: int) -> int:
     """Build twice by ``build``, and say whether the two ``dist`` are equal.
 
-    The folders, the time, the number of steps at a time, the order of Python's sets and
-    the time zone differ. Nothing is taken from a cache. Folders that differ are kept.
+    The folders, the time, the number of steps at a time, the order of Python's sets,
+    the time zone, the locale and the rights of new files differ. Nothing is taken from
+    a cache. Folders that differ are kept.
 
     Returns:
         0 equal, 1 different or not built.
     """
     root = Path(tempfile.mkdtemp(prefix="mlcx-reproducible-", dir=Path.cwd()))
     folders = (root / "one", root / "another" / "and-deeper")
-    ways = ((1, "1", "UTC"), (max(jobs, 2), "2", "Asia/Kathmandu"))
-    for folder, (steps, seed, zone) in zip(folders, ways, strict=True):
+    ways = (
+        (1, 0o022, {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
+        (
+            max(jobs, 2),
+            0o077,
+            {"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu", "LC_ALL": "C"},
+        ),
+    )
+    for folder, (steps, mask, around) in zip(folders, ways, strict=True):
         print(f"mlcx: building in {folder} with -j{steps}", flush=True)
         folder.mkdir(parents=True)
-        environ = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone}
-        begin = time.time()
-        if build(folder, [f"-j{steps}", "--cache-disable", "MANIFEST=1"], environ):
+        begin, environ = time.time(), {**os.environ, **around}
+        with _masked(mask):
+            failed = build(
+                folder, [f"-j{steps}", "--cache-disable", "MANIFEST=1"], environ
+            )
+        if failed:
             print(f"mlcx: not compared: the build in {folder} failed", file=sys.stderr)
             return 1
         time.sleep(max(0.0, begin + 2 - time.time()))  # time stamps are whole seconds
     return _compare(root, *folders)
+
+
+@contextlib.contextmanager
+def _masked(mask: int) -> Iterator[None]:
+    """Let what is started have the umask ``mask``."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _compare(root: Path, one: Path, two: Path) -> int:
