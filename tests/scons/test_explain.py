@@ -147,11 +147,18 @@ def test_a_record_that_cannot_be_read_is_no_record(built: Project) -> None:
 
 
 def test_an_unknown_target_and_no_spec_are_wrong_usage(built: Project) -> None:
-    for args in (["dist/lib/on.so"], ["--spec", "none.json"]):
+    records = built.root / "build/inputs/dist"
+    (records / "own.so.json").write_bytes((records / "lib/one.so.json").read_bytes())
+    for args, message in (
+        (["dist/lib/on.so"], b"did you mean dist/lib/one.so?"),
+        (["dist/own.so"], b"build/inputs/dist/own.so.json says what a build made it"),
+        (["--spec", "none.json"], b"none.json: there is no such file"),
+    ):
         command = [sys.executable, "-m", "mlcx", "explain", *args]
         environ = {**os.environ, **built.environ}
         done = subprocess.run(
             command, cwd=built.root, env=environ, capture_output=True, check=False
         )
         assert done.returncode == 2
+        assert message in done.stderr
         assert b"Traceback" not in done.stderr

@@ -144,7 +144,7 @@ def check(killed: Killed, clean: dict[str, bytes]) -> None:
 def test_a_few_kills_harm_nothing(built: Project) -> None:
     clean = products(built)
     assert built.scons("-c").returncode == 0
-    killed = Killed(built, 3, 1.0, "-j3")
+    killed = Killed(built, 3, 0.8, "-j3")
     for _ in range(3):
         killed.kill_once()
     check(killed, clean)
