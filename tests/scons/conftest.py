@@ -18,11 +18,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _template(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Project:
+def template(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Project:
     folder = tmp_path_factory.mktemp("template")
     made = Project(folder / "project", folder / "control", sources)
     made.create()
-    made.build("-j2")
+    made.build("-j2", MLCX_CACHE_DIR="")  # which fills one in its own home
     return made
 
 
@@ -36,10 +36,10 @@ def project(tmp_path: Path, sources: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def built(tmp_path: Path, _template: Project) -> Iterator[Project]:
+def built(tmp_path: Path, template: Project) -> Iterator[Project]:
     """Return a project that is up to date."""
-    made = Project(tmp_path / "project", tmp_path / "control", _template.sources)
-    shutil.copytree(_template.root, made.root)
+    made = Project(tmp_path / "project", tmp_path / "control", template.sources)
+    shutil.copytree(template.root, made.root)
     made.control.mkdir()
     yield made
     made.end()

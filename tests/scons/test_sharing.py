@@ -37,8 +37,8 @@ class User:
         shutil.copytree(checkpoint, self.root / "models/raw")
         (self.root / "SConstruct").write_text(SCRIPT)
         self.write(OVERRIDES)
-        cache = {"MLC_LLM_HOME": str(self.home), "MLCX_CACHE_URL": shared}
-        self.environ = {**os.environ, **cache}
+        home = {"MLC_LLM_HOME": str(self.home), "MLCX_CACHE_DIR": ""}
+        self.environ = {**os.environ, **home, "MLCX_CACHE_URL": shared}
 
     def write(self, overrides: dict[str, int]) -> None:
         entry = {"model": "models/raw", "model_id": "raw", "bundle_weight": True}

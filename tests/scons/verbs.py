@@ -55,7 +55,7 @@ def main() -> int:
         os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
     say(f"working on {args.output}")
     if listed("slow", args.output):
-        time.sleep(2)
+        time.sleep(1)
     if listed("fail", args.output):
         say("\n".join(f"line {number}" for number in range(100)))
         say("the reason of the failure")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.store.cache import Cache
-from mlcx.store.entry import Entry
+from mlcx.store.entry import DamagedError, Entry
 from mlcx.store.folder import FolderStore
 from mlcx.store.objects import Listed
 from mlcx.store.remote import RemoteStore
@@ -185,3 +185,9 @@ def test_what_no_entry_promises_goes_once_nobody_can_be_writing_it(
     there = {path.name for path in (tmp_path / "c/content").glob("*/*")}
     there |= {name[8:] for name in objects.content if name.startswith("content/")}
     assert there == {kept.sha256, "0" * 64}
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'{"key": 1}', b"\xff"])
+def test_an_entry_that_cannot_be_read_is_damaged(text: bytes) -> None:
+    with pytest.raises(DamagedError, match="cannot be read"):
+        Entry.parse(KEY, text)
