@@ -11,6 +11,7 @@ from tvm import relax
 from tvm.target import Target
 
 from mlcx.artifact import write_text
+from mlcx.compiler import rocm
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.cuda.archs import scheduling_target
 from mlcx.compiler.cuda.imports import check_compiler, source_only
@@ -79,6 +80,7 @@ def compile_library(
     """
     check_code_generator(options.target)
     check_compiler(options.target)
+    rocm.prepare(options.target)
     target = scheduling_target(options.target)
     say("building the model")
     module, context = _trace(config, options, target)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import mmap
-import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-from mlcx.toolchain import emscripten, fatbinary, nvrtc, zig
+from mlcx.toolchain import emscripten, fatbinary, nvrtc, rocm, zig
 from mlcx.toolchain.distributions import folder_of, version_of
 from mlcx.toolchain.products import native_linker
 
@@ -18,8 +16,6 @@ __all__ = ["TOOLS", "TVM", "Found", "Tool"]
 
 TVM = {"apache-tvm": "0.27.0.post1", "apache-tvm-ffi": "0.1.14.post1"}
 """The two distributions of TVM; other versions of the one do not fit the other."""
-
-_BITCODE = "amdgcn/bitcode"
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,8 @@ def _emscripten() -> Found | None:
 
 
 def _rocm() -> Found | None:
-    roots = (os.environ.get("ROCM_PATH"), "/usr/lib/x86_64-linux-gnu", "/opt/rocm")
-    for root in filter(None, roots):
-        folder = Path(root) / _BITCODE
-        if (folder / "ocml.bc").is_file():
-            return Found("bitcode", str(folder))
-    return None
+    folder = rocm.folder()
+    return Found(rocm.version(folder), str(folder)) if folder else None
 
 
 def _vulkan() -> Found | None:
@@ -135,7 +127,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "rocm-device-libs",
             "holds the functions of AMD's GPUs",
-            "apt-get install rocm-device-libs, or set ROCM_PATH",
+            rocm.REMEDY,
             _rocm,
         ),
         Tool(
