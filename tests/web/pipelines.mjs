@@ -1,8 +1,8 @@
 // node pipelines.mjs REQUEST.json RESULT.json: have a library's shaders made into pipelines
 // as a page does, by Dawn's null device, which checks all of them and runs none. The request
-// names "packages", the folder in which npm installed; "library"; and "features", what the
-// device has. The result has the "checked" entry points and what was "refused": entry point
-// to reason.
+// names "packages", the folder in which npm installed; "library"; "features", what the device
+// has; and "functions", what a page looks up. The result has the "checked" entry points, what
+// was "refused", entry point to reason, and the functions that are "missing".
 
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -21,7 +21,7 @@ Object.assign(globalThis, globals);
 const gpu = create(["backend=null"]);
 const adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice({ requiredFeatures: request.features });
-const result = { checked: [], refused: {} };
+const result = { checked: [], refused: {}, missing: [] };
 watch(device);
 const bytes = new Uint8Array(fs.readFileSync(request.library));
 const tvm = await tvmjs.instantiate(bytes, tvmjs.createPolyfillWASI(), () => {});
@@ -29,9 +29,18 @@ console.error = () => {}; // What is refused is noted here.
 tvm.initWebGPU(device);
 tvm.beginScope();
 const vm = tvm.createVirtualMachine(tvm.webgpu());
+result.missing = request.functions.filter((name) => !isThere(name));
 await tvm.asyncLoadWebGPUPipelines(vm.getInternalModule());
 fs.writeFileSync(resultFile, JSON.stringify(result));
 process.exit(0);
+
+function isThere(name) {
+  try {
+    return Boolean(vm.getFunction(name));
+  } catch {
+    return false;
+  }
+}
 
 // Note what becomes of each shader; what is refused ends nothing.
 function watch(device) {
