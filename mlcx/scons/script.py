@@ -19,7 +19,7 @@ import SCons.Script
 
 __all__ = ["asks_for_specs_only", "is_plain", "is_understood"]
 
-_DECLARES = "MLCCommandLine"
+_DECLARES = {"MLCCommandLine", "MLCDelivery", "MLCPackage", "MLCSpec"}
 _TOOL = {"exists", "generate"}
 _CALLED = {"DefaultEnvironment", "Environment", "Help"}
 _SET = {"max_drift", "num_jobs"}
@@ -105,7 +105,7 @@ def _is_plain_call(call: ast.Call) -> bool:
 
 
 def _declares(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == _DECLARES
+    return isinstance(node, ast.Attribute) and node.attr in _DECLARES
 
 
 def _is_literal(value: ast.expr) -> bool:

@@ -74,7 +74,11 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
 
 def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
-    return Graph(env, _session(env)).declare(_asked(env, spec, kind))
+    current, asked = _session(env), _asked(env, spec, kind)
+    # Without targets on the command line SCons is about all that a script declares.
+    if script.asks_for_specs_only(()) and current.stands({str(spec): asked}):
+        return []
+    return Graph(env, current).declare(asked)
 
 
 def _asked(env: Any, spec: str, kind: str | None = None) -> list[Request]:

@@ -18,6 +18,7 @@ START = 'env = Environment(tools=["mlc"])\n'
 BUILD = 'env.MLCCommandLine("spec.json")\n'
 PLAIN = [
     START + BUILD,
+    START + 'env.MLCPackage("spec.json")\n',
     'Environment(tools=["mlc"], MLCX=["a", "b"]).MLCCommandLine("spec.json")\n',
     '"""Text."""\nSetOption("max_drift", 1)\nSetOption("num_jobs", 8)\n'
     + START
@@ -25,7 +26,8 @@ PLAIN = [
 ]
 OTHER = [
     START + BUILD + BUILD,
-    START + 'env.MLCPackage("spec.json")\n',
+    START + BUILD + 'env.MLCPackage("spec.json")\n',
+    START + 'env.MLCLibrary("one.so", "model")\n',
     START + BUILD + 'env.Install("out", "dist/lib/one.so")\n',
     START + BUILD + 'Depends("a", "b")\n',
     START + BUILD + 'SConscript("more")\n',

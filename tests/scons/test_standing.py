@@ -77,6 +77,19 @@ def test_a_script_that_declares_more_is_always_asked(built: Project) -> None:
     assert untold(built) is None
 
 
+def test_a_script_that_builds_one_package_can_stand_too(built: Project) -> None:
+    script = built.root / "SConstruct"
+    script.write_text(script.read_text().replace("MLCCommandLine", "MLCPackage"))
+    built.build()
+    signatures = (built.root / ".sconsign.dblite").read_bytes()
+    told = untold(built)
+    assert told is not None
+    assert "scons: `.' is up to date.\nscons: done building targets.\n" in told
+    assert (built.root / ".sconsign.dblite").read_bytes() == signatures
+    assert untold(built, ".") is None
+    assert untold(built, "dist/lib/one.so") is None
+
+
 CHANGES: dict[str, tuple[Change, list[str]]] = {
     "a window": (
         lambda built: built.edit("models/one/config.json", context_window_size=128),
