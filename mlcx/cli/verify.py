@@ -36,7 +36,9 @@ def verify(args: argparse.Namespace) -> int:
         print(f"mlcx: {each}", file=sys.stderr)
     sources = ", ".join(found.against)
     wrong = (
-        f"{len(found.findings)} wrong" if found.findings else "all as they should be"
+        f"{len({each.file for each in found.findings})} wrong"
+        if found.findings
+        else "all as they should be"
     )
     print(
         f"{args.folder}: {found.files} files, {found.bytes} bytes: {wrong} ({sources})"

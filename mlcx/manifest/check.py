@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mlcx.artifact import TENSOR_CACHE, read_json
+from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
 from mlcx.errors import InputError
 from mlcx.manifest.compare import files
 from mlcx.manifest.hashing import digests
@@ -65,6 +65,8 @@ def check(folder: Path) -> Checked:
     if not sources:
         expected = f"expected {MANIFEST} or {TENSOR_CACHE}"
         raise InputError.in_file(folder, f"{expected}, found neither: nothing to check")
+    configs = (index.with_name(CHAT_CONFIG) for index in indexes)
+    sources += [config for config in configs if config.is_file()]
     wanted: dict[str, list[_Expected]] = {}
     for source in sources:
         for name, each in _expected(source, folder):
@@ -84,10 +86,11 @@ def check(folder: Path) -> Checked:
 
 def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:
     content, by = read_json(source), source.relative_to(folder).as_posix()
-    rows = content.get("subject" if source.name == MANIFEST else "records")
+    key, reading = _LISTS[source.name]
+    rows = content.get(key, [] if source.name == CHAT_CONFIG else None)
     try:
         for row in rows or ():
-            yield _subject(row, by) if source.name == MANIFEST else _shard(row, by)
+            yield reading(row, by)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError.in_file(source, f"not a {source.name}: {error!r}") from error
     if not isinstance(rows, list):
@@ -104,6 +107,19 @@ def _subject(row: dict[str, Any], by: str) -> tuple[str, _Expected]:
 def _shard(row: dict[str, Any], by: str) -> tuple[str, _Expected]:
     name = (PurePosixPath(by).parent / _inside(row["dataPath"], by)).as_posix()
     return name, _Expected(row["nbytes"], "md5", row.get("md5sum", ""), by)
+
+
+def _tokenizer(name: str, by: str) -> tuple[str, _Expected]:
+    beside = PurePosixPath(by).parent / _inside(name, by)
+    return beside.as_posix(), _Expected(None, "md5", "", by)
+
+
+_LISTS: dict[str, tuple[str, Callable[[Any, str], tuple[str, _Expected]]]] = {
+    MANIFEST: ("subject", _subject),
+    TENSOR_CACHE: ("records", _shard),
+    CHAT_CONFIG: ("tokenizer_files", _tokenizer),
+}
+"""Name of a file to the key of its list, and what reads an element of it."""
 
 
 def _inside(name: str, by: str) -> str:

@@ -100,6 +100,15 @@ def test_a_bundle_alone_is_held_against_its_index(delivery: Path) -> None:
     assert found.message.startswith("md5 ")
 
 
+def test_a_file_of_the_tokenizer_that_is_gone_is_named(delivery: Path) -> None:
+    bundle = delivery / "bundle/m"
+    (bundle / "tokenizer.json").write_text("{}")
+    config = {"tokenizer_files": ["tokenizer.json", "vocab.json"]}
+    (bundle / "mlc-chat-config.json").write_text(json.dumps(config))
+    (found,) = check(bundle).findings
+    assert str(found) == "missing: vocab.json: listed in mlc-chat-config.json"
+
+
 def test_the_verb_says_it_and_exits_with_it(
     delivery: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
