@@ -69,7 +69,7 @@ def jit(
     chosen = _policy(environ, silent=skip_log_jit_policy)
     asked = wanted(Path(model_path), overrides, str(device), system_lib_prefix, environ)
     folder = home(environ) / "model_lib"
-    config = _config(asked, folder / "configs", environ)
+    config = _config(asked, folder / "configs", environ, began)
     prefix = _prefix(asked, config)
     library = _library(asked, config, prefix, folder)
     if library.file.is_file() and chosen is not Policy.REDO:
@@ -91,7 +91,9 @@ def _policy(environ: Mapping[str, str], *, silent: bool) -> Policy:
     return chosen
 
 
-def _config(asked: Wanted, folder: Path, environ: Mapping[str, str]) -> Path:
+def _config(
+    asked: Wanted, folder: Path, environ: Mapping[str, str], began: int
+) -> Path:
     """Return the file with what compiling reads; made again when its inputs change."""
     made_with = asked.normalizing()
     name = key(made_with, [digest_file(asked.config)], ".json")
@@ -101,7 +103,8 @@ def _config(asked: Wanted, folder: Path, environ: Mapping[str, str]) -> Path:
 
         label = f"normalize {asked.shown}"
         there = partial(_is_readable, file)
-        obtain(Wish(file, name, label, made_with, asked.config), there, environ)
+        wish = Wish(file, name, label, made_with, asked.config)
+        obtain(wish, there, environ, began)
     return file
 
 
@@ -147,7 +150,7 @@ def _obtain(
     there = partial(_made_since, library.file, began if redo else 0)
     refusal = f"{library.file} is missing, and {VARIABLE} is {chosen.name}"
     refusal = "" if chosen.compiles else refusal
-    obtain(library, there, environ, takes_cached=not redo, refusal=refusal)
+    obtain(library, there, environ, began, takes_cached=not redo, refusal=refusal)
 
 
 def _made_since(library: Path, moment: int) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.demand.steps import make
 from mlcx.demand.wanted import Wish
 from mlcx.errors import BuildError
-from mlcx.store.settings import open_cache, settings
+from mlcx.store.cache import Cache
+from mlcx.store.settings import Settings, open_cache, settings
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -28,6 +30,7 @@ def obtain(
     wish: Wish,
     is_there: Callable[[], bool],
     environ: Mapping[str, str],
+    began: int,
     *,
     takes_cached: bool = True,
     refusal: str = "",
@@ -38,6 +41,8 @@ def obtain(
         wish: What is wanted.
         is_there: Whether another process has made it by now.
         environ: Of the process.
+        began: When ``jit`` was called, in nanoseconds: what one call obtains comes from
+            one cache, which says once that a level fails, and does without it.
         takes_cached: Whether what is stored will do; else it is replaced.
         refusal: Why it may not be made; empty: it may.
 
@@ -45,7 +50,7 @@ def obtain(
         BuildError: It cannot be made, or may not be.
         UsageError: A variable that says where the cache is means nothing.
     """
-    cache = open_cache(settings(environ), _LOG.warning)
+    cache = _cache(settings(environ), began)
     with _one_at_a_time(wish.file):
         if is_there():
             return
@@ -60,6 +65,12 @@ def obtain(
             make(wish.file, wish.inputs, wish.source, environ)
             if cache:
                 cache.put(wish.key, wish.file, wish.label, replace=not takes_cached)
+
+
+@lru_cache(maxsize=1)
+def _cache(chosen: Settings, began: int) -> Cache | None:
+    del began
+    return open_cache(chosen, _LOG.warning)
 
 
 def _one_at_a_time(file: Path) -> FileLock:

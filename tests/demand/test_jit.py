@@ -163,6 +163,17 @@ def test_a_damaged_entry_is_logged_and_compiled_again(
     assert "compile model, cpu is damaged: expected" in caplog.text
 
 
+def test_a_cache_out_of_reach_is_logged_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("obstore")
+    monkeypatch.setenv("MLCX_CACHE_URL", "http://127.0.0.1:9/cache")
+    assert Path(place.jit().model_lib_path).is_file()
+    warned = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warned) == 1
+    assert "going on without it" in warned[0].getMessage()
+
+
 def test_a_library_lies_below_the_home_by_its_key(place: Place) -> None:
     found = Path(place.jit().model_lib_path)
     assert found.parent == place.home / "model_lib"
