@@ -88,13 +88,13 @@ def test_a_reference_is_made_in_any_folder(tmp_path: Path) -> None:
     command += [f"CHECKPOINT={ROOT / 'specs' / 'sample-model'}", "TOKENS=8"]
     command += [f"{name}={tmp_path / 'there'}" for name in ("BUILD", "OUTPUT")]
     planned = subprocess.run(
-        [*command, "REFERENCE=q0f32"],
+        [*command, "REFERENCE=q0f32", "VERBOSE=1"],
         cwd=tmp_path / "here",
         check=True,
         capture_output=True,
         text=True,
     )
-    assert f"reference-logits {tmp_path}/there/reference/" in planned.stdout
+    assert f" -o {tmp_path}/there/reference/" in planned.stdout
 
 
 @pytest.mark.slow
