@@ -5,6 +5,7 @@ from __future__ import annotations
 from tvm import relax
 from tvm.ir.transform import Pass
 from tvm.s_tir import dlight
+from tvm.target import Target
 from tvm.tirx.transform import ForceNarrowIndexToInt32
 
 from mlcx.compiler.context import Context, Phase
@@ -18,7 +19,7 @@ from mlcx.compiler.passes.gpu_rotary import gpu_rotary_rule
 from mlcx.compiler.passes.recurrence import recurrence_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
 
-__all__ = ["gpu_phases"]
+__all__ = ["gpu_phases", "narrowing"]
 
 
 def gpu_phases(context: Context) -> tuple[Phase, ...]:
@@ -60,8 +61,6 @@ def _fuse() -> tuple[Pass, ...]:
 
 def _schedule(context: Context) -> tuple[Pass, ...]:
     rules = dlight.gpu
-    wide = context.target.kind.name == "cuda"
-    narrow = () if wide else (ForceNarrowIndexToInt32(), NarrowIntegers())
     return (
         SpecializeLowBatch(context.target),
         dlight.ApplyDefaultSchedule(
@@ -71,5 +70,16 @@ def _schedule(context: Context) -> tuple[Pass, ...]:
             rules.GeneralReduction(),
             rules.Fallback(),
         ),
-        *narrow,
+        *narrowing(context.target),
     )
+
+
+def narrowing(target: Target) -> tuple[Pass, ...]:
+    """Return what makes indices narrow, and all integers where there are no others.
+
+    Elsewhere TVM's later passes meet wide ones of their own, which fit no others.
+    """
+    if target.kind.name == "cuda":
+        return ()
+    every = (NarrowIntegers(),) if target.kind.name == "webgpu" else ()
+    return (ForceNarrowIndexToInt32(), *every)

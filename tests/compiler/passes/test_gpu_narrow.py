@@ -28,7 +28,7 @@ SPEC = {
 def shaders(spec: KVCacheSpec, *names: str) -> dict[str, str]:
     """Return the shaders of attention: kernel to WGSL; without names all of them."""
     found = {}
-    for kernel in gpu_kv_kernels(spec, TARGET)[1:8]:
+    for kernel in filter(None, gpu_kv_kernels(spec, TARGET)[1:8]):
         name = str(kernel.attrs["global_symbol"])
         if names and name not in names:
             continue
