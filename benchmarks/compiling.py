@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
@@ -14,6 +14,17 @@ from typing import NamedTuple
 from mlcx.spec.devices import DEVICES
 
 __all__ = ["Taken", "compile_apart"]
+
+
+_LAUNCH = """
+import json, resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss]))
+sys.exit(status)
+"""
+"""Starts a compile from a small process: Linux counts to a process's largest size that
+of the one that started it."""
 
 
 class Taken(NamedTuple):
@@ -52,15 +63,18 @@ def compile_apart(
         command += ["--quantization", quantization, "--device", device]
         command += [*options, "-o", str(library)]
         begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        done = subprocess.run(
+            [sys.executable, "-c", _LAUNCH, *command],
+            stdout=subprocess.PIPE,
+            check=False,
+        )
         seconds = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, command)
+        cpu, peak = json.loads(done.stdout)
         return Taken(
             wall_s=round(seconds, 1),
-            cpu_s=round(usage.ru_utime + usage.ru_stime, 1),
-            peak_mib=usage.ru_maxrss // 1024,
+            cpu_s=round(cpu, 1),
+            peak_mib=peak // 1024,
             library_bytes=library.stat().st_size,
         )
