@@ -23,6 +23,9 @@ def fits(value: object, kind: Any) -> bool:
         kind: One of JSON's types, ``Any``, a dataclass, or a ``Literal``, ``Mapping``,
             ``dict``, ``tuple[X, ...]`` or union of those.
     """
+    simple = _simple(kind)
+    if simple is not None:
+        return type(value) in simple
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return True
@@ -50,6 +53,19 @@ def _fits_inner(value: object, origin: Any, inner: tuple[Any, ...]) -> bool:
 
 _PLAIN: dict[Any, tuple[type, ...]] = {float: (float, int), None: (NoneType,)}
 """Types to those whose values JSON has for them."""
+
+
+@cache
+def _simple(kind: Any) -> frozenset[type] | None:
+    """Return the types whose values fit ``kind``; None: values have an inside."""
+    origin = get_origin(kind)
+    if origin in {Union, UnionType}:
+        found = [_simple(each) for each in get_args(kind)]
+        known = [each for each in found if each is not None]
+        return frozenset().union(*known) if len(known) == len(found) else None
+    if kind is Any or origin is not None or is_dataclass(kind):
+        return None
+    return frozenset(_PLAIN.get(kind, (kind,)))
 
 
 @cache
