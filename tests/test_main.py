@@ -57,8 +57,8 @@ def test_what_ends_a_verb_from_outside_gives_one_line(
     def fail(args: argparse.Namespace) -> int:
         raise error
 
-    monkeypatch.setattr(check, "plan", fail)
-    assert main(["plan", "x.json"]) == status
+    monkeypatch.setattr(check, "validate", fail)
+    assert main(["validate", "x.json"]) == status
     assert capsys.readouterr().err == message
 
 

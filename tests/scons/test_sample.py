@@ -190,7 +190,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("target", "log"),
     [
-        ("dist/lib/raw.so", "dist_lib_raw.so"),
+        pytest.param("dist/lib/raw.so", "dist_lib_raw.so", marks=pytest.mark.slow),
         ("build/raw/model", "build_raw_model_tensor-cache.json"),
         ("dist/bundle/ready", "dist_bundle_ready_tensor-cache.json"),
     ],
