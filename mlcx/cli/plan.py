@@ -58,26 +58,21 @@ def plan(args: argparse.Namespace) -> int:
 
 def _outlooks(loaded: Plan, output: Path, build: Path) -> list[Outlook]:
     from concurrent.futures import ThreadPoolExecutor
-    from itertools import chain
 
     from mlcx.policy import policy
-    from mlcx.report.journal import Journal
+    from mlcx.report.journal import JOURNAL, Journal
     from mlcx.scons.foresight import Foresight, Setting
     from mlcx.spec.resolve import hub_settings, local
-    from mlcx.steps import phone, quality, requests
+    from mlcx.steps.everything import everything
     from mlcx.steps.requests import Folders
     from mlcx.store.settings import open_cache, settings
 
     top = Path.cwd()
     folders = Folders(local(top, str(output)), local(top, str(build)))
-    asked = chain(
-        requests.plan(loaded, folders),
-        quality.plan(loaded, folders),
-        phone.plan(loaded, folders, os.environ),
-    )
+    asked = everything(loaded, folders, os.environ)
     cache = open_cache(settings(), _warn)
     setting = Setting(folders, policy(os.environ), hub_settings().policy, cache)
-    journal = Journal(folders.build / "journal.jsonl")
+    journal = Journal(folders.build / JOURNAL)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return Foresight(top, setting, journal, asked).all(pool)
 

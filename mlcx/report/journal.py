@@ -18,7 +18,10 @@ from mlcx.shape import fits
 from mlcx.spec.digest import digest_file
 from mlcx.steps.parts import parts
 
-__all__ = ["Journal", "Result", "Status", "measure"]
+__all__ = ["JOURNAL", "Journal", "Result", "Status", "measure"]
+
+JOURNAL = "journal.jsonl"
+"""Its file, in the build folder."""
 
 Status = Literal["built", "cached", "up to date", "failed", "interrupted", "not built"]
 

@@ -11,7 +11,7 @@ from mlcx.report.table import Heading, Line, table
 from mlcx.report.units import duration, size
 from mlcx.steps.about import About
 
-__all__ = ["MOST", "Fate", "Outlook", "as_json", "shown"]
+__all__ = ["MADE", "MOST", "Fate", "Outlook", "as_json", "shown"]
 
 Fate = Literal[
     "up to date", "in cache", "to build", "to build or take", "perhaps", "refused"
@@ -21,6 +21,9 @@ Fate = Literal[
 To build or take: surely made again, but only when what it is made from is made can it
 be told whether a cache has it. Perhaps: the same, and it may also turn out up to date.
 """
+
+MADE: frozenset[Fate] = frozenset({"to build", "to build or take", "perhaps"})
+"""Fates of steps that run, or may."""
 
 MOST = 40
 """Lines of a table; of more, those that say the same are one."""
@@ -115,7 +118,7 @@ def _plain(row: Outlook) -> dict[str, Any]:
 
 
 def _is_made(row: Outlook) -> bool:
-    return row.fate in {"to build", "to build or take", "perhaps"}
+    return row.fate in MADE
 
 
 def _counts(

@@ -21,8 +21,8 @@ from mlcx.spec import load
 from mlcx.spec.origin import origin
 from mlcx.spec.resolve import local
 from mlcx.spec.source import Source
-from mlcx.steps import phone, quality, requests
 from mlcx.steps.about import About
+from mlcx.steps.everything import everything
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Folders, Request
 
@@ -133,13 +133,7 @@ def explainer(specs: Iterable[Path], output: Path, build: Path) -> Explainer:
     folders = Folders(local(top, str(output)), local(top, str(build)))
     plans = [load(spec) for spec in specs]
     asked = (
-        request
-        for plan in plans
-        for request in (
-            *requests.plan(plan, folders),
-            *quality.plan(plan, folders),
-            *phone.plan(plan, folders, os.environ),
-        )
+        request for plan in plans for request in everything(plan, folders, os.environ)
     )
     return Explainer(top, folders, policy(os.environ), asked)
 

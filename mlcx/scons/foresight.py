@@ -16,7 +16,7 @@ from mlcx.reasons.changes import Change, summary
 from mlcx.reasons.record import Content, Records, look
 from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal
-from mlcx.report.outlook import Fate, Outlook
+from mlcx.report.outlook import MADE, Fate, Outlook
 from mlcx.scons.explain import Unsigned
 from mlcx.spec import lock
 from mlcx.spec.hub import POLICY, DownloadPolicy
@@ -225,7 +225,6 @@ class Foresight:
     def _with_fate(self, request: Request, fate: Fate, since: str) -> Outlook:
         target = self._records.name(request.targets[0])
         built = self._journal.before(target)
-        made = fate in {"to build", "to build or take", "perhaps"}
         return Outlook(
             request.verb,
             request.about,
@@ -233,7 +232,7 @@ class Foresight:
             fate,
             since,
             bytes=built.bytes if built else _pinned(request),
-            seconds=built.seconds if built and made else None,
+            seconds=built.seconds if built and fate in MADE else None,
         )
 
 

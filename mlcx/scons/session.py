@@ -25,7 +25,7 @@ from mlcx.reasons.standing import FOLDER as STANDING
 from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report import documents
-from mlcx.report.journal import Journal, Result
+from mlcx.report.journal import JOURNAL, Journal, Result
 from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.scons import database, ending, lock, provenance
 from mlcx.scons.asked import asked, totals
@@ -44,7 +44,6 @@ from mlcx.store.settings import Settings, open_cache
 __all__ = ["Declared", "Mode", "Session", "session"]
 
 _DONE = {"built", "up to date", "cached"}
-_JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 _SCRATCH = "tmp"
 """For the temporary files of steps."""
@@ -300,7 +299,7 @@ class Session:
         if not any(path.exists() for path in targets):
             own = (
                 self.folders.build / name
-                for name in (_STAMP, _JOURNAL, _LOCK, provenance.HASHES)
+                for name in (_STAMP, JOURNAL, _LOCK, provenance.HASHES)
             )
             kept = self.folders.build / STANDING
             reports = documents.paths(self.folders.output)
@@ -366,7 +365,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
         executor.clear()
     if mode.builds:
         executor.stop_on_signals()
-    journal, why = Journal(build / _JOURNAL), Why(Records(top, build), chosen)
+    journal, why = Journal(build / JOURNAL), Why(Records(top, build), chosen)
     if journal.unread:
         lost = f"{journal.unread} lines cannot be read, and are passed over"
         console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")

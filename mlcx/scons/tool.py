@@ -26,6 +26,7 @@ from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 from mlcx.steps import phone, quality, requests
+from mlcx.steps.everything import everything
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import settings
 
@@ -93,11 +94,7 @@ def _asked(env: Any, spec: str, kind: str | None = None) -> list[Request]:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
     environ, folders = env["MLCX_ENV"], current.folders
     current.remains += filter(None, [phone.remains(plan, environ)])
-    asked = [
-        *requests.plan(plan, folders),
-        *quality.plan(plan, folders),
-        *phone.plan(plan, folders, environ),
-    ]
+    asked = everything(plan, folders, environ)
     current.specs[current.services.why.records.name(path)] = asked
     return asked
 
