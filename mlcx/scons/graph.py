@@ -12,7 +12,8 @@ from mlcx.errors import BuildError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, Word
 from mlcx.scons.cache import StepCache
-from mlcx.scons.session import Declared, Session
+from mlcx.scons.declared import Declared
+from mlcx.scons.session import Session
 from mlcx.scons.step import Step
 from mlcx.spec.resolve import hub_settings
 from mlcx.steps.keys import CACHED_VERBS

@@ -14,7 +14,10 @@ from pathlib import Path
 
 from mlcx.scons.progress import Reporter
 
-__all__ = ["acquire"]
+__all__ = ["NAME", "acquire"]
+
+NAME = "lock"
+"""Its file, in the build folder."""
 
 
 def acquire(path: Path, reporter: Reporter) -> int:

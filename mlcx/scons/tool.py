@@ -16,9 +16,10 @@ from SCons.Subst import Literal
 from mlcx.errors import BuildError, MlcxError, UsageError, said
 from mlcx.scons import database, disk, options, pinning, script
 from mlcx.scons.builders import COMMAND_LINE
+from mlcx.scons.declared import Mode
 from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.memory import parse
-from mlcx.scons.session import Mode, Session, session
+from mlcx.scons.session import Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical

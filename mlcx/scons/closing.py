@@ -1,0 +1,151 @@
+"""How a build closes: its report, the table on the screen, its manifest, its records.
+
+What is not known by then is not found out: all of it comes from the journal of the
+steps that ran and from the states of the nodes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import SCons.Node
+
+from mlcx.manifest.statement import MANIFEST
+from mlcx.reasons.standing import Standing
+from mlcx.report import documents
+from mlcx.report.journal import Result
+from mlcx.report.run import Row, Run, figures_in, summary
+from mlcx.scons import ending, provenance
+from mlcx.scons.declared import Declared, Mode, Steps
+from mlcx.scons.screen import width
+from mlcx.scons.step import Services, Step
+from mlcx.steps.requests import Folders, Request
+
+__all__ = ["Closing"]
+
+_DONE = {"built", "up to date", "cached"}
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The end of one run in one output folder."""
+
+    top: Path
+    """The folder that SCons runs in."""
+    folders: Folders
+    mode: Mode
+    services: Services
+    declared: Steps
+    specs: Mapping[str, Sequence[Request]]
+    """What each spec asks for, by its name."""
+
+    def close(
+        self, started: float, asked: Collection[str], standing: Standing | None
+    ) -> None:
+        """Write down and say how the build went; what fails makes the run fail.
+
+        Args:
+            started: Seconds since 1970.
+            asked: Targets that the command line is about.
+            standing: Keeps how all stands when all is done; None: nothing is kept.
+        """
+        with ending.failing(self.services.reporter):
+            self._adopt()
+        rows = self._rows()
+        self._report(rows, started)
+        told = [row for row in rows if row.result.target in asked]
+        self._table(told)
+        shown = os.path.relpath(documents.paths(self.folders.output)[0], self.top)
+        self.services.reporter.note(summary(told, shown))
+        with ending.failing(self.services.reporter):
+            self.renew_manifest({row.result.target for row in rows if _is_done(row)})
+            if standing is not None and all(map(_is_done, rows)):
+                standing.keep()
+
+    def renew_manifest(self, done: Set[str]) -> None:
+        """Write the manifest that was asked for, or renew one that is there.
+
+        Of a spec of which something is not ``done``, nothing is listed.
+        """
+        if not (self.mode.manifest or (self.folders.output / MANIFEST).exists()):
+            return
+        asked = self._asked()
+        whole = [
+            spec for spec, requests in asked.items() if self._targets(requests) <= done
+        ]
+        for note in provenance.renew(asked, whole, self.folders, self.top):
+            self.services.reporter.note(note)
+
+    def _targets(self, requests: Iterable[Request]) -> set[str]:
+        return {self.declared[each.targets[0]].step.target for each in requests}
+
+    def _asked(self) -> dict[str, Sequence[Request]]:
+        """Return what each spec asks for, and a script besides."""
+        named = {each.targets[0] for asked in self.specs.values() for each in asked}
+        others = [
+            each.request for path, each in self.declared.items() if path not in named
+        ]
+        return {**self.specs, **({"SConstruct": others} if others else {})}
+
+    def _adopt(self) -> None:
+        """Write down the inputs of what was built without a step, or long ago."""
+        why, journal = self.services.why, self.services.journal
+        for each in self.declared.values():
+            state, target = each.state, each.step.target
+            taken = state == SCons.Node.executed and not journal.this_run(target)
+            if taken or (
+                state == SCons.Node.up_to_date and not why.records.has(target)
+            ):
+                why.ended(each.request, None)
+
+    def _report(self, rows: Sequence[Row], started: float) -> None:
+        run = Run(started, time.time() - started, tuple(rows))
+        with ending.failing(self.services.reporter):
+            documents.write(run, self.folders.output, self.top)
+            self.services.journal.compact()
+
+    def _table(self, rows: Sequence[Row]) -> None:
+        """Show what became of each step, when one has run."""
+        if any(row.ran for row in rows) and not self.mode.silent:
+            # What lays tables out takes as long to load as half of a null build.
+            from mlcx.report.closing import closing  # noqa: PLC0415
+
+            self.services.reporter.lines(closing(rows, width(sys.stdout)))
+
+    def _rows(self) -> list[Row]:
+        """Return all jobs; a library that was judged to be too bad has failed."""
+        rows = {path: self._row(each) for path, each in self.declared.items()}
+        for path, each in self.declared.items():
+            judged = each.request.judges
+            if judged in rows and rows[path].result.status == "failed":
+                rows[judged] = rows[judged].failed_by(rows[path])
+        return list(rows.values())
+
+    def _row(self, declared: Declared) -> Row:
+        step, journal = declared.step, self.services.journal
+        result = self._result(step, declared.state)
+        judged = declared.request.judges is not None and result.status != "not built"
+        figures = figures_in(declared.request.sources[0]) if judged else None
+        ran = journal.this_run(step.target) is not None
+        before = journal.before(step.target) if ran else None
+        return Row(step.verb, step.about, result, figures, before, ran)
+
+    def _result(self, step: Step, state: int) -> Result:
+        ran = self.services.journal.this_run(step.target)
+        if ran:
+            return ran
+        last = self.services.journal.latest(step.target)
+        if state != SCons.Node.up_to_date:
+            return Result(step.target, "not built")
+        if last is None or last.status not in ("built", "cached"):
+            return Result(step.target, "up to date")
+        return last.unchanged()
+
+
+def _is_done(row: Row) -> bool:
+    return row.result.status in _DONE

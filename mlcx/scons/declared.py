@@ -1,0 +1,51 @@
+"""What a run of SCons was asked for, and each step with the nodes that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import SCons.Node
+
+from mlcx.scons.step import Step
+from mlcx.steps.requests import Request
+
+__all__ = ["Declared", "Mode", "Steps"]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What SCons was asked to do."""
+
+    builds: bool
+    cleans: bool
+    silent: bool
+    plans: bool = False
+    """Only say what would be done."""
+    keeps_going: bool = False
+    """After a failure."""
+    manifest: bool = False
+    """Say in a file what was made of what."""
+    memory: float | None = None
+    """Bytes that steps may take together; None: as many as there are."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A request, the step that does it, and the nodes that it makes."""
+
+    request: Request
+    step: Step
+    nodes: Any
+    """Empty: SCons was not told, since all stands as it was."""
+
+    @property
+    def state(self) -> int:
+        """What SCons says became of it, a constant of ``SCons.Node``; 0: nothing."""
+        return int(self.nodes[0].get_state() if self.nodes else SCons.Node.up_to_date)
+
+
+Steps = Mapping[Path, Declared]
+"""Steps by the targets that name them."""
