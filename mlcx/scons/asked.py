@@ -16,9 +16,12 @@ __all__ = ["asked", "totals"]
 
 
 def asked() -> frozenset[Any]:
-    """Return all nodes below the targets of the command line, or below the defaults."""
+    """Return all nodes below the targets of the command line, or below the defaults.
+
+    Where there are neither, SCons builds all that is below the current folder.
+    """
     found: set[Any] = set()
-    waiting = [*map(_node, SCons.Script.BUILD_TARGETS)]
+    waiting = [*map(_node, SCons.Script.BUILD_TARGETS or ["."])]
     while waiting:
         node = waiting.pop()
         if node not in found:

@@ -61,3 +61,11 @@ def test_a_specs_of_the_wrong_kind_is_refused(project: Project) -> None:
     done = project.scons()
     assert done.returncode == 2
     assert "expected a delivery spec, found a package spec" in done.stderr
+
+
+def test_a_script_without_defaults_is_asked_for_everything(project: Project) -> None:
+    script = project.root / "SConstruct"
+    script.write_text(script.read_text().replace("MLCCommandLine", "MLCPackage"))
+    assert project.scons("-Qn").stdout.splitlines()[-1] == "mlcx: 11 to build"
+    said = project.scons("-Q").stdout.splitlines()[-1]
+    assert said == "mlcx: 11 built, see dist/report.json"
