@@ -20,8 +20,8 @@ MANIFEST = "manifest.json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://slsa.dev/provenance/v1"
 _BUILD = "urn:mlcx:build:v1"
-_WEB = {".wasm", ".json", ".bin"}
-"""What pages load: libraries, and the files of a bundle."""
+_WEB = {".wasm", ".json", ".bin", ".model", ".txt"}
+"""What pages load: libraries, and the files of a bundle, tokenizers among them."""
 
 
 def statement(

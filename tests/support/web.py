@@ -17,7 +17,7 @@ import pytest
 from mlcx.toolchain.needs import needs, refusal
 from mlcx.toolchain.triple import parse
 
-__all__ = ["MODEL", "PACKAGES", "run", "slow"]
+__all__ = ["MODEL", "PACKAGES", "compiled", "run", "slow"]
 
 _ROOT = Path(__file__).parents[2]
 _SAMPLE = _ROOT / "specs" / "sample-model"
@@ -30,14 +30,19 @@ _LACKS = refusal(
     "webgpu", needs("webgpu", parse("wasm32-unknown-unknown-wasm"), ".wasm")
 )
 
-slow = [
+compiled = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(_LACKS), reason=_LACKS),
+]
+"""Marks of tests that compile libraries for the web."""
+
+slow = [
+    *compiled,
     pytest.mark.skipif(not PACKAGES, reason="set MLCX_WEB_PACKAGES: see docs/web.md"),
     pytest.mark.skipif(not _NODE, reason="needs node"),
 ]
-"""Marks of tests that compile libraries for the web and run them."""
+"""Marks of those that run them too."""
 
 
 def run(script: Path, asked: dict[str, Any], folder: Path) -> Any:
