@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -155,14 +153,13 @@ def package(args: argparse.Namespace) -> int:
     """Build all that a package config asks for."""
     _pin(args.package_config)
     plan = _load(args.package_config, "package")
-    environ = dict(os.environ)
     if args.mlc_llm_source_dir is not None:
-        environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
+        os.environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
     if args.check_reproducible:
         return _check(args.package_config, args.jobs)
-    _check_sources(plan, environ)
+    _check_sources(plan, os.environ)
     options = [f"-j{args.jobs}", f"OUTPUT={args.output}", *_variables(args)]
-    return _build(args.package_config, options, environ)
+    return _build(args.package_config, options)
 
 
 def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
@@ -191,7 +188,7 @@ def deliver(args: argparse.Namespace) -> int:
         return _check(args.spec, args.jobs)
     options = [f"-j{args.jobs}", *(["-k"] if args.keep_going else [])]
     options += _variables(args)
-    return _build(args.spec, options, os.environ)
+    return _build(args.spec, options)
 
 
 def _jobs_argument(parser: argparse.ArgumentParser) -> None:
@@ -261,27 +258,15 @@ def _check(spec: Path, jobs: int) -> int:
     return check(build, jobs)
 
 
-def _build(spec: Path, options: list[str], environ: Mapping[str, str]) -> int:
-    """Run SCons on ``spec`` in the current folder; return 0 or 1."""
-    import mlcx.scons
+def _build(
+    spec: Path, options: list[str], environ: Mapping[str, str] | None = None
+) -> int:
+    """Run SCons on ``spec`` in the current folder; with ``environ`` beside this."""
     from mlcx.policy import policy
+    from mlcx.scons.run import run, run_beside
 
-    policy(environ)
-    script = Path(mlcx.scons.__file__).with_name("SConstruct")
-    scons = [sys.executable, "-m", "SCons", "-f", str(script), "-Q"]
-    return 1 if _run([*scons, *options, f"SPEC={spec}"], environ) else 0
-
-
-def _run(command: list[str], environ: Mapping[str, str]) -> int:
-    """Run ``command`` and hand signals on to it, so that it can stop its steps."""
-    with subprocess.Popen(command, env=environ) as process:
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [
-            signal.signal(number, lambda number, _: process.send_signal(number))
-            for number in numbers
-        ]
-        try:
-            return process.wait()
-        finally:
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
+    policy(environ or os.environ)
+    words = [*options, f"SPEC={spec}"]
+    if environ is None:
+        return run("SConstruct", words)
+    return run_beside("SConstruct", words, environ)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 from mlcx.errors import BuildError, InputError, UsageError
@@ -36,18 +36,16 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
         Place(checkpoint, "checkpoint"), reads=wanted.text is not None
     ):
         raise UsageError(f"--reference: {missing}")
-    import mlcx.scons
+    from mlcx.scons.run import run_beside
     from mlcx.steps.quality import reference_file
     from mlcx.steps.requests import Folders
 
     here = Path.cwd()
     source, folder = local(here, str(checkpoint)), local(here, str(build))
     folders = Folders(folder / "reference", folder)
-    script = Path(mlcx.scons.__file__).with_name("SConstruct-reference")
-    scons = [sys.executable, "-m", "SCons", "-f", str(script), "-Q"]
     given = _variables(source, wanted, folders.output, folders.build)
     output = subprocess.DEVNULL if quiet else None
-    if subprocess.run([*scons, *given], stdout=output, check=False).returncode:
+    if run_beside("SConstruct-reference", given, os.environ, output):
         raise BuildError(f"the reference of {checkpoint} could not be made")
     return reference_file(source, wanted, folders)
 

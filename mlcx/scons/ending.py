@@ -1,7 +1,7 @@
-"""Make a run of SCons fail when something goes wrong after its last step.
+"""How a run of SCons ends: its exit status, also when the end itself goes wrong.
 
-By then SCons has chosen its exit status, and no handler that runs at exit can change
-it but by ending the process.
+By then SCons has chosen its status, and no handler that runs at exit can change it but
+by ending the process.
 """
 
 from __future__ import annotations
@@ -11,22 +11,49 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
 
 from mlcx.errors import MlcxError, said
 from mlcx.scons.progress import Reporter
 
-__all__ = ["fail", "failing"]
+__all__ = ["fail", "failing", "of_a_verb", "refuse", "status"]
 
-_STATUS = 2
-"""SCons' own for a build that failed."""
 
-_failed = False
+@dataclass
+class _Ending:
+    """Of this process, which has one."""
+
+    fails: bool = False
+    failure: int = 2
+    """The status of a build that failed: at first that of SCons itself."""
+    refusal: int | None = None
+
+
+_ending = _Ending()
 
 
 def fail() -> None:
     """Let this process end with the status of a build that failed."""
-    global _failed  # noqa: PLW0603 (a process has one exit status)
-    _failed = True
+    _ending.fails = True
+
+
+def refuse(status: int) -> NoReturn:
+    """End SCons with ``status``, since what it was asked for cannot be begun."""
+    _ending.refusal = status
+    sys.exit(status)
+
+
+def of_a_verb() -> None:
+    """Let a build that failed end with the status that verbs have for that."""
+    _ending.failure = 1
+
+
+def status(code: object) -> int:
+    """Return the status of this process when SCons would end with ``code``."""
+    if _ending.refusal is not None:
+        return _ending.refusal
+    return _ending.failure if code else 0
 
 
 @contextlib.contextmanager
@@ -42,7 +69,7 @@ def failing(reporter: Reporter) -> Iterator[None]:
 @atexit.register
 def _end() -> None:
     """Run after all handlers that were registered later, those of sessions too."""
-    if _failed:
+    if _ending.fails:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(_STATUS)
+        os._exit(_ending.failure)

@@ -14,7 +14,7 @@ import SCons.Script
 from SCons.Subst import Literal
 
 from mlcx.errors import BuildError, MlcxError, UsageError, said
-from mlcx.scons import database, disk, options, pinning, script
+from mlcx.scons import database, disk, ending, options, pinning, script
 from mlcx.scons.builders import COMMAND_LINE
 from mlcx.scons.declared import Mode
 from mlcx.scons.graph import Graph, Nodes
@@ -65,11 +65,11 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
             return method(env, *args, **kwargs)
         except MlcxError as error:
             sys.stderr.write(f"{error.report()}\n")
-            sys.exit(error.exit_status)
+            ending.refuse(error.exit_status)
         except OSError as error:
             # A disk that is full or a folder that is closed is nobody's bug.
             sys.stderr.write(f"mlcx: {said(error)}\n")
-            sys.exit(2)
+            ending.refuse(2)
 
     return wrapper
 

@@ -102,15 +102,18 @@ class Killed:
 
     def running(self) -> list[int]:
         """Return the processes of all builds of the project."""
-        mark = f"STAND_IN={self.project.control}\0".encode()
-        return [
-            int(each.name) for each in Path("/proc").glob("[0-9]*") if _has(each, mark)
-        ]
+        return processes(self.project)
 
     def leftovers(self) -> list[str]:
         """Return the temporary files that there are."""
         hidden = [*self.project.root.rglob(".*"), *self.temporary.iterdir()]
         return [str(each) for each in hidden if each.name != ".sconsign.dblite"]
+
+
+def processes(project: Project) -> list[int]:
+    """Return the processes of all builds of ``project``."""
+    mark = f"STAND_IN={project.control}\0".encode()
+    return [int(each.name) for each in Path("/proc").glob("[0-9]*") if _has(each, mark)]
 
 
 def _has(process: Path, mark: bytes) -> bool:
