@@ -37,7 +37,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),
     "demand": frozenset(
-        "policy signature store spec toolchain home artifact errors".split()
+        "policy signature store web spec toolchain home artifact errors".split()
     ),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),
     "report": frozenset("shape steps spec artifact".split()),

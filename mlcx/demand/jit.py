@@ -20,14 +20,12 @@ from mlcx.demand.wanted import Wanted, Wish, wanted
 from mlcx.errors import BuildError, InputError
 from mlcx.home import home
 from mlcx.policy import VARIABLE, Policy, policy
-from mlcx.signature.key import key
-from mlcx.spec.digest import digest_file
+from mlcx.web.kept import place
+from mlcx.web.pieces import given_bitcode
 
 __all__ = ["JITResult", "jit"]
 
 _LOG = logging.getLogger("mlcx.jit")
-_DIGITS = 32
-"""Of a key in the name of a library: as many as MLC LLM's have."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,9 @@ def jit(
     folder = home(environ) / "model_lib"
     config = _config(asked, folder / "configs", environ, began)
     prefix = _prefix(asked, config)
-    library = _library(asked, config, prefix, folder)
+    runtime = _runtime(asked, chosen, environ, began)
+    step = asked.compiling(config, prefix, runtime)
+    library = Wish.below(folder, f"compile {asked.shown}", step)
     if library.file.is_file() and chosen is not Policy.REDO:
         _LOG.info("Using library: %s", library.file)
     else:
@@ -95,17 +95,12 @@ def _config(
     asked: Wanted, folder: Path, environ: Mapping[str, str], began: int
 ) -> Path:
     """Return the file with what compiling reads; made again when its inputs change."""
-    made_with = asked.normalizing()
-    name = key(made_with, [digest_file(asked.config)], ".json")
-    file = folder / f"{name[:_DIGITS]}.json"
-    if not _is_readable(file):
+    wish = Wish.below(folder, f"normalize {asked.shown}", asked.normalizing())
+    if not _is_readable(wish.file):
         from mlcx.demand.obtain import obtain  # noqa: PLC0415
 
-        label = f"normalize {asked.shown}"
-        there = partial(_is_readable, file)
-        wish = Wish(file, name, label, made_with, asked.config)
-        obtain(wish, there, environ, began)
-    return file
+        obtain(wish, partial(_is_readable, wish.file), environ, began)
+    return wish.file
 
 
 def _is_readable(file: Path) -> bool:
@@ -121,16 +116,24 @@ def _prefix(asked: Wanted, config: Path) -> str | None:
     if not asked.device.static or asked.prefix is not None:
         return asked.prefix
     says = read_json(config)
-    name = key(asked.compiling(), [digest_file(config)], asked.suffix)[:_DIGITS]
+    name = Wish.below(Path(), "", asked.compiling(config)).file.stem
     text = f"{says['model_type']}_{says['quantization']}_{name}"
     return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
-def _library(asked: Wanted, config: Path, prefix: str | None, folder: Path) -> Wish:
-    made_with = asked.compiling(prefix)
-    name = key(made_with, [digest_file(config)], asked.suffix)
-    file = folder / f"{name[:_DIGITS]}{asked.suffix}"
-    return Wish(file, name, f"compile {asked.shown}", made_with, config)
+def _runtime(
+    asked: Wanted, chosen: Policy, environ: Mapping[str, str], began: int
+) -> Path | None:
+    """Return the runtime of a library for the web, kept for all of them of a user."""
+    if not asked.links_runtime:
+        return None
+    bitcode = given_bitcode(environ)
+    step = asked.web_runtime(bitcode)
+    wish = Wish(place(bitcode), step.key, "web_runtime web runtime", step)
+    if not wish.file.is_file():
+        kept = Policy.ON if chosen is Policy.REDO else chosen
+        _obtain(wish, kept, began, environ)
+    return wish.file
 
 
 def _obtain(
@@ -139,7 +142,7 @@ def _obtain(
     """Take or make a library that is not there, or will not do; as ``chosen`` allows.
 
     Args:
-        library: What is wanted.
+        library: What is wanted, or the runtime that it takes.
         chosen: The policy.
         began: When it was asked for, in nanoseconds.
         environ: Of the process.

@@ -61,8 +61,10 @@ def obtain(
                 return
             if refusal:
                 raise BuildError(refusal)
-            _LOG.info("Making, by %s: %s", wish.inputs.verb, wish.file)
-            make(wish.file, wish.inputs, wish.source, environ)
+            if wish.step.inputs.lacks:
+                raise BuildError(wish.step.inputs.lacks)
+            _LOG.info("Making, by %s: %s", wish.step.inputs.verb, wish.file)
+            make(wish, environ)
             if cache:
                 cache.put(wish.key, wish.file, wish.label, replace=not takes_cached)
 

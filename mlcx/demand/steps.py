@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from mlcx.artifact import replacing
+from mlcx.demand.wanted import Wish
 from mlcx.errors import BuildError
-from mlcx.signature.compiling import Inputs
 
 __all__ = ["COMMAND", "TEMPORARY", "make"]
 
@@ -25,30 +25,28 @@ _QUOTED = 20
 """Lines of a log that a failure quotes."""
 
 
-def make(
-    target: Path, inputs: Inputs, source: Path, environ: Mapping[str, str]
-) -> None:
-    """Run the verb of ``inputs`` on ``source``, and move what it makes to ``target``.
+def make(wish: Wish, environ: Mapping[str, str]) -> None:
+    """Run the step that ``wish`` takes; its file appears when it is complete.
 
     Args:
-        target: Appears when it is complete.
-        inputs: What the verb is told.
-        source: A config of the model.
+        wish: What is wanted.
         environ: Of the process.
 
     Raises:
         BuildError: It failed; quotes the end of its log.
     """
-    parent = environ.get(TEMPORARY) or None
+    parent, step = environ.get(TEMPORARY) or None, wish.step
     try:
         with tempfile.TemporaryDirectory(prefix="mlcx-jit-", dir=parent) as folder:
-            made = Path(folder) / f"made{target.suffix}"
-            words = [inputs.verb, str(source), *inputs.options, "-o", str(made)]
-            _run([*COMMAND, *words], Path(folder), made, environ)
-            with replacing(target) as temporary:
+            made = Path(folder) / f"made{step.suffix}"
+            words = [step.inputs.verb, *step.sources, *step.inputs.options]
+            words += [word for option in step.files for word in option]
+            command = [*COMMAND, *map(str, words), "-o", str(made)]
+            _run(command, Path(folder), made, environ)
+            with replacing(wish.file) as temporary:
                 shutil.copyfile(made, temporary)
     except OSError as error:
-        place = error.filename or parent or target
+        place = error.filename or parent or wish.file
         raise BuildError(f"{place}: {error.strerror or error}") from error
 
 

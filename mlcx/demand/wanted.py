@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG
 from mlcx.errors import InputError, UsageError
-from mlcx.signature.compiling import Inputs, compiling, normalizing, override_text
+from mlcx.signature.compiling import (
+    Inputs,
+    compiling,
+    normalizing,
+    override_text,
+    web_runtime,
+)
+from mlcx.signature.key import key
 from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.digest import digest_file
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.toolchain.distributions import folder_of
 from mlcx.toolchain.triple import AUTO
 
-__all__ = ["SUFFIX", "Wanted", "Wish", "wanted"]
+__all__ = ["SUFFIX", "Step", "Wanted", "Wish", "wanted"]
 
 SUFFIX = "MLC_DSO_SUFFIX"
 _OPT = "opt"
+_DIGITS = 32
+"""Of a key in the name of a file: as many as MLC LLM's libraries have."""
 _NVIDIA = Path("/dev/nvidia0")
 
 
@@ -47,25 +57,66 @@ class Wanted:
         said = (self.config.parent.name, self.device.name, self.overrides)
         return ", ".join(filter(None, said))
 
-    def normalizing(self) -> Inputs:
-        """Return what its normal config depends on besides the model's config."""
-        return normalizing(None, self.overrides)
+    @property
+    def host(self) -> str:
+        """What runs it, as a spec would name it."""
+        return host_for(self.device, DEFAULTS["host"])
 
-    def compiling(self, prefix: str | None = None) -> Inputs:
-        """Return what it depends on besides its normal config, as in a build.
+    @property
+    def links_runtime(self) -> bool:
+        """Whether it holds TVM's runtime for browsers."""
+        return self.suffix == ".wasm"
+
+    def normalizing(self) -> Step:
+        """Return what makes its normal config."""
+        return Step(normalizing(None, self.overrides), (self.config,), ".json")
+
+    def web_runtime(self, bitcode: tuple[Path, ...]) -> Step:
+        """Return what makes the runtime that a library for the web holds."""
+        return Step(web_runtime(self.device.name, self.host), bitcode, ".o")
+
+    def compiling(
+        self, config: Path, prefix: str | None = None, runtime: Path | None = None
+    ) -> Step:
+        """Return what makes the library, as in a build.
 
         Args:
+            config: Its normal config.
             prefix: Of the symbols of a static library; None: it is none, or none yet.
+            runtime: That a library for the web holds.
         """
-        return compiling(
+        made_with = compiling(
             self.device.name,
             self.suffix,
             opt=self.opt,
-            host=host_for(self.device, DEFAULTS["host"]),
+            host=self.host,
             mcpu=DEFAULTS["mcpu"],
             archs=self.archs,
             prefix=None if prefix is None else canonical_prefix(prefix),
         )
+        linked = () if runtime is None else (("--web-runtime", runtime),)
+        return Step(made_with, (config,), self.suffix, linked)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What makes a file, as a build has it."""
+
+    inputs: Inputs
+    sources: tuple[Path, ...]
+    """What it is called on."""
+    suffix: str
+    """Of the file, with the dot."""
+    files: tuple[tuple[str, Path], ...] = ()
+    """Options that name a file, whose content counts."""
+
+    @property
+    def key(self) -> str:
+        """What builds store the file under."""
+        options = (*self.inputs.options, *(option for option, _ in self.files))
+        contents = (*self.sources, *(file for _, file in self.files))
+        inputs = replace(self.inputs, options=options)
+        return key(inputs, map(digest_file, contents), self.suffix)
 
 
 @dataclass(frozen=True)
@@ -77,10 +128,13 @@ class Wish:
     """Under which builds store it."""
     label: str
     """What it is, for people."""
-    inputs: Inputs
-    """Of the step that makes it."""
-    source: Path
-    """What the step is called on."""
+    step: Step
+
+    @classmethod
+    def below(cls, folder: Path, label: str, step: Step) -> Wish:
+        """Wish for a file that ``folder`` has by its key."""
+        found = step.key
+        return cls(folder / f"{found[:_DIGITS]}{step.suffix}", found, label, step)
 
 
 def wanted(

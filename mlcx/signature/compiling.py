@@ -1,4 +1,4 @@
-"""What the two steps to a library depend on besides files, whoever runs them."""
+"""What the steps to a library depend on besides files, whoever runs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlcx.signature.facts import Fact
 from mlcx.spec.devices import DEVICES
 from mlcx.toolchain.triple import AUTO
 
-__all__ = ["Inputs", "compiling", "normalizing", "override_text"]
+__all__ = ["Inputs", "compiling", "normalizing", "override_text", "web_runtime"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,18 @@ def compiling(
         own = mcpu == AUTO and preset.kind == "llvm"
         facts.append(inputs.host(with_cpu=own))
     return Inputs("compile", tuple(options), tuple(facts), lacks)
+
+
+def web_runtime(device: str, host: str) -> Inputs:
+    """Return the inputs of ``web_runtime``, which libraries in ``.wasm`` hold.
+
+    Args:
+        device: A preset for the web.
+        host: As a spec names it.
+    """
+    tools, lacks = inputs.toolchain(device, host, ".wasm")
+    facts = (inputs.sources("web_runtime", "web"), inputs.tvm(), tools)
+    return Inputs("web_runtime", (), facts, lacks)
 
 
 def override_text(overrides: Iterable[tuple[str, object]]) -> str:

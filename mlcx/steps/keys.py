@@ -12,7 +12,9 @@ from mlcx.steps.requests import Request
 
 __all__ = ["CACHED_VERBS", "keys"]
 
-CACHED_VERBS = {"compile", "normalize", "reference-logits", "measure-quality"}
+CACHED_VERBS = frozenset(
+    "compile normalize web_runtime reference-logits measure-quality".split()
+)
 """Verbs all of whose files are targets: a conversion's shards, say, are not."""
 
 

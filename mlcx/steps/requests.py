@@ -17,7 +17,12 @@ from mlcx.artifact import (
     TENSOR_CACHE,
 )
 from mlcx.signature import inputs
-from mlcx.signature.compiling import compiling, normalizing, override_text
+from mlcx.signature.compiling import (
+    compiling,
+    normalizing,
+    override_text,
+    web_runtime,
+)
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import canonical_json, digest_json
 from mlcx.spec.types import (
@@ -193,7 +198,7 @@ def library(
     )
     linked: tuple[tuple[str, Path], ...] = ()
     if target.suffix == ".wasm":
-        runtime = _web_runtime(job, target.suffix, folders)
+        runtime = _web_runtime(job, folders)
         yield runtime
         linked = (("--web-runtime", runtime.output),)
     overrides = override_text(job.overrides) or None
@@ -210,17 +215,17 @@ def library(
     )
 
 
-def _web_runtime(job: LibraryJob, suffix: str, folders: Folders) -> Request:
+def _web_runtime(job: LibraryJob, folders: Folders) -> Request:
     """Return what makes the runtime that all libraries for the web hold."""
-    tools, missing = inputs.toolchain(job.device, job.host, suffix, job.archs)
+    made_with = web_runtime(job.device, job.host)
     return Request(
-        "web_runtime",
+        made_with.verb,
         (folders.build / "web" / "runtime.o",),
         given_bitcode(),
-        (),
-        (inputs.sources("web_runtime", "web"), inputs.tvm(), tools),
+        made_with.options,
+        made_with.facts,
         About("web runtime"),
-        lacks=missing,
+        lacks=made_with.lacks,
     )
 
 

@@ -81,6 +81,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     for name in ("MLC_JIT_POLICY", "MLC_DSO_SUFFIX", "MLC_MULTI_ARCH", *cache):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(steps, "COMMAND", (sys.executable, str(VERBS)))
+    # A stand-in takes no tools.
+    real = inputs.toolchain
+    monkeypatch.setattr(inputs, "toolchain", lambda *asked: (real(*asked)[0], ""))
     return made
 
 
@@ -257,6 +260,37 @@ def test_phones_get_a_prefix_of_their_own(place: Place, device: str) -> None:
     assert given.system_lib_prefix == "my-model"
     assert place.calls()[-1].endswith("--system-lib-prefix my_model_")
     assert given.model_lib_path != found.model_lib_path
+
+
+@pytest.mark.parametrize("device", ["cuda", "webgpu"])
+def test_a_missing_tool_is_named_before_anything_is_compiled(
+    place: Place, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fact = Fact.of("tools", {"it": "none"})
+    monkeypatch.setattr(inputs, "toolchain", lambda *_: (fact, "it is missing: pip"))
+    with pytest.raises(BuildError, match="it is missing: pip"):
+        place.jit(device)
+    assert place.calls() == ["normalize"]
+
+
+def test_a_library_for_the_web_holds_a_runtime_that_all_share(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Path(place.jit("webgpu").model_lib_path)
+    (runtime,) = (place.home / "web_runtime").glob("*.o")
+    made = ["web_runtime", "normalize", "normalize --overrides max_batch_size=2"]
+    linked = f"compile --device webgpu --opt O0 {HOST} --web-runtime {runtime}"
+    place.jit("webgpu", max_batch_size=2)
+    assert sorted(place.calls()) == sorted([*made, linked, linked])
+    for each in (first, runtime):
+        each.unlink()
+    assert place.jit("webgpu").model_lib_path == str(first)
+    assert place.calls() == [], "the cache has both"
+    monkeypatch.setenv("MLC_JIT_POLICY", "READONLY")
+    monkeypatch.setenv("MLCX_CACHE_DIR", "none")
+    runtime.unlink()
+    with pytest.raises(BuildError, match=r"\.o is missing, and MLC_JIT_POLICY is READ"):
+        place.jit("webgpu")
 
 
 def test_a_failure_quotes_the_log_and_leaves_nothing(place: Place) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from mlcx.demand.wanted import wanted
-from mlcx.signature.key import key
 from mlcx.spec.devices import DEVICES
-from mlcx.spec.digest import digest_file
 from mlcx.spec.opt import canonical
+from mlcx.spec.options import archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import LibraryJob
 from mlcx.steps.keys import keys
@@ -30,14 +29,13 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "mlc"])
-@pytest.mark.parametrize(
-    ("device", "prefix", "opt"),
-    [("cpu", None, "O2"), ("cuda", None, "O3"), ("iphone", "my-model", "O2")],
-)
+@pytest.mark.parametrize("opt", ["O2", "O3"])
+@pytest.mark.parametrize("device", DEVICES)
 def test_the_keys_are_those_of_a_build(
-    model: Path, tmp_path: Path, device: str, prefix: str | None, opt: str, kind: str
+    model: Path, tmp_path: Path, device: str, opt: str, kind: str
 ) -> None:
     preset = DEVICES[device]
+    prefix = "my-model" if preset.static else None
     job = LibraryJob(
         "model",
         tmp_path / "checkpoint" if kind == "checkpoint" else model,
@@ -47,19 +45,23 @@ def test_the_keys_are_those_of_a_build(
         canonical(opt, preset),
         tuple(sorted(OVERRIDES.items())),
         None if prefix is None else canonical_prefix(prefix),
-        "auto",
+        host_for(preset, "auto"),
         "auto",
         f"lib/model{preset.suffix}",
+        archs=archs_for(preset, None),
     )
     config, folders = model / "mlc-chat-config.json", Folders(tmp_path, tmp_path)
     steps = list(library(job, config, tmp_path / job.library, folders))
-    normal = steps[0].targets[0]
-    normal.parent.mkdir(parents=True, exist_ok=True)
-    normal.write_text("what compiling reads")
+    there = {step.verb: step.targets[0] for step in steps}
+    for verb in there.keys() - {"compile"}:
+        there[verb].parent.mkdir(parents=True, exist_ok=True)
+        there[verb].write_text(f"what {verb} makes")
 
     asked = wanted(model, {**OVERRIDES, "opt": opt}, device, prefix, {})
-    made = {
-        "normalize": key(asked.normalizing(), [digest_file(asked.config)], ".json"),
-        "compile": key(asked.compiling(prefix), [digest_file(normal)], asked.suffix),
-    }
+    runtime = there.get("web_runtime")
+    compiling = asked.compiling(there["normalize"], prefix, runtime)
+    made = {"normalize": asked.normalizing().key, "compile": compiling.key}
+    if runtime is not None:
+        made["web_runtime"] = asked.web_runtime(()).key
+    assert asked.links_runtime == (runtime is not None)
     assert {step.verb: (keys(step) or ())[0] for step in steps} == made

@@ -19,6 +19,9 @@ def main() -> int:
     verb, model, output = sys.argv[1], Path(sys.argv[2]), Path(option("-o"))
     with (CONTROL / "calls").open("a") as file:
         file.write(f"{verb} {' '.join(sys.argv[3:-2])}".rstrip() + "\n")
+    if verb == "web_runtime":
+        output.write_text("runtime")
+        return 0
     if (CONTROL / f"fail-{verb}").exists():
         sys.stderr.write("the reason of the failure\n")
         return 1

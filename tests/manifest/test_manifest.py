@@ -67,15 +67,12 @@ def test_a_manifest_is_an_in_toto_statement_of_every_file(delivery: Path) -> Non
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "loaded"),
-    [("a.wasm", 1), ("m/x.bin", 1), ("m/x.json", 1), ("m/tokenizer.model", 1)]
-    + [("m/merges.txt", 1), ("a.so", 0), ("libmodel_iphone.a", 0)],
-)
-def test_what_pages_load_has_its_integrity(name: str, loaded: bool) -> None:
-    made = statement({name: (1, {"sha256": "00", "sha384": "00"})}, [], {}, [])
-    (subject,) = made["subject"]
-    assert ("integrity" in subject["annotations"]) == loaded
+def test_what_pages_load_has_its_integrity() -> None:
+    loaded = {"a.wasm", "m/x.bin", "m/x.json", "m/tokenizer.model", "m/merges.txt"}
+    found = {"sha256": "00", "sha384": "00"}
+    names = (*loaded, "a.so", "libmodel_iphone.a")
+    made = statement(dict.fromkeys(names, (1, found)), [], {}, [])["subject"]
+    assert {each["name"] for each in made if "integrity" in str(each)} == loaded
 
 
 def test_what_is_as_it_was_passes_anywhere(delivery: Path, tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from web import LACKS
+
+from mlcx.web.kept import kept
 
 from .project import write_json
 from .test_sample import REPOSITORY, SCRIPT, write_checkpoint
@@ -22,7 +25,7 @@ ASK = """
 import logging, sys, mlcx
 logging.basicConfig(level=logging.INFO)
 overrides = {"max_batch_size": int(sys.argv[2])}
-print(mlcx.jit(sys.argv[1], overrides, "cpu").model_lib_path)
+print(mlcx.jit(sys.argv[1], overrides, sys.argv[3]).model_lib_path)
 print(*sys.modules)
 """
 OWN = {"report.json", "report.md", "report.html", "journal.jsonl", "lock"}
@@ -30,6 +33,8 @@ OWN = {"report.json", "report.md", "report.html", "journal.jsonl", "lock"}
 
 class User:
     """Somebody with a home and a tree of the same project."""
+
+    device = "cpu"
 
     def __init__(self, root: Path, checkpoint: Path, shared: str) -> None:
         self.root, self.home = root / "tree", root / "home"
@@ -44,7 +49,7 @@ class User:
         entry = {"model": "models/raw", "model_id": "raw", "bundle_weight": True}
         entry |= {"quantization": "q4f16_1", "conv_template": "chatml"}
         models = [{**entry, "overrides": overrides}]
-        spec = {"device": "cpu", "model_list": models}
+        spec = {"device": self.device, "model_list": models}
         write_json(self.root / "mlc-package-config.json", spec)
 
     def build(self, *options: str, **environ: str) -> str:
@@ -55,9 +60,8 @@ class User:
     def jit(self, batch: int, **environ: str) -> tuple[bytes, set[str]]:
         """Return a library, and the modules that it took to get it."""
         model = str(self.root / "dist/bundle/raw")
-        file, loaded = self._run("-c", ASK, model, str(batch), **environ).stdout.split(
-            "\n", 1
-        )
+        asked = ("-c", ASK, model, str(batch), self.device)
+        file, loaded = self._run(*asked, **environ).stdout.split("\n", 1)
         return Path(file).read_bytes(), {name.split(".")[0] for name in loaded.split()}
 
     def _run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -90,8 +94,14 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def user(places: Path, name: str) -> User:
-    return User(places / name, places / "checkpoint", f"file://{places}/shared")
+class WebUser(User):
+    """The same for browsers."""
+
+    device = "webgpu"
+
+
+def user(places: Path, name: str, kind: type[User] = User) -> User:
+    return kind(places / name, places / "checkpoint", f"file://{places}/shared")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +166,7 @@ def test_of_twenty_programs_at_once_one_compiles(places: Path, first: User) -> N
     model = str(first.root / "dist/bundle/raw")
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", ASK, model, "4"],
+            [sys.executable, "-c", ASK, model, "4", "cpu"],
             env=users[number % 2].environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -171,3 +181,28 @@ def test_of_twenty_programs_at_once_one_compiles(places: Path, first: User) -> N
     files = {Path(out.splitlines()[0]) for out, _ in said}
     assert len(files) == 2
     assert len({file.read_bytes() for file in files}) == 1
+
+
+@pytest.mark.skipif(bool(LACKS), reason=LACKS)
+def test_libraries_for_the_web_are_shared_both_ways(places: Path) -> None:
+    """With the runtime in them, which takes minutes and is compiled by nobody else."""
+    pytest.importorskip("obstore")
+    first = user(places, "web/first", WebUser)
+    made = kept()
+    (first.home / "web_runtime").mkdir(parents=True)
+    shutil.copy(made, first.home / "web_runtime")
+    first.build("-j2")
+    second = user(places, "web/second", WebUser)
+    shutil.copytree(first.root / "dist/bundle", second.root / "dist/bundle")
+    library, loaded = second.jit(2, MLC_JIT_POLICY="READONLY")
+    assert library == (first.root / "dist/lib/raw.wasm").read_bytes()
+    assert not loaded & {"tvm", "tvm_ffi", "numpy", "SCons"}
+    assert (second.home / "web_runtime" / made.name).read_bytes() == made.read_bytes()
+    library, _ = first.jit(3)
+    third = user(places, "web/third", WebUser)
+    third.write({"max_batch_size": 3})
+    third.build("-j2", MLC_JIT_POLICY="READONLY")
+    found = third.statuses()
+    assert found["runtime.o"] == found["raw.wasm"] == "cached"
+    assert (third.root / "dist/lib/raw.wasm").read_bytes() == library
+    assert not (third.home / "web_runtime").exists()

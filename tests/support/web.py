@@ -17,7 +17,7 @@ import pytest
 from mlcx.toolchain.needs import needs, refusal
 from mlcx.toolchain.triple import parse
 
-__all__ = ["MODEL", "PACKAGES", "compiled", "run", "slow"]
+__all__ = ["LACKS", "MODEL", "PACKAGES", "compiled", "run", "slow"]
 
 _ROOT = Path(__file__).parents[2]
 _SAMPLE = _ROOT / "specs" / "sample-model"
@@ -26,14 +26,15 @@ MODEL = _GOLDEN if _GOLDEN.is_dir() else _SAMPLE
 
 PACKAGES = os.environ.get("MLCX_WEB_PACKAGES", "")
 _NODE = shutil.which("node")
-_LACKS = refusal(
+LACKS = refusal(
     "webgpu", needs("webgpu", parse("wasm32-unknown-unknown-wasm"), ".wasm")
 )
+"""What is missing for compiling them; empty: nothing."""
 
 compiled = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(bool(_LACKS), reason=_LACKS),
+    pytest.mark.skipif(bool(LACKS), reason=LACKS),
 ]
 """Marks of tests that compile libraries for the web."""
 
