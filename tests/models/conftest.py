@@ -24,6 +24,14 @@ TINY = Path(__file__).parents[1] / "tiny"
 TEXT = [int(n) for n in np.random.default_rng(7).integers(0, 99, 60)]
 WIDE_TEXT = [int(n) for n in np.random.default_rng(7).integers(0, 259, 60)]
 
+LARGEST = {"float32": 1e-3, "float16": 0.02, "bfloat16": 8 * 0.02}
+"""Difference of a logit, by the dtype that the library computes in: numbers of bfloat16
+have 8 bits where float16 has 11, so that it rounds 8 times as coarsely.
+"""
+
+QUANTIZED = ("q0f16", "q0bf16", "q3f16_1", "q4f16_0", "q4f16_1", "q4bf16_1", "q8f16_1")
+"""What architectures that transformers does not have are tried in, beside float32."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 Compute = Callable[..., NDArray[np.float32]]
 Continue = Callable[..., dict[str, NDArray[Any]]]
@@ -66,9 +74,10 @@ def random_weights(shapes: Shapes, seed: int = 5) -> dict[str, NDArray[np.float3
 
 
 def packed_weights(shapes: Shapes, quantization: str) -> dict[str, NDArray[Any]]:
-    """Return the random weights as a group quantization keeps them."""
+    """Return the random weights as a group quantization, or none, keeps them."""
     chosen = scheme(quantization)
-    assert isinstance(chosen, GroupScheme)
+    if not isinstance(chosen, GroupScheme):
+        return dict(random_weights(shapes))
     packing = chosen.linear
     found = {}
     for name, weight in random_weights(shapes).items():

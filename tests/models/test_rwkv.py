@@ -22,7 +22,15 @@ from mlcx.quant.scheme import scheme
 from mlcx.runtime.device import LoadedModel, open_library
 
 from . import test_rwkv5, test_rwkv6
-from .conftest import TEXT, Record, greedy, random_weights, traced
+from .conftest import (
+    LARGEST,
+    QUANTIZED,
+    TEXT,
+    Record,
+    greedy,
+    random_weights,
+    traced,
+)
 from .reference import Array
 from .rwkv_like import run, shapes
 
@@ -133,15 +141,16 @@ def test_a_text_goes_on_as_in_numpy(name: str, build: Build) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("quantization", QUANTIZED)
 @each
-def test_in_4_bits_logits_are_those_of_the_dequantized_weights(
-    name: str, build: Build, record: Record
+def test_quantized_logits_are_those_of_the_dequantized_weights(
+    name: str, quantization: str, build: Build, record: Record
 ) -> None:
-    built = build(name, quantization="q4f16_1")
+    built = build(name, quantization=quantization)
     found = traced(built.folder, TEXT, "logits.npz")["logits"]
     difference = abs(found - built.logits(TEXT)).max()
-    record(name, "q4f16_1", "logits", difference)
-    assert difference < 0.02
+    record(name, quantization, "logits", difference)
+    assert difference < LARGEST[scheme(quantization).model_dtype]
 
 
 @each

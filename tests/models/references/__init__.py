@@ -82,7 +82,9 @@ class Family:
     ) -> GroupPacking | None:
         if weight.ndim < 2 or _any(name, self.unquantized):
             return None
-        role: Role = "embedding" if _any(name, _TABLES) else "linear"
+        role: Role = "experts" if ".experts." in name else "linear"
+        if _any(name, _TABLES):
+            role = "embedding"
         module = name.removesuffix(".weight")
         return scheme.packing(Layer(module, role, weight.shape, None))
 
@@ -134,6 +136,15 @@ def logits(name: str, case: str, quantization: str) -> Arrays:
     start = f"{case}/{weights}/"
     found = family(name).arrays().items()
     return {k.removeprefix(start): v for k, v in found if k.startswith(start)}
+
+
+def rounding(name: str, dtype: str) -> float:
+    """Return by how much transformers' own logits differ when it computes in ``dtype``.
+
+    From those in float32, at most, of the first case of ``name``.
+    """
+    cases = family(name)
+    return float(cases.arrays()[f"{cases.first}/{dtype}/difference"])
 
 
 def build(

@@ -67,6 +67,10 @@ def of_case(cases: Family, case: str) -> Arrays:
     out: Arrays = {"seed": np.array(seed), "tensors": np.array(rows)}
     out |= {f"q0f32/{k}": v for k, v in found.items()}
     if case == cases.first:
+        for dtype in ("float16", "bfloat16"):
+            rounded = run(config, weights, prompt, dtype)["logits"]
+            difference = abs(rounded - out["q0f32/logits"]).max()
+            out[f"{dtype}/difference"] = difference
         for scheme in SCHEMES.values():
             if isinstance(scheme, GroupScheme) and scheme.name not in SAME_WEIGHTS:
                 kept = {
@@ -87,14 +91,22 @@ def tensors(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
             return {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118
 
 
-def run(config: dict[str, Any], weights: Arrays, prompt: list[int]) -> Arrays:
-    """Return the logits of ``prompt`` and what follows it, with the leads of each."""
+def run(
+    config: dict[str, Any], weights: Arrays, prompt: list[int], dtype: str = "float32"
+) -> Arrays:
+    """Return the logits of ``prompt`` and what follows it, with the leads of each.
+
+    Computed in ``dtype``.
+    """
     with tempfile.TemporaryDirectory() as folder:
         AutoConfig.for_model(**config).save_pretrained(folder)
         plain = {k: np.ascontiguousarray(v) for k, v in weights.items()}
         save_file(plain, f"{folder}/model.safetensors", {"format": "pt"})
         model = AutoModelForCausalLM.from_pretrained(
-            folder, attn_implementation="eager", dtype=torch.float32
+            folder,
+            attn_implementation="eager",
+            experts_implementation="eager",
+            dtype=getattr(torch, dtype),
         ).eval()
     ids, greedy, margins = list(prompt), [], []
     with torch.no_grad():
@@ -106,7 +118,7 @@ def run(config: dict[str, Any], weights: Arrays, prompt: list[int]) -> Arrays:
             greedy.append(ids[-1])
             margins.append(best - second)
     return {
-        "logits": first[list(POSITIONS)].numpy(),
+        "logits": first[list(POSITIONS)].float().numpy(),
         "greedy": np.array(greedy),
         "margins": np.array(margins, np.float32),
     }
