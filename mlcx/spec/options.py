@@ -15,6 +15,7 @@ __all__ = ["DEFAULTS", "archs_for", "host_for"]
 
 DEFAULTS: dict[str, Any] = {
     "bundle_weight": False,
+    "float32": "bfloat16",
     "host": "auto",
     "mcpu": "auto",
     "opt": "O2",

@@ -19,6 +19,9 @@ __all__ = ["package_problems"]
 
 _APP_CONFIG = "mlc-app-config.json"
 _LIBRARIES = "model_lib_path_for_prepare_libs"
+_OF_CHECKPOINTS = {"conv_template": "conversation template", "float32": "weights"}
+"""What an entry says of a checkpoint alone, and what else a model directory has."""
+
 _WHY_BUNDLE = "the app can reach a local model only in its bundle"
 
 
@@ -174,11 +177,10 @@ def _scheme_and_template(
         return
     if checked.has(steps, entry, "quantization"):
         yield from _other_scheme(checked, (*steps, "quantization"), entry, model)
-    if "conv_template" in entry:
-        message = (
-            "an MLC model directory has its own conversation template: remove this"
-        )
-        yield checked.source.problem((*steps, "conv_template"), message, at_key=True)
+    for key, own in _OF_CHECKPOINTS.items():
+        if key in entry:
+            message = f"an MLC model directory has its own {own}: remove this"
+            yield checked.source.problem((*steps, key), message, at_key=True)
 
 
 def _verifying(

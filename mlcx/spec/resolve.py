@@ -270,6 +270,7 @@ def _weights(
         directory=model.directory,
         recipe=_recipe(spec, entry["quantization"]),
         fetched=model.fetched,
+        exact_float32=entry.get("float32", DEFAULTS["float32"]) == "raw",
     )
 
 

@@ -73,6 +73,8 @@ class WeightsJob:
     """What ``quantization`` names; None: a scheme."""
     fetched: Fetched | None = None
     """What ``model`` is fetched as; None: it is a folder of the user's."""
+    exact_float32: bool = False
+    """Whether float32 is stored as it is, not as bfloat16."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE
@@ -113,12 +112,16 @@ def reference(
     folder = _folder(checkpoint, verify, folders)
     name, scheme = folder.relative_to(folders.build).as_posix(), verify.reference
     directory = folder / "model"
-    for request in weights(
-        WeightsJob(name, checkpoint, scheme, _TEMPLATE, "model", None, fetched),
-        directory,
-    ):
-        exact = ("--float32", "raw") if request.verb == "convert_weight" else ()
-        yield replace(request, options=request.options + exact)
+    made_of = WeightsJob(
+        name,
+        checkpoint,
+        scheme,
+        _TEMPLATE,
+        "model",
+        fetched=fetched,
+        exact_float32=True,
+    )
+    yield from weights(made_of, directory)
     job = _reference_job(name, checkpoint, scheme)
     made = folder / job.library
     yield from library(job, model_config(job), made, folders)

@@ -167,11 +167,12 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
         (inputs.sources("convert", "package", "weights", "models"),),
         about,
     )
+    exact = ("--float32", "raw") if job.exact_float32 else ()
     yield Request(
         "convert_weight",
         (directory / TENSOR_CACHE,),
         tuple(files.weight_files(job.model, job.fetched)),
-        scheme,
+        (*scheme, *exact),
         (inputs.sources("convert", "weights", "quant", "models"),),
         about,
     )

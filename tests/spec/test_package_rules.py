@@ -79,6 +79,11 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/conv_template",
         "an MLC model directory has its own conversation template: remove this",
     ),
+    "how to store what is stored": (
+        {"model": "mlc", "conv_template": ..., "float32": "raw"},
+        "/model_list/0/float32",
+        "an MLC model directory has its own weights: remove this",
+    ),
     "no weights": (
         {"model": "weightless", "conv_template": ...},
         "/model_list/0/model",

@@ -257,6 +257,20 @@ def test_moving_everything_changes_nothing_but_the_folder(
     assert repr(after) == repr(before).replace(str(here), str(there))
 
 
+@pytest.mark.parametrize(
+    ("given", "exact"),
+    [({}, False), ({"float32": "bfloat16"}, False), ({"float32": "raw"}, True)],
+)
+def test_float32_is_stored_as_mlc_does_unless_it_is_to_be_kept(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    entry: Callable[..., dict[str, Any]],
+    given: dict[str, str],
+    exact: bool,
+) -> None:
+    assert load(write(package(entry(**given)))).weights[0].exact_float32 is exact
+
+
 def test_a_package_config_without_models_is_an_empty_plan(
     write: Callable[..., str],
 ) -> None:

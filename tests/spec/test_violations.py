@@ -27,8 +27,8 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/conv_templat",
         'model entry: unknown key "conv_templat"'
         ': expected one of "model", "model_id", "quantization", "conv_template", '
-        '"estimated_vram_bytes", "bundle_weight", "overrides", "model_lib", "host", '
-        '"mcpu", "archs", "verify"',
+        '"float32", "estimated_vram_bytes", "bundle_weight", "overrides", "model_lib", '
+        '"host", "mcpu", "archs", "verify"',
     ),
     "misspelt missing key": (
         {"model_id": ..., "modelid": "a"},

@@ -79,6 +79,15 @@ def test_a_recipe_is_handed_to_every_verb_that_reads_it(checkpoint: Path) -> Non
     assert alone["normalize"].options[:2] == ("--quantization", text)
 
 
+def test_float32_is_kept_as_it_is_where_a_job_says_so(checkpoint: Path) -> None:
+    plan = plan_of(checkpoint)
+    exact = replace(plan, weights=(replace(plan.weights[0], exact_float32=True),))
+    as_mlc_does = ("--quantization", "q4f16_1")
+    assert by_verb(plan)["convert_weight"].options == as_mlc_does
+    raw = (*as_mlc_does, "--float32", "raw")
+    assert by_verb(exact)["convert_weight"].options == raw
+
+
 def by_verb(plan: Plan) -> dict[str, Request]:
     return {request.verb: request for request in requests.plan(plan, FOLDERS)}
 
