@@ -18,6 +18,7 @@ from mlcx.compiler.cuda.imports import check_compiler, source_only
 from mlcx.compiler.export import export
 from mlcx.compiler.metadata import bounds, metadata
 from mlcx.compiler.passes.attach_prefix import AttachPrefix
+from mlcx.compiler.passes.trust_callers import PIPELINE
 from mlcx.compiler.pipeline import Context, phases
 from mlcx.compiler.stamping import stamp_of
 from mlcx.compiler.targets import check_code_generator
@@ -38,6 +39,10 @@ _CAPTURE = "relax.backend.use_cuda_graph"
 _NOT_FOR_CPUS = [
     # Costs a tenth of a compile to shrink buffers that kernels make small already.
     "s_tir.CompactBufferAllocation",
+    # Another tenth; the code comes out the same, as LLVM does what they do.
+    "s_tir.InsertHoistIfThenElse",
+    "s_tir.RenormalizeSplitPattern",
+    "tirx.RemoveNoOp",
     # These look for what only GPU kernels have.
     "s_tir.InjectPermutedLayout",
     "s_tir.InjectVirtualThread",
@@ -99,6 +104,7 @@ def compile_library(
             module,
             target=target,
             relax_pipeline=None,
+            tir_pipeline=PIPELINE,
             system_lib=options.system_lib_prefix == "",
         )
     say("linking")

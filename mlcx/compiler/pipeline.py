@@ -25,6 +25,7 @@ from mlcx.compiler.passes.attach_samplers import AttachSamplers
 from mlcx.compiler.passes.attach_softmax import AttachSoftmax
 from mlcx.compiler.passes.lower_kv_cache import LowerKVCache
 from mlcx.compiler.passes.lower_rnn_state import LowerRNNState
+from mlcx.compiler.passes.trust_callers import TrustCallers
 from mlcx.compiler.pipeline_cpu import cpu_phases
 from mlcx.compiler.pipeline_gpu import gpu_phases
 from mlcx.errors import UsageError
@@ -101,4 +102,5 @@ def _lower(context: Context) -> tuple[Pass, ...]:
         relax.transform.ComputePrimValue(),
         relax.transform.VMShapeLower(),
         relax.transform.AttachGlobalSymbol(),
+        TrustCallers(),
     )

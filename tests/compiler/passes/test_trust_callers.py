@@ -1,0 +1,92 @@
+"""Checks of arguments: gone where the graph calls, kept where a program may."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tvm
+from tvm import relax
+from tvm.script import tirx as T
+
+from mlcx.compiler.passes.trust_callers import PIPELINE, TrustCallers
+
+from .built_module import tensors
+
+
+@T.prim_func(s_tir=True)
+def double(x: T.Buffer((4,), "float32"), out: T.Buffer((4,), "float32")):
+    for i in range(4):
+        with T.sblock("double"):
+            at = T.axis.spatial(4, i)
+            out[at] = x[at] * T.float32(2)
+
+
+@T.prim_func(s_tir=True)
+def triple(x: T.Buffer((4,), "float32"), out: T.Buffer((4,), "float32")):
+    for i in range(4):
+        with T.sblock("triple"):
+            at = T.axis.spatial(4, i)
+            out[at] = x[at] * T.float32(3)
+
+
+@pytest.fixture(scope="module")
+def executable() -> relax.VMExecutable:
+    """A graph that calls one kernel, beside one that it does not call."""
+    builder = relax.BlockBuilder()
+    called = builder.add_func(double, "called")
+    builder.add_func(triple, "alone")
+    x = relax.Var("x", relax.TensorType([4], "float32"))
+    with builder.function("main", [x]):
+        out = relax.call_tir(called, [x], relax.TensorType([4], "float32"))
+        builder.emit_func_output(builder.emit(out))
+    lowering = [
+        relax.transform.CallTIRRewrite(),
+        relax.transform.LowerAllocTensor(),
+        relax.transform.LowerRuntimeBuiltin(),
+        relax.transform.VMShapeLower(),
+        relax.transform.AttachGlobalSymbol(),
+        TrustCallers(),
+    ]
+    module = tvm.ir.transform.Sequential(lowering)(builder.get())
+    return relax.build(
+        module, target="llvm", relax_pipeline=None, tir_pipeline=PIPELINE
+    )
+
+
+@pytest.fixture(scope="module")
+def lookup(executable: relax.VMExecutable) -> Callable[[str], Callable]:
+    """What finds a function in the virtual machine's module."""
+    machine = relax.VirtualMachine(executable, tvm.cpu())
+    return lambda name: machine.module.get_function(name, query_imports=True)
+
+
+def test_both_kernels_compute(lookup: Callable[[str], Callable]) -> None:
+    (x,) = tensors(np.arange(4, dtype="float32"))
+    assert lookup("main")(x).numpy().tolist() == [0, 2, 4, 6]
+    (out,) = tensors(np.zeros(4, "float32"))
+    lookup("alone")(x, out)
+    assert out.numpy().tolist() == [0, 3, 6, 9]
+
+
+def test_only_the_kernel_that_nobody_calls_has_sentences_for_wrong_arguments(
+    executable: relax.VMExecutable,
+) -> None:
+    text = executable.mod.imports[0].inspect_source("ll")
+    assert "alone(x: Tensor([4], float32)" in text
+    assert "called(x: Tensor([4], float32)" not in text
+
+
+def test_a_program_that_passes_a_wrong_shape_is_told(
+    lookup: Callable[[str], Callable],
+) -> None:
+    small, right = tensors(np.zeros(3, "float32"), np.zeros(4, "float32"))
+    with pytest.raises(ValueError, match=r"x\.shape\[0\]"):
+        lookup("alone")(small, right)
+
+
+def test_the_graph_checks_what_its_kernels_do_not(
+    lookup: Callable[[str], Callable],
+) -> None:
+    (small,) = tensors(np.zeros(3, "float32"))
+    with pytest.raises(Exception, match="shape"):
+        lookup("main")(small)
