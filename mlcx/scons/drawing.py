@@ -41,6 +41,15 @@ _SETTLED = 3.0
 """Seconds after which it can be told how long the rest of some bytes takes."""
 
 
+class _Terminal(Console):
+    """Never hides the cursor, which nobody would show again after a kill."""
+
+    def show_cursor(self, show: bool = True) -> bool:
+        """Do nothing; rich calls this when it begins to draw, and at the end."""
+        del show
+        return False
+
+
 class Drawing:
     """Draws until it is stopped."""
 
@@ -53,7 +62,7 @@ class Drawing:
         """Draw on ``stream`` what ``running`` and ``totals`` return at that time."""
         self._running, self._totals = running, totals
         self._first: dict[Running, tuple[Stage, float]] = {}
-        self._console = Console(
+        self._console = _Terminal(
             file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True
         )
         self._live = Live(
@@ -66,7 +75,7 @@ class Drawing:
         self._live.start()
 
     def stop(self) -> None:
-        """Remove what is drawn, and show the cursor again."""
+        """Remove what is drawn."""
         self._live.stop()
 
     def _lines(self) -> RenderableType:

@@ -1,0 +1,127 @@
+"""Builds that would write into one folder follow each other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mlcx.scons.lock import BUILD, OUTPUT, Locks
+
+from .project import Project, wait_for
+from .test_failures import hanging
+
+ONE = "dist/lib/one.so"
+
+
+class Said:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+    lines = error = note
+
+
+def test_who_holds_a_lock_is_waited_for_and_named(tmp_path: Path) -> None:
+    first, second, said = Locks(), Locks(), Said()
+    path = tmp_path / "dist" / OUTPUT
+    first.acquire(path, said)
+    first.acquire(tmp_path / "dist" / ".." / "dist" / OUTPUT, said)  # which it has
+    assert said.texts == []
+    waits = threading.Thread(target=second.acquire, args=(path, said), daemon=True)
+    waits.start()
+    wait_for(lambda: bool(said.texts))
+    held = f"of process {os.getpid()}, which holds {path} since 20"
+    assert f"waiting for the build {held}" in said.texts[0]
+    first.release()  # and removes the file, which the other must not take for locked
+    waits.join(30)
+    assert path.exists()
+    assert len(second.descriptors) == 1
+    second.release()
+    assert not path.parent.exists()
+
+
+def test_steps_that_outlive_a_killed_build_are_waited_for(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    first, said = Locks(), Said()
+    path = tmp_path / OUTPUT
+    first.acquire(path, said)
+    path.write_text(f"{ended.pid}\n")
+    second = threading.Thread(target=Locks().acquire, args=(path, said), daemon=True)
+    second.start()
+    wait_for(lambda: bool(said.texts))
+    killed = f"last steps of the build of process {ended.pid}, which was killed"
+    assert killed in said.texts[0]
+    first.release()
+    second.join(30)
+
+
+@pytest.mark.parametrize("content", ["", "x", "\0" * 50, "٣", "9" * 19])
+def test_a_lock_file_may_hold_anything(tmp_path: Path, content: str) -> None:
+    first, said = Locks(), Said()
+    path = tmp_path / BUILD
+    first.acquire(path, said)
+    path.write_text(content)
+    second = threading.Thread(target=Locks().acquire, args=(path, said), daemon=True)
+    second.start()
+    wait_for(lambda: bool(said.texts))
+    assert said.texts[0].startswith("waiting for the ")
+    first.release()
+    second.join(30)
+
+
+def products(project: Project) -> dict[str, bytes]:
+    return {name: data for name, data in project.files().items() if "dist" in name}
+
+
+def test_builds_with_folders_of_their_own_share_no_output(built: Project) -> None:
+    clean = products(built)
+    shutil.rmtree(built.root / "dist")
+    built.order("hang", ONE)
+    first = built.start("BUILD=a", "CACHE_DIR=none")
+    step = hanging(built)
+    second = built.start("BUILD=b", "CACHE_DIR=none", "-j2")
+    assert second.stdout is not None
+    line = second.stdout.readline()
+    while "waiting" not in line:
+        assert line, "the second build did not wait"
+        line = second.stdout.readline()
+    assert f"of process {first.pid}, which holds dist/{OUTPUT} since " in line
+    first.kill()
+    built.order("hang")
+    os.killpg(step, signal.SIGKILL)
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0, out + err
+    assert products(built) == clean
+    assert not list(built.root.rglob(OUTPUT))
+
+
+def test_a_script_may_build_into_one_folder_in_two_ways(project: Project) -> None:
+    script = project.root / "SConstruct"
+    script.write_text(
+        script.read_text() + "\n"
+        'other = env.Clone(BUILD="other")\n'
+        'other.MLCLibrary("dist/lib/more.so", "models/two", kind="checkpoint", '
+        'quantization="q4f16_1")\n'
+    )
+    assert "compile dist/lib/more.so" in project.build("dist/lib/more.so")
+    assert not list(project.root.rglob(OUTPUT))
+    assert not list(project.root.rglob(BUILD))
+
+
+def test_a_build_that_is_refused_leaves_no_folder(project: Project) -> None:
+    (project.root / "mlc-package-config.json").write_text("{}")
+    assert project.scons("OUTPUT=a/b/c").returncode == 2
+    assert not (project.root / "a").exists()
+    assert not (project.root / "build").exists()
