@@ -31,6 +31,11 @@ class Mode:
     memory: float | None = None
     """Bytes that steps may take together; None: as many as there are."""
 
+    @property
+    def changes(self) -> bool:
+        """Whether it writes or removes any file."""
+        return (self.builds or self.cleans) and not self.plans
+
 
 @dataclass(frozen=True)
 class Declared:

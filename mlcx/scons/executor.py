@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,13 +63,15 @@ class Executor(Protocol):
 class LocalExecutor:
     """Steps as processes on this machine, each in a process group of its own."""
 
-    def __init__(self, scratch: Path, inherited: Sequence[int] = ()) -> None:
-        """Keep the descriptors ``inherited`` open in every step.
+    def __init__(
+        self, scratch: Path, inherited: Callable[[], Collection[int]] = tuple
+    ) -> None:
+        """Keep the descriptors that ``inherited`` returns open in every step.
 
         ``scratch`` is a folder for the steps' temporary files, of this executor alone.
         """
         self._scratch = scratch
-        self._inherited = tuple(inherited)
+        self._inherited = inherited
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Condition()
         self._stopped = False
@@ -156,7 +158,7 @@ class LocalExecutor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environ),
-                pass_fds=self._inherited,
+                pass_fds=self._inherited(),
                 start_new_session=True,
             )
             self._running.add(process)

@@ -1,51 +1,131 @@
-"""One build at a time in a build folder.
+"""One build at a time in a build folder, and in a folder of what is made.
 
-The lock belongs to an open file that every step inherits, so that it is held until
-the last step has ended, also when SCons itself was killed: no step left over from an
-earlier build can write a target behind the back of the next one.
+A lock belongs to an open file that every step inherits, so that it is held until the
+last step has ended, also when SCons itself was killed: no step left over from an
+earlier build can write a target behind the back of the next one. The file goes when
+the build ends; one that a killed build has left is taken over.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
+import time
+from functools import cache
 from pathlib import Path
 
 from mlcx.scons.progress import Reporter
 
-__all__ = ["NAME", "acquire"]
+__all__ = ["BUILD", "OUTPUT", "Locks", "locks"]
 
-NAME = "lock"
+BUILD = "lock"
 """Its file, in the build folder."""
+OUTPUT = ".mlcx-lock"
+"""Its file, in the folder of what is made, which is there while a build runs."""
 
 
-def acquire(path: Path, reporter: Reporter) -> int:
-    """Lock ``path``, wait while another build holds it, and return the descriptor."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        _lock(descriptor, path, reporter)
-        if _is_current(descriptor, path):
-            # For messages only: a disk that is full is no reason to stop yet.
+class Locks:
+    """Of one process, which may build in several folders."""
+
+    def __init__(self) -> None:
+        self._held: dict[Path, int] = {}
+        self._folders: list[Path] = []
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What steps must inherit."""
+        return tuple(self._held.values())
+
+    def acquire(self, path: Path, reporter: Reporter) -> None:
+        """Lock ``path`` unless it is, and wait while another build holds it.
+
+        Raises:
+            OSError: The file or its folder cannot be made.
+        """
+        real = path.parent.resolve() / path.name
+        while real not in self._held:
+            folders = (real.parent, *real.parent.parents)
+            made = [each for each in folders if not each.exists()]
+            real.parent.mkdir(parents=True, exist_ok=True)
+            self._folders += made
+            with contextlib.suppress(FileNotFoundError):  # its folder was removed again
+                self._open(real, reporter)
+
+    def release(self) -> None:
+        """Let all go, and remove their files, and folders that nothing was put in."""
+        for path, descriptor in self._held.items():
             with contextlib.suppress(OSError):
-                os.truncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()}\n".encode())
-            return descriptor
-        os.close(descriptor)
+                path.unlink()
+            os.close(descriptor)
+        emptied = [*self._folders, *(path.parent for path in self._held)]
+        for folder in sorted(emptied, key=lambda path: len(path.parts), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        self._held.clear()
+        self._folders.clear()
+
+    def _open(self, path: Path, reporter: Reporter) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _lock(descriptor, path, reporter)
+            if _is_current(descriptor, path):
+                # For messages only: a disk that is full is no reason to stop yet.
+                with contextlib.suppress(OSError):
+                    os.truncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()}\n".encode())
+                self._held[path] = descriptor
+        finally:
+            if path not in self._held:
+                os.close(descriptor)
+
+
+@cache
+def locks() -> Locks:
+    """Return those of this process, which lets go of them after all else at its end."""
+    made = Locks()
+    atexit.register(made.release)
+    return made
 
 
 def _lock(descriptor: int, path: Path, reporter: Reporter) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-        reporter.note(f"waiting for the build of process {owner}, which holds {path}")
+        reporter.note(f"{_whom(descriptor, path)}; Ctrl-C stops this")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
+def _whom(descriptor: int, path: Path) -> str:
+    """Say who is waited for."""
+    owner = os.read(descriptor, 20).decode(errors="replace").strip()
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    if not (owner.isascii() and owner.isdecimal()):
+        return f"waiting for the build that holds {shown}"
+    began = time.localtime(os.fstat(descriptor).st_mtime)
+    since = f"{shown} since {time.strftime('%Y-%m-%d %H:%M:%S', began)}"
+    if _runs(int(owner)):
+        return f"waiting for the build of process {owner}, which holds {since}"
+    return (
+        f"waiting for the last steps of the build of process {owner}, which was "
+        f"killed; they hold {since}"
+    )
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
+
+
 def _is_current(descriptor: int, path: Path) -> bool:
-    """Whether ``path`` still names the locked file: a clean may have removed it."""
+    """Whether ``path`` names the locked file: another build may have removed it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""One run of SCons in one output folder: its lock, its steps and how it closes."""
+"""One run of SCons in one output folder: its locks, its steps and how it closes."""
 
 from __future__ import annotations
 
@@ -49,10 +49,13 @@ class Session:
     def __init__(
         self, top: Path, folders: Folders, mode: Mode, caching: Settings
     ) -> None:
-        """Wait for the lock of the build folder when the run changes anything."""
+        """Wait for the locks of both folders when the run changes anything."""
         self.folders = folders
         self.mode = mode
         self.services = _services(top, folders.build, mode, caching)
+        if mode.changes:
+            reporter = self.services.reporter
+            lock.locks().acquire(folders.output / lock.OUTPUT, reporter)
         self.specs: dict[str, list[Request]] = {}
         """What each spec asks for, by its name."""
         self.remains: list[str] = []
@@ -197,10 +200,9 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     """Return what all sessions with one build folder share, its lock above all."""
     chosen = policy(os.environ)
     console = Console(mode.silent)
-    changes = (mode.builds or mode.cleans) and not mode.plans
-    held = [lock.acquire(build / lock.NAME, console)] if changes else []
-    executor = LocalExecutor(build / _SCRATCH, held)
-    if changes:
+    executor = LocalExecutor(build / _SCRATCH, lambda: lock.locks().descriptors)
+    if mode.changes:
+        lock.locks().acquire(build / lock.BUILD, console)
         executor.clear()
     if mode.builds:
         executor.stop_on_signals()

@@ -10,7 +10,7 @@ from mlcx.reasons.record import Records
 from mlcx.reasons.standing import FOLDER as STANDING
 from mlcx.report import documents
 from mlcx.report.journal import JOURNAL
-from mlcx.scons import lock, provenance
+from mlcx.scons import provenance
 from mlcx.scons.declared import Declared
 from mlcx.steps.requests import Folders
 
@@ -35,7 +35,7 @@ def sweep(
 
 
 def _remove_records(folders: Folders) -> None:
-    names = (VALID, JOURNAL, lock.NAME, provenance.HASHES)
+    names = (VALID, JOURNAL, provenance.HASHES)
     kept = folders.build / STANDING
     reports = documents.paths(folders.output)
     for path in (*reports, *map(folders.build.joinpath, names), *kept.glob("*")):

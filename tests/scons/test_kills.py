@@ -8,7 +8,6 @@ say how often, and which moments; ``SPAN`` within how many seconds.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -137,8 +136,6 @@ def check(killed: Killed, clean: dict[str, bytes]) -> None:
     assert products(killed.project) == clean
     assert killed.leftovers() == []
     wait_for(lambda: killed.running() == [], 5)
-    with (killed.project.root / "build/lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     killed.project.forget_calls()
     killed.finish()
     assert killed.project.calls() == []
