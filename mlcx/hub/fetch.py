@@ -19,11 +19,10 @@ from typing import Protocol
 from mlcx.errors import BuildError
 from mlcx.hub.remote import Hub
 from mlcx.spec.hub import Repository
-from mlcx.spec.lock import LockedFile
+from mlcx.spec.lock import PARTIAL, LockedFile
 
 __all__ = ["Fetch", "Progress", "digest", "is_there"]
 
-_PARTIAL = ".partial"
 _THREADS = 8
 _BLOCK = 1 << 20
 _SMALL = 1 << 25
@@ -132,7 +131,7 @@ class Fetch:
             expected: Its hash.
             kind: ``sha256``, or ``git`` for the id of a blob.
         """
-        partial = self._folder / _PARTIAL / expected
+        partial = self._folder / PARTIAL / expected
         partial.parent.mkdir(parents=True, exist_ok=True)
         self._hub.download(
             self._repository,
@@ -169,7 +168,7 @@ class Fetch:
         try:
             yield
             with contextlib.suppress(OSError):  # what others left to go on with
-                (self._folder / _PARTIAL).rmdir()
+                (self._folder / PARTIAL).rmdir()
         finally:
             lock.release()
 

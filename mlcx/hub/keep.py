@@ -66,7 +66,7 @@ def keep(
     target = folder or own
     barred = may_download(settings)
     fetch = Fetch(model.repository, model.commit, target, hub, progress, barred)
-    elsewhere = (*settings.elsewhere(model.repository), _snapshot(model))
+    elsewhere = settings.elsewhere(model.repository, model.commit)
     redo = settings.policy is DownloadPolicy.REDO and not barred
     files = _files(model, part)
     # What holds the rest together comes last.
@@ -81,17 +81,6 @@ def keep(
             with fetch.locked():
                 _publish(model, own, settings.published(model.repository))
     return target
-
-
-def _snapshot(model: LockedModel) -> Path:
-    """Return where the hub's own library, and so other programs, keep the files.
-
-    The layout is that of its guide "Understand caching".
-    """
-    from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415
-
-    name = f"models--{model.repository.user}--{model.repository.name}"
-    return Path(HF_HUB_CACHE, name, "snapshots", model.commit)
 
 
 def _files(model: LockedModel, part: Part) -> Sequence[LockedFile]:

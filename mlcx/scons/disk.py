@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlcx.errors import BuildError
 from mlcx.report.units import size
-from mlcx.steps.estimate import written
+from mlcx.steps.disk import downloads, written
 from mlcx.steps.requests import Request
 
 __all__ = ["check"]
 
+_ELSEWHERE = {"bundle", "fetch"}
+"""Verbs whose files may be links: what they made earlier is not what they write."""
 _SHOWN = 3
 """Steps that a refusal names, those that write the most."""
 
@@ -32,11 +34,13 @@ def check(
     Raises:
         BuildError: A disk has too little room.
     """
+    requests = [*asked]
+    coming = downloads(requests)
     disks: dict[int, list[tuple[int, Request]]] = {}
-    for request in asked:
+    for request in requests:
         if not request.targets[0].exists():
-            count = before(request) if request.verb != "bundle" else None
-            count = written(request) if count is None else count
+            known = before(request) if request.verb not in _ELSEWHERE else None
+            count = written(request, coming) if known is None else known
             if count:
                 device = _there(request.output).stat().st_dev
                 disks.setdefault(device, []).append((count, request))
@@ -56,11 +60,18 @@ def _check(found: list[tuple[int, Request]], free: Callable[[Path], int]) -> Non
     )
     others = len(found) - _SHOWN
     more = f"\n  the rest by {others} others" if others > 0 else ""
+    folders = ["OUTPUT=", "BUILD="] * any(not each.is_shared for _, each in found)
+    folders += ["MLC_LLM_HOME="] * any(each.is_shared for _, each in found)
     raise BuildError(
         f"the disk of {folder} has {size(left)} left, and at least {size(needed)} are "
         f"to be written: free {size(needed - left)}, or name folders on another disk "
-        f"with OUTPUT= and BUILD={listed}{more}"
+        f"with {_all(folders)}{listed}{more}"
     )
+
+
+def _all(words: Sequence[str]) -> str:
+    *first, last = words
+    return " and ".join(filter(None, (", ".join(first), last)))
 
 
 def _there(path: Path) -> Path:

@@ -18,8 +18,8 @@ from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal
 from mlcx.report.outlook import MADE, Fate, Outlook
 from mlcx.scons.explain import Unsigned
-from mlcx.spec import lock
 from mlcx.spec.hub import POLICY, DownloadPolicy
+from mlcx.steps.disk import pinned
 from mlcx.steps.keys import CACHED_VERBS, keys
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.cache import Cache, Found
@@ -238,16 +238,7 @@ class Foresight:
 
 def _pinned(request: Request) -> int | None:
     """Return the bytes that a download brings, by its lock file; None: it is none."""
-    locks = [path for option, path in request.files if option == "--lock"]
-    models = [lock.read(path).get(request.subject) for path in locks]
-    names = dict(request.facts[0].parts) if request.facts else {}
-    sizes = [
-        file.size
-        for model in filter(None, models)
-        for file in model.files
-        if file.name in names
-    ]
-    return sum(sizes) if sizes else None
+    return sum(file.size for file in pinned(request)) or None
 
 
 def _is_remote(level: str) -> bool:

@@ -27,7 +27,7 @@ from mlcx.scons.progress import Reporter
 from mlcx.scons.screen import Screen
 from mlcx.scons.shared import Shared
 from mlcx.steps.about import About
-from mlcx.steps.estimate import memory
+from mlcx.steps.memory import memory
 from mlcx.steps.parts import fault, leftovers
 from mlcx.steps.requests import Request
 from mlcx.store.cache import Cache

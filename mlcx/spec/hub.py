@@ -134,6 +134,8 @@ class HubSettings:
     offline: bool
     read_only: tuple[Path, ...]
     """Folders with models, laid out as MLC does, that are only read."""
+    cache: Path
+    """The folder of the hub's own library, and so of other programs."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> HubSettings:
@@ -156,6 +158,7 @@ class HubSettings:
             DownloadPolicy[name],
             (offline or "").upper() in {"1", "ON", "YES", "TRUE"},
             _folders(environ.get("MLC_LLM_READONLY_WEIGHT_CACHE", "")),
+            _cache(environ),
         )
 
     def folder(self, repository: Repository, commit: str) -> Path:
@@ -166,11 +169,16 @@ class HubSettings:
         """Return where MLC's own programs look for the newest files."""
         return self._weights / "hf" / repository.user / repository.name
 
-    def elsewhere(self, repository: Repository) -> tuple[Path, ...]:
-        """Return the folders in which others may have put files of it already."""
+    def elsewhere(self, repository: Repository, commit: str) -> tuple[Path, ...]:
+        """Return the folders in which others may have put files of it already.
+
+        That of the hub's library is laid out as its guide "Understand caching" says.
+        """
         below = Path("hf", repository.user, repository.name)
         known = (folder / below for folder in self.read_only)
-        return (*known, self.published(repository))
+        name = f"models--{repository.user}--{repository.name}"
+        snapshot = self.cache / name / "snapshots" / commit
+        return (*known, self.published(repository), snapshot)
 
     @property
     def lock(self) -> Path:
@@ -184,3 +192,12 @@ class HubSettings:
 
 def _folders(text: str) -> tuple[Path, ...]:
     return tuple(Path(each).absolute() for each in text.split(os.pathsep) if each)
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    """Return what the constant ``HF_HUB_CACHE`` of the hub's library is."""
+    user = environ.get("XDG_CACHE_HOME", "~/.cache")
+    main = environ.get("HF_HOME", f"{user}/huggingface")
+    older = environ.get("HUGGINGFACE_HUB_CACHE", f"{main}/hub")
+    found = environ.get("HF_HUB_CACHE", older)
+    return Path(os.path.expandvars(found)).expanduser()

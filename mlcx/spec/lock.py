@@ -20,7 +20,16 @@ from mlcx.errors import InputError
 from mlcx.spec.hub import MAIN, Repository
 from mlcx.spec.types import SourceKind
 
-__all__ = ["FETCHED", "LOCK", "LockedFile", "LockedModel", "is_plain", "read", "write"]
+__all__ = [
+    "FETCHED",
+    "LOCK",
+    "PARTIAL",
+    "LockedFile",
+    "LockedModel",
+    "is_plain",
+    "read",
+    "write",
+]
 
 LOCK = "mlcx.lock.json"
 """Name of the file, beside the specs."""
@@ -30,6 +39,9 @@ FETCHED = "fetched-weights.json"
 
 A build looks at it instead of hashing them.
 """
+
+PARTIAL = ".partial"
+"""The folder of what of a file has come so far, under its hash, beside the files."""
 
 _VERSION = 1
 _REMEDY = "mlcx lock makes it anew once it is removed"

@@ -23,7 +23,16 @@ from mlcx.artifact import (
 from mlcx.errors import InputError
 from mlcx.spec.lock import FETCHED
 
-__all__ = ["Part", "differs", "fault", "leftovers", "made_beside", "parts"]
+__all__ = [
+    "Part",
+    "differs",
+    "fault",
+    "leftovers",
+    "listed",
+    "made_beside",
+    "parts",
+    "size_of",
+]
 
 
 _SHARDS = "params_shard_*.bin"
@@ -54,9 +63,9 @@ def parts(index: Path) -> list[Part]:
             names = content.get("tokenizer_files", [])
             return [Part(index.parent / name, None, False) for name in names]
         if index.name == FETCHED:
-            listed = content["files"]
+            files = content["files"]
             return [
-                Part(index.parent / each["name"], each["size"], True) for each in listed
+                Part(index.parent / each["name"], each["size"], True) for each in files
             ]
         return [_shard(index.parent, record) for record in content["records"]]
     except (KeyError, TypeError) as error:
@@ -67,13 +76,28 @@ def _shard(directory: Path, record: dict[str, Any]) -> Part:
     return Part(directory / record["dataPath"], record["nbytes"], "md5sum" in record)
 
 
+def listed(index: Path) -> list[Path]:
+    """Return the files that ``index`` lists; none when it lists none, or is damaged."""
+    try:
+        return [part.path for part in parts(index)] if index.is_file() else []
+    except InputError:
+        return []
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of ``path``; 0 where no file is."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def fault(index: Path) -> str:
     """Say which part of ``index`` is missing or cut; empty when all are there."""
     try:
-        listed = parts(index)
+        found = [_fault(part.path, part.size) for part in parts(index)]
     except InputError as error:
         return str(error)
-    found = (_fault(part.path, part.size) for part in listed)
     return next(filter(None, found), "")
 
 
@@ -83,8 +107,8 @@ def differs(copy: Path, original: Path) -> str:
     Empty when all agree, or when the original itself is not complete.
     """
     try:
-        listed = parts(original)
-        sizes = {part.path.name: part.path.stat().st_size for part in listed}
+        made = [part.path for part in parts(original)]
+        sizes = {path.name: path.stat().st_size for path in made}
     except (InputError, OSError):
         return ""
     found = (_fault(copy.parent / name, size) for name, size in sizes.items())
@@ -108,7 +132,7 @@ def made_beside(targets: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
     index, and what a killed run left. None lies outside the folders of the targets.
     """
     indexes = [path for path in targets if path.name in {TENSOR_CACHE, CHAT_CONFIG}]
-    found = {path for index in indexes for path in _listed(index)}
+    found = {path for index in indexes for path in _beside(index)}
     for index in indexes:
         found.update(index.parent.glob(_SHARDS))
         found.update(index.with_name(path.name) for path in sources)
@@ -117,13 +141,9 @@ def made_beside(targets: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
     return sorted(found.difference(targets)) + leftovers(targets)
 
 
-def _listed(index: Path) -> list[Path]:
-    try:
-        listed = parts(index)
-    except InputError:
-        return []
+def _beside(index: Path) -> list[Path]:
     # A build lists names only: another path is somebody's edit, and no file of ours.
-    return [part.path for part in listed if _parent(part.path) == index.parent]
+    return [path for path in listed(index) if _parent(path) == index.parent]
 
 
 def _parent(path: Path) -> Path:

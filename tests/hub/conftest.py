@@ -67,7 +67,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLC_LLM_READONLY_WEIGHT_CACHE", raising=False)
     monkeypatch.setenv("MLC_LLM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "home"
 

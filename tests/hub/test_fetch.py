@@ -143,7 +143,7 @@ def test_what_other_programs_have_of_the_hub_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commit = hub.add("user/checkpoint", checkpoint())
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hf"))
     model = tmp_path / "hf/models--user--checkpoint"
     snapshot = model / "snapshots" / commit
     snapshot.mkdir(parents=True)

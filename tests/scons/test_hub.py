@@ -86,6 +86,28 @@ def test_a_lock_file_is_enough_for_another_user(
     assert not [line for line in hub.log if "/api/" in line], "it is pinned"
 
 
+def test_models_for_which_there_is_no_room_are_not_begun(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    run(remote, around, "lock", "mlc-package-config.json")
+    path = remote.root / "mlcx.lock.json"
+    lock = json.loads(path.read_text())
+    lock["models"]["user/one"]["files"]["model.safetensors"]["size"] = 10**14
+    write_json(path, lock)
+    done = remote.scons("-Q", **around)
+    assert done.returncode == 1
+    assert "another disk with OUTPUT=, BUILD= and MLC_LLM_HOME=\n" in done.stderr
+    folder = tmp_path / "home/model_weights/commits/user/one"
+    commit = lock["models"]["user/one"]["commit"]
+    assert done.stderr.splitlines()[1:] == [
+        f"  100 TB by fetch into {folder / commit}",
+        f"  25 TB by convert_weight into {remote.root}/build/one/model",
+    ]
+    assert not remote.calls()
+    assert not [*folder.rglob("*.safetensors*")]
+
+
 def test_a_new_commit_rebuilds_what_it_changes(
     remote: Project, hub: StandIn, tmp_path: Path
 ) -> None:

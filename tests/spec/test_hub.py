@@ -1,5 +1,7 @@
 """How models of the hub are named, and what the environment says of them."""
 
+import os
+import runpy
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,7 @@ def test_the_environment_is_read_as_mlc_reads_it() -> None:
             "HF_HUB_OFFLINE": "true",
             "MLC_DOWNLOAD_CACHE_POLICY": "READONLY",
             "MLC_LLM_READONLY_WEIGHT_CACHE": "/a:/b",
+            "HF_HOME": "/hf",
         }
     )
     assert found == HubSettings(
@@ -70,10 +73,39 @@ def test_the_environment_is_read_as_mlc_reads_it() -> None:
         DownloadPolicy.READONLY,
         True,
         (Path("/a"), Path("/b")),
+        Path("/hf/hub"),
     )
     model = Repository("user", "repo")
     assert found.published(model) == Path("/home/me/model_weights/hf/user/repo")
-    assert found.elsewhere(model)[0] == Path("/a/hf/user/repo")
+    first, *_, last = found.elsewhere(model, "c0ffee")
+    assert first == Path("/a/hf/user/repo")
+    assert last == Path("/hf/hub/models--user--repo/snapshots/c0ffee")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"XDG_CACHE_HOME": "/caches"},
+        {"HF_HOME": "~/hf"},
+        {"HF_HOME": "/hf", "HUGGINGFACE_HUB_CACHE": "/old"},
+        {"HUGGINGFACE_HUB_CACHE": "/old", "HF_HUB_CACHE": "$HOME/new"},
+    ],
+)
+def test_the_folder_of_the_hubs_own_library_is_where_that_says(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    names = ("XDG_CACHE_HOME", "HF_HOME", "HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE")
+    with monkeypatch.context() as patched:
+        for name in names:
+            patched.delenv(name, raising=False)
+        for name, value in environ.items():
+            patched.setenv(name, value)
+        found = HubSettings.of(dict(os.environ)).cache
+        theirs = runpy.run_path(str(constants.__file__))["HF_HUB_CACHE"]
+    assert str(found) == theirs
 
 
 def test_nothing_said_is_the_hub_itself(monkeypatch: pytest.MonkeyPatch) -> None:
