@@ -114,10 +114,10 @@ def model(folder: Path, shards: int) -> None:
     write_json(folder / "tensor-cache.json", {"records": records})
 
 
-def config() -> dict[str, object]:
-    """Return a config of a model directory."""
+def config(window: int = 64) -> dict[str, object]:
+    """Return a config of a model directory, for a context of ``window`` tokens."""
     sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
-    sizes |= {"vocab_size": 9, "intermediate_size": 8, "context_window_size": 64}
+    sizes |= {"vocab_size": 9, "intermediate_size": 8, "context_window_size": window}
     return {
         "model_type": "llama",
         "quantization": "q4f16_1",
@@ -145,12 +145,19 @@ def package(folder: Path, runs: int) -> dict[str, object]:
 
 def delivery(folder: Path, runs: int, jobs: int) -> dict[str, object]:
     """Measure a delivery of ``jobs`` libraries."""
+    delivery_in(folder, jobs)
+    return rows(folder, runs, "-j4")
+
+
+def delivery_in(folder: Path, jobs: int) -> None:
+    """Write a delivery of ``jobs`` libraries, and the program that makes them."""
     source = folder / "step.c"
     source.write_text(STEP)
     step = folder / "step"
     subprocess.run(["cc", "-O1", "-o", str(step), str(source)], check=True)
     for number in range(100):
-        write_json(folder / f"models/{number}/mlc-chat-config.json", config())
+        place = folder / f"models/{number}"
+        write_json(place / "mlc-chat-config.json", config(64 + number))
     tasks = [
         {"model_id": f"model-{number}", "model": f"models/{number % 100}"}
         for number in range(jobs)
@@ -159,7 +166,6 @@ def delivery(folder: Path, runs: int, jobs: int) -> dict[str, object]:
     spec |= {"default_quantization": ["q4f16_1"], "binary_libs_dir": "libs"}
     write_json(folder / "spec.json", spec)
     script(folder, "spec.json", [str(step)])
-    return rows(folder, runs, "-j4")
 
 
 def main() -> None:

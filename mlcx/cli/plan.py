@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["plan", "plan_arguments"]
 
 
-_AT_ONCE = 16
-"""Questions that a cache is asked at one time."""
-
-
 def plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plan``."""
     parser.description = (
@@ -57,8 +53,6 @@ def plan(args: argparse.Namespace) -> int:
 
 
 def _outlooks(loaded: Plan, output: Path, build: Path) -> list[Outlook]:
-    from concurrent.futures import ThreadPoolExecutor
-
     from mlcx.policy import policy
     from mlcx.report.journal import JOURNAL, Journal
     from mlcx.scons.foresight import Foresight, Setting
@@ -73,8 +67,7 @@ def _outlooks(loaded: Plan, output: Path, build: Path) -> list[Outlook]:
     cache = open_cache(settings(), _warn)
     setting = Setting(folders, policy(os.environ), hub_settings().policy, cache)
     journal = Journal(folders.build / JOURNAL)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return Foresight(top, setting, journal, asked).all(pool)
+    return Foresight(top, setting, journal, asked).all()
 
 
 def _warn(text: str) -> None:

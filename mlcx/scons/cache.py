@@ -38,13 +38,16 @@ class StepCache(SCons.CacheDir.CacheDir):
 
         Called from several threads.
         """
-        step = node.get_build_env()["SPAWN"]
+        env = node.get_build_env()
+        step = env["SPAWN"]
+        if not (SCons.Action.execute_actions or env["VERBOSE"]):
+            return False  # a table says what is there, and asks for all at once
         shared = step.shared if isinstance(step, Step) else None
         if shared is None:
             return False
         position = step.targets.index(str(Path(node.get_internal_path())))
         if not SCons.Action.execute_actions:
-            return shared.holds(position)  # the plan says so
+            return shared.holds(position)
         started = time.monotonic()
         if not shared.take(position):
             return False

@@ -6,8 +6,7 @@ has a known content before it is there. What is not known is said to be open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,19 +80,13 @@ class Foresight:
         for request in self._asked.values():
             self._why.know(request)
 
-    def all(self, pool: Executor | None = None) -> list[Outlook]:
-        """Return what would be done with each step, in the order of the requests.
-
-        Args:
-            pool: Asks a cache, which may be far away, many things at once; None: one
-                after the other.
-        """
-        ask = map if pool is None else pool.map
+    def all(self) -> list[Outlook]:
+        """Return what would be done with each step, in the order of the requests."""
         for wave in self._waves():
             studies = [self._study(request) for request in wave]
-            found = [*ask(self._in_cache, studies)]
-            for study, each in zip(studies, found, strict=True):
-                self._told[study.request.targets[0]] = self._tell(study, each)
+            found = self._in_cache(studies)
+            for study in studies:
+                self._told[study.request.targets[0]] = self._tell(study, found)
         return [self._told[target] for target in self._asked]
 
     def _waves(self) -> list[list[Request]]:
@@ -119,12 +112,13 @@ class Foresight:
         names = self._keys(request) if certain else None
         return _Study(request, changes, waits, certain, names)
 
-    def _tell(self, study: _Study, found: list[Found]) -> Outlook:
+    def _tell(self, study: _Study, cached: Mapping[str, Found]) -> Outlook:
         request, names = study.request, study.names
+        found = [cached[name] for name in names or () if name in cached]
         if not study.changes and not study.waits:
             return self._with_fate(request, "up to date", "")
         since = summary(study.changes, 1) or _if(study.waits)
-        if found:
+        if found and len(found) == len(names or ()):
             self._expect(request, found)
             return self._taken(request, since, found)
         self._expect_made(request)
@@ -154,13 +148,11 @@ class Foresight:
         known = request.verb in CACHED_VERBS
         return known and not forced and self._setting.cache is not None
 
-    def _in_cache(self, study: _Study) -> list[Found]:
-        """Return what the cache has of each target, if it has all."""
-        names, cache = study.names, self._setting.cache
-        if names is None or cache is None:
-            return []
-        found = [*filter(None, map(cache.find, names))]
-        return found if len(found) == len(names) else []
+    def _in_cache(self, studies: Iterable[_Study]) -> Mapping[str, Found]:
+        """Return what the cache has, which may be far away and is asked at once."""
+        cache = self._setting.cache
+        names = (name for study in studies for name in study.names or ())
+        return {} if cache is None else cache.find_all(names)
 
     def _may_be_taken(self, request: Request, names: tuple[str, ...] | None) -> bool:
         """Whether a build may find in the cache what is not there yet."""

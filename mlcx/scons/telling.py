@@ -36,6 +36,5 @@ def told(
     """
     cache = services.cache if SCons.CacheDir.cache_enabled else None
     setting = Setting(folders, services.policy, hub_settings().policy, cache)
-    # One after the other: no threads start when a process ends.
     rows = Foresight(top, setting, services.journal, declared).all()
     return shown([row for row in rows if row.target in asked], width(sys.stdout))

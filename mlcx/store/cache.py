@@ -6,7 +6,7 @@ is reported once, and left alone from then on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -24,6 +24,9 @@ class Level(Protocol):
     @property
     def name(self) -> str:
         """Where it is."""
+
+    def look_ahead(self, keys: Collection[str]) -> None:
+        """Be told that ``find`` is about to be asked for each of ``keys``."""
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of ``key``; None: there is none."""
@@ -77,12 +80,23 @@ class Cache:
 
     def find(self, key: str) -> Found | None:
         """Return what is stored for ``key``, and where; None: nothing is."""
+        return self.find_all([key]).get(key)
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, Found]:
+        """Return what is stored for ``keys``; a level far away is asked at once."""
+        found: dict[str, Found] = {}
+        waiting = list(dict.fromkeys(keys))
         for level in self._levels:
-            with self._guarded(level, key):
-                entry = level.find(key) if self._works(level) else None
-                if entry is not None:
-                    return Found(entry, level.name)
-        return None
+            with self._guarded(level, ""):
+                if self._works(level):
+                    level.look_ahead(waiting)
+            for key in waiting:
+                with self._guarded(level, key):
+                    entry = level.find(key) if self._works(level) else None
+                    if entry is not None:
+                        found[key] = Found(entry, level.name)
+            waiting = [key for key in waiting if key not in found]
+        return found
 
     def take(self, key: str, target: Path) -> Entry | None:
         """Make ``target`` of what is stored for ``key``; None: nothing, or damaged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mlcx.artifact import replacing, write_bytes
@@ -28,6 +28,9 @@ class FolderStore:
     def name(self) -> str:
         """Where it is."""
         return str(self.root)
+
+    def look_ahead(self, keys: Collection[str]) -> None:
+        """Do nothing: a folder answers at once."""
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of ``key``; None: there is none.

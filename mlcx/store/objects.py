@@ -6,14 +6,17 @@ Nothing there is ever overwritten: of several writers the first one wins.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from asyncio import Semaphore
 
 __all__ = ["SCHEMES", "Listed", "ObjectStore", "Objects"]
 
@@ -45,6 +48,9 @@ class Objects(Protocol):
     def text(self, name: str) -> bytes | None:
         """Return what is small, soon or not at all; None: there is no ``name``."""
 
+    def texts(self, names: Iterable[str]) -> list[bytes | None]:
+        """Return what ``text`` says of each, many of them asked for at once."""
+
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield the content of ``name`` in blocks; None: there is none."""
 
@@ -63,6 +69,9 @@ _SHORT, _LONG = "10s", "300s"
 
 Texts are asked for first: with a server that says nothing that is all the time lost.
 """
+
+_AT_ONCE = 32
+"""Texts that are asked for at one time."""
 
 
 class ObjectStore:
@@ -105,6 +114,27 @@ class ObjectStore:
         """Return what is small, soon or not at all; None: there is no ``name``."""
         found = self._get(self._quick, name)
         return None if found is None else b"".join(found)
+
+    def texts(self, names: Iterable[str]) -> list[bytes | None]:
+        """Return what ``text`` says of each, many of them asked for at once."""
+        import asyncio  # noqa: PLC0415 (only where there are many)
+
+        async def asked() -> list[bytes | None]:
+            limit = asyncio.Semaphore(_AT_ONCE)
+            return await asyncio.gather(*(self._text(each, limit) for each in names))
+
+        try:
+            return asyncio.run(asked())
+        except self._failures() as error:
+            raise self._error(error) from error
+
+    async def _text(self, name: str, limit: Semaphore) -> bytes | None:
+        async with limit:
+            try:
+                found = await self._library.get_async(self._quick, name)
+                return bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return None
 
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield the content of ``name`` in blocks; None: there is none."""

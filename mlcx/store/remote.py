@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -26,11 +26,19 @@ class RemoteStore:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._ahead: dict[str, bytes | None] = {}
+        """What was answered, and not looked at yet."""
 
     @property
     def name(self) -> str:
         """Where it is."""
         return self._objects.url
+
+    def look_ahead(self, keys: Collection[str]) -> None:
+        """Ask for ``keys`` at once, so that ``find`` soon answers, the next time."""
+        if len(keys) > 1:
+            texts = self._objects.texts(map(_entry, keys))
+            self._ahead.update(zip(keys, texts, strict=True))
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of ``key``; None: there is none.
@@ -38,7 +46,8 @@ class RemoteStore:
         Raises:
             DamagedError: It cannot be read.
         """
-        text = self._objects.text(_entry(key))
+        known = key in self._ahead
+        text = self._ahead.pop(key) if known else self._objects.text(_entry(key))
         return None if text is None else Entry.parse(key, text)
 
     def take(self, entry: Entry, target: Path) -> bool:

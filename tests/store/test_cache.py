@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,10 +27,18 @@ class Memory:
         self.content: dict[str, bytes] = {}
         self.written: dict[str, float] = {}
         self.gone = False
+        self.asked: list[list[str]] = []
+        """What each question was about."""
 
     def text(self, name: str) -> bytes | None:
         self._fail()
+        self.asked.append([name])
         return self.content.get(name)
+
+    def texts(self, names: Iterable[str]) -> list[bytes | None]:
+        self._fail()
+        self.asked.append(list(names))
+        return [self.content.get(name) for name in self.asked[-1]]
 
     def read(self, name: str) -> list[bytes] | None:
         self._fail()
@@ -86,6 +94,31 @@ def test_what_was_put_in_comes_out(
     assert (tmp_path / "x").read_bytes() == b"data"
     assert cache.holds(KEY) == str(tmp_path / "c")
     assert said == []
+
+
+def test_a_level_far_away_is_asked_once_for_all_that_is_not_near(
+    tmp_path: Path, objects: Memory, said: list[str]
+) -> None:
+    keys = [digit * 64 for digit in "abcd"]
+    cache = both(tmp_path / "folder", objects, said)
+    for key in keys[:2]:
+        cache.put(key, made(tmp_path), key)
+    for path in sorted((tmp_path / "folder/entries").glob("*/*"))[1:]:
+        path.unlink()
+    near = FolderStore(tmp_path / "folder").stored()[0].entry.key
+    objects.content[f"entries/{keys[2]}"] = b"{"
+    objects.asked.clear()
+    found = cache.find_all([*keys, *keys])
+    levels = {key: each.level for key, each in found.items()}
+    far = ({keys[0], keys[1]} - {near}).pop()
+    assert levels == {near: str(tmp_path / "folder"), far: "memory://"}
+    assert objects.asked[0] == [f"entries/{key}" for key in keys if key != near]
+    assert [line.split(": ")[1] for line in said] == [
+        f"the entry {keys[2]} cannot be read"
+    ]
+    assert f"entries/{keys[2]}" not in objects.content
+    assert cache.holds(keys[3]) is None
+    assert objects.asked[-1] == [f"entries/{keys[3]}"], "not what was said before"
 
 
 def test_what_is_far_is_kept_near(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import http.server
 import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from s3 import BUCKET, Server, serving
 
 from mlcx.__main__ import main
 from mlcx.errors import UsageError
@@ -57,9 +56,8 @@ class _Web(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def web() -> Iterator[str]:
-    handler = type("Handler", (_Web,), {"files": {}})
+@contextmanager
+def serving_web(handler: type[_Web]) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -69,44 +67,24 @@ def web() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture
+def web() -> Iterator[str]:
+    with serving_web(type("Handler", (_Web,), {"files": {}})) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a server of S3 on loopback, and make a bucket."""
-    pytest.importorskip("moto", reason="needs the extra cache-test")
-    pytest.importorskip("flask", reason="needs the extra cache-test")
-    log = tmp_path_factory.mktemp("moto") / "log"
-    command = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        endpoint = _endpoint(log)
-        request = urllib.request.Request(f"{endpoint}/bucket", method="PUT")
-        urllib.request.urlopen(request).close()
-        yield endpoint
-    finally:
-        process.kill()
-        process.wait()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("moto") / "log") as found:
+        yield found
 
 
 @pytest.fixture
-def s3(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def s3(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """Return a place of its own in the bucket."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    return f"s3://bucket/{tmp_path.name}/prefix"
-
-
-def _endpoint(log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
-            if "Running on http" in line:
-                return line.split("Running on ")[1].strip()
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}/prefix"
 
 
 @pytest.fixture(params=["file", "web", "s3"])
@@ -135,6 +113,39 @@ def test_the_first_one_that_writes_wins(url: str, tmp_path: Path) -> None:
     again.remove("entries/a")
     again.remove("entries/a")
     assert content(store, "entries/a") is None
+
+
+def test_many_texts_are_what_each_is(url: str) -> None:
+    store = ObjectStore(url)
+    for name in "ac":
+        store.write(f"entries/{name}", name.encode())
+    names = [f"entries/{name}" for name in "abcabc"]
+    assert store.texts(names) == [b"a", None, b"c"] * 2
+    assert store.texts([]) == []
+
+
+def test_many_texts_are_asked_for_at_once() -> None:
+    """A server that answers nobody before eight have asked."""
+    eight = threading.Barrier(8, timeout=20)
+
+    class Patient(_Web):
+        files: ClassVar = {"/cache/entries/a": b"a"}
+
+        def do_GET(self) -> None:
+            eight.wait()
+            super().do_GET()
+
+    with serving_web(Patient) as url:
+        assert (
+            ObjectStore(url).texts(["entries/a", "entries/b"] * 4) == [b"a", None] * 4
+        )
+
+
+def test_many_texts_of_a_server_that_is_gone_are_one_error() -> None:
+    store = ObjectStore("http://user:secret@127.0.0.1:9/cache")
+    with pytest.raises(OSError, match="127") as raised:
+        store.texts(map(str, range(50)))
+    assert "secret" not in str(raised.value)
 
 
 def test_the_verb_cache_looks_after_what_is_far_away(
