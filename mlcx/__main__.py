@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A disk that is full or a folder that is closed is nobody's bug.
         print(f"mlcx: {said(error)}", file=sys.stderr)
-        return 1
+        # What was named is not the caller's.
+        return 2 if isinstance(error, PermissionError) else 1
 
 
 def _run(arguments: list[str]) -> int:

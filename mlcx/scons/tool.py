@@ -252,6 +252,8 @@ def _session(env: Any) -> Session:
         memory=parse(env["MEMORY"]),
     )
     folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
+    if mode.changes:
+        _check_writable(Path(top.get_abspath()), folders)
     caching = settings(folder=env["CACHE_DIR"], url=env["CACHE"])
     return session(Path(top.get_abspath()), folders, mode, caching)
 
@@ -262,3 +264,21 @@ def _folder(env: Any, variable: str) -> Path:
         message = f"{variable}={env[variable]}: expected a folder, found a file"
         raise UsageError(message)
     return path
+
+
+def _check_writable(top: Path, folders: Folders) -> None:
+    """Refuse folders that are not this user's before anything is done.
+
+    Raises:
+        UsageError: One is closed.
+    """
+    kept = database.where(top).name
+    uses = {
+        top: f"SCons keeps {kept} there: build in a folder of yours",
+        folders.output: "what is made goes there: name another folder as OUTPUT",
+        folders.build: "steps work there: name another folder as BUILD",
+    }
+    for folder, remedy in uses.items():
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UsageError(f"{there} cannot be written in, and {remedy}")

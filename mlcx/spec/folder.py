@@ -146,7 +146,8 @@ def _read(path: Path) -> dict[str, Any]:
         )
         raise InputError(problem) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError.in_file(path, f"cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError.in_file(path, f"cannot be read: {reason}") from error
     if not isinstance(config, dict):
         raise InputError.in_file(path, "expected a JSON object as the root")
     return config

@@ -175,6 +175,8 @@ def _why_no_model(model: str, checked: Checked) -> str:
     if not is_folder(folder):
         hint = did_you_mean(folder.name, _folders_beside(folder))
         return f"there is no folder {folder}{hint}"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return f"the folder {folder} cannot be read: Permission denied"
     return (
         f"the folder {folder} holds neither config.json, as a Hugging Face checkpoint "
         "does, nor mlc-chat-config.json, as an MLC model directory does"
