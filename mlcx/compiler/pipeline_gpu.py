@@ -75,10 +75,7 @@ def _schedule(context: Context) -> tuple[Pass, ...]:
 
 
 def narrowing(target: Target) -> tuple[Pass, ...]:
-    """Return what makes indices narrow, and all integers where there are no others.
-
-    Elsewhere TVM's later passes meet wide ones of their own, which fit no others.
-    """
+    """Return what makes indices narrow, and all integers where there are no others."""
     if target.kind.name == "cuda":
         return ()
     every = (NarrowIntegers(),) if target.kind.name == "webgpu" else ()

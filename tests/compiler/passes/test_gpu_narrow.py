@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import tvm
-from tvm import tirx
+from tvm import s_tir, tirx
+from tvm.script import tirx as T
 
+from mlcx.compiler.kernels.gpu.argsort import argsort_descending
+from mlcx.compiler.kernels.script import array, define
 from mlcx.compiler.passes.gpu_kv_cache import gpu_kv_kernels
 from mlcx.compiler.passes.gpu_narrow import NarrowIntegers
 from mlcx.compiler.targets import target_of
@@ -46,6 +49,31 @@ def test_a_kernel_reads_as_many_buffers_as_webgpu_has_or_says_that_it_cannot() -
     assert free.count("var<storage") == 10
     # With a window in some layers it would read the positions too.
     assert shaders(KVCacheSpec(**SPEC, layer_window=8), TREE) == {TREE: ""}
+
+
+def test_sorting_more_than_a_tile_shifts_numbers_that_are_narrow_too() -> None:
+    kernel = argsort_descending(1200).with_attr("target", TARGET)
+    module = tvm.IRModule({"main": kernel.with_attr("global_symbol", "argsort")})
+    passes = (
+        tirx.transform.ForceNarrowIndexToInt32(),
+        NarrowIntegers(),
+        # Compares the types of what it adds up.
+        s_tir.transform.CompactBufferAllocation(),
+    )
+    text = tvm.transform.Sequential(passes)(module).script()
+    assert "<<" in text
+    assert "int64" not in text
+
+
+def test_a_kernel_that_cannot_be_narrowed_is_named() -> None:
+    def emit() -> None:
+        wide, out = array("wide", (4,), "int64"), array("out", (4,), "int32")
+        with T.serial(4) as i:
+            T.buffer_store(out, T.Cast("int32", wide[i] + 1), [i])
+
+    module = tvm.IRModule({"main": define("sums", emit)})
+    with pytest.raises(RuntimeError, match="sums keeps integers of 64 bits: Add, "):
+        NarrowIntegers()(module)
 
 
 @pytest.mark.slow
