@@ -123,7 +123,7 @@ def _made(record: Record) -> str:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.ended))
     if record.seconds is None:
         return (
-            f"known since {at}: taken from a cache, or built before records were kept"
+            f"known since {at}: taken from a cache, or built before its record was lost"
         )
     why = ", since" if record.because else ""
     return f"last made {at} by {record.verb} in {record.seconds:.1f} s{why}"

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
-__all__ = ["Change", "How", "Kind", "between", "of_texts", "shown", "summary"]
+__all__ = [
+    "OPEN",
+    "Change",
+    "How",
+    "Kind",
+    "between",
+    "of_texts",
+    "shown",
+    "summary",
+]
 
 Kind = Literal[
     "new",
     "unknown",
+    "record",
     "missing",
     "damaged",
     "policy",
@@ -21,6 +31,9 @@ Kind = Literal[
     "source",
     "fact",
 ]
+
+OPEN: frozenset[Kind] = frozenset({"unknown", "record", "moved"})
+"""Those for which SCons may find that there is nothing to do."""
 
 How = Literal["changed", "added", "removed"]
 
@@ -53,7 +66,9 @@ class Change:
         """Return this in full, without what it is because of."""
         whole = {
             "new": "no earlier build of it is known",
-            "unknown": "no record of what it was made from can be read",
+            "unknown": "there is no record of what it was made from",
+            "record": f"its record {self.name} is damaged: the next build goes by "
+            "SCons' signatures, and writes it anew",
             "missing": f"{self.name} is missing",
             "damaged": self.name,
             "policy": self.name,
@@ -71,6 +86,7 @@ class Change:
         words = {
             "new": "new",
             "unknown": "of unknown origin",
+            "record": "its record is damaged",
             "missing": f"{file} is missing",
         }
         if self.kind in words:

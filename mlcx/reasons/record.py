@@ -10,18 +10,20 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import TENSOR_CACHE, write_text
+from mlcx.artifact import TENSOR_CACHE, write_bytes
 from mlcx.reasons.changes import Change
-from mlcx.shape import fits
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_file
 
 __all__ = ["Content", "Record", "Records", "facts", "look", "options"]
 
-_VERSION = 1
+_VERSION = 2
+_HEAD = f'\n "version": {_VERSION},'.encode()
+"""How what is behind the digest begins."""
 _FOLDER = "inputs"
 _VALUES = 1 << 16
 """Bytes of a JSON file whose values are kept beside its digest."""
@@ -132,29 +134,44 @@ class Records:
         return self._folder / f"{target.strip('/')}.json"
 
     def read(self, target: str) -> Record | None:
-        """Return the record of ``target``; None: there is none that can be read."""
-        try:
-            value = json.loads(self.path(target).read_bytes())
-            if value.pop("version") != _VERSION or value["target"] != target:
-                return None
-            sources = {name: Content(**each) for name, each in value["sources"].items()}
-            because = tuple(map(_change, value["because"]))
-            found = Record(**{**value, "sources": sources, "because": because})
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        """Return the record of ``target``; None: there is none that is whole."""
+        data = self._whole(target)
+        if data is None:
             return None
-        except RecursionError:
-            return None
-        return found if fits(found, Record) else None
+        value = json.loads(data)
+        del value["sha256"], value["version"]
+        sources = {name: Content(**each) for name, each in value["sources"].items()}
+        because = tuple(map(_change, value["because"]))
+        return Record(**{**value, "sources": sources, "because": because})
 
     def write(self, record: Record) -> None:
         """Keep ``record``."""
         value = {"version": _VERSION, **asdict(record)}
         text = json.dumps(value, indent=1, ensure_ascii=False)
-        write_text(self.path(record.target), f"{text}\n")
+        write_bytes(self.path(record.target), _signed(f"{text[1:]}\n".encode()))
+
+    def stands(self, target: str) -> bool:
+        """Whether there is a record of ``target`` that is as it was written."""
+        return self._whole(target) is not None
+
+    def _whole(self, target: str) -> bytes | None:
+        # Not by Path: a release asks this of thousands, when it has nothing to do.
+        try:
+            with open(self.path(target), "rb", buffering=0) as file:  # noqa: PTH123
+                data = file.readall()
+        except OSError:
+            return None
+        rest = data[len(_signed(b"")) :]
+        return data if rest.startswith(_HEAD) and _signed(rest) == data else None
 
     def has(self, target: str) -> bool:
         """Whether there is a record of ``target``."""
         return os.path.exists(self.path(target))  # noqa: PTH110 (thousands of them)
+
+
+def _signed(rest: bytes) -> bytes:
+    """Return a JSON object, of which ``rest`` is all but its start and its digest."""
+    return b'{\n "sha256": "' + sha256(rest).hexdigest().encode() + b'",' + rest
 
 
 def _change(value: dict[str, Any]) -> Change:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from mlcx.policy import VARIABLE, Policy
-from mlcx.reasons.changes import Change, Kind, between, of_texts
+from mlcx.reasons.changes import Change, between, of_texts
 from mlcx.reasons.record import Content, Record, Records, facts, look, options
 from mlcx.signature.facts import SOURCES
 from mlcx.steps.parts import differs, fault
@@ -67,10 +67,15 @@ class Why:
         if request.verb == "compile" and self._policy.always:
             yield Change("policy", f"{VARIABLE}={self._policy.name}")
         if record is None:
-            # Pinning a model has brought some of its files already.
-            kind: Kind = "new" if request.is_shared else "unknown"
-            yield Change(kind, self.records.name(request.targets[0]))
+            yield self._unrecorded(request)
         yield from inputs
+
+    def _unrecorded(self, request: Request) -> Change:
+        name = self.records.name(request.targets[0])
+        if self.records.has(name):
+            return Change("record", self.records.name(self.records.path(name)))
+        # Pinning a model has brought some of its files already.
+        return Change("new" if request.is_shared else "unknown", name)
 
     def damage(self, request: Request) -> str:
         """Say which part of what ``request`` made SCons cannot miss; empty: none."""

@@ -95,13 +95,19 @@ class Closing:
     def _adopt(self) -> None:
         """Write down the inputs of what was built without a step, or long ago."""
         why, journal = self.services.why, self.services.journal
+        damaged: list[str] = []
         for each in self.declared.values():
             state, target = each.state, each.step.target
             taken = state == SCons.Node.executed and not journal.this_run(target)
-            if taken or (
-                state == SCons.Node.up_to_date and not why.records.has(target)
-            ):
+            lost = state == SCons.Node.up_to_date and not why.records.stands(target)
+            if lost and why.records.has(target):
+                damaged.append(why.records.name(why.records.path(target)))
+            if taken or lost:
                 why.ended(each.request, None)
+        if damaged:
+            more = f" and {len(damaged) - 1} more" if damaged[1:] else ""
+            text = f"{damaged[0]}{more} damaged: written anew, of what is there now"
+            self.services.reporter.error(f"warning: {text}")
 
     def _report(self, rows: Sequence[Row], started: float) -> None:
         run = Run(started, time.time() - started, tuple(rows))

@@ -13,7 +13,7 @@ from typing import Literal
 from mlcx.artifact import COMPILE_CONFIG
 from mlcx.errors import UsageError
 from mlcx.policy import Policy, policy
-from mlcx.reasons.changes import Change
+from mlcx.reasons.changes import OPEN, Change
 from mlcx.reasons.record import Record, Records
 from mlcx.reasons.why import Why
 from mlcx.scons.signs import signed
@@ -100,7 +100,7 @@ class Explainer:
         state: State = "perhaps" if behind or changes else "up to date"
         name = self._why.records.name(request.targets[0])
         last = self._why.records.read(name)
-        if any(change.kind not in {"unknown", "moved"} for change in changes):
+        if any(change.kind not in OPEN for change in changes):
             state = "to build"
         return Verdict(name, request, state, changes, behind, last)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlcx.policy import VARIABLE, Policy
-from mlcx.reasons.changes import Change, summary
+from mlcx.reasons.changes import OPEN, Change, summary
 from mlcx.reasons.record import Content, Records, look
 from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal
@@ -25,7 +25,6 @@ from mlcx.store.cache import Cache, Found
 
 __all__ = ["Foresight", "Setting"]
 
-_OPEN = {"unknown", "moved"}
 """Changes that SCons may not see as such."""
 
 _LARGE = 1 << 26
@@ -108,7 +107,7 @@ class Foresight:
     def _study(self, request: Request) -> _Study:
         changes = (*self._why.changes(request), *self._others(request))
         waits = tuple(path for path in request.sources if self._is_open(path))
-        certain = any(change.kind not in _OPEN for change in changes)
+        certain = any(change.kind not in OPEN for change in changes)
         names = self._keys(request) if certain else None
         return _Study(request, changes, waits, certain, names)
 

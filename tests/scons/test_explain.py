@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
-from .project import Project, write_json
+from mlcx.reasons.record import Records
+
+from .project import Project
 
 CONFIG = "build/one/config/q4f16_1/compile-config.json"
 
@@ -117,13 +120,15 @@ def test_what_is_missing_forced_or_unsigned_is_said(built: Project) -> None:
 
 
 def test_old_facts_are_held_against_what_there_is(built: Project) -> None:
-    path = built.root / "build/inputs/dist/lib/one.so.json"
-    record = json.loads(path.read_text())
-    record["facts"]["TVM"]["apache-tvm"] = "0.26.0"
-    record["facts"]["sources of mlcx.compiler"].pop("errors.py")
-    record["facts"]["sources of mlcx.compiler"]["compiler/gone.py"] = "0"
-    record["options"]["opt"] = "O1"
-    write_json(path, record)
+    records = Records(built.root, built.root / "build")
+    record = records.read("dist/lib/one.so")
+    assert record is not None
+    facts = {name: dict(parts) for name, parts in record.facts.items()}
+    facts["TVM"]["apache-tvm"] = "0.26.0"
+    facts["sources of mlcx.compiler"].pop("errors.py")
+    facts["sources of mlcx.compiler"]["compiler/gone.py"] = "0"
+    options = {**record.options, "opt": "O1"}
+    records.write(replace(record, facts=facts, options=options))
     found = texts(explained(built, "dist/lib/one.so")["changes"])
     assert found[0].startswith("option --opt: O1 → O")
     assert found[1].startswith("TVM: apache-tvm 0.26.0 → 0.27")
@@ -133,15 +138,31 @@ def test_old_facts_are_held_against_what_there_is(built: Project) -> None:
     ]
 
 
-def test_a_record_that_cannot_be_read_is_no_record(built: Project) -> None:
-    record = built.root / "build/inputs/dist/lib/one.so.json"
-    for content in ("", "{", "[]", '{"version": 1, "target": 3}'):
-        record.write_text(content)
-        found = explained(built, "dist/lib/one.so")
-        assert found["state"] == "perhaps"
-        (text,) = texts(found["changes"])
-        assert text == "no record of what it was made from can be read"
-    record.unlink()
+def test_a_record_that_is_damaged_is_said_to_be_and_written_anew(
+    built: Project,
+) -> None:
+    name = "build/inputs/dist/lib/one.so.json"
+    record = built.root / name
+    whole = record.read_text()
+    assert built.build() == []  # after which no build needs to look at any file
+    record.write_text(whole.replace("apache-tvm", "apache-tvn"))
+    lines = run(built, "dist/lib/one.so").splitlines()
+    what = "the next build goes by SCons' signatures, and writes it anew"
+    assert lines == [
+        "dist/lib/one.so: perhaps to build",
+        f"  its record {name} is damaged: {what}",
+    ]
+    done = built.scons()
+    assert done.returncode == 0
+    said = f"mlcx: warning: {name} damaged: written anew, of what is there now\n"
+    assert done.stderr == said
+    assert explained(built, "dist/lib/one.so")["state"] == "up to date"
+
+
+def test_a_record_that_is_lost_is_written_anew(built: Project) -> None:
+    (built.root / "build/inputs/dist/lib/one.so.json").unlink()
+    (text,) = texts(explained(built, "dist/lib/one.so")["changes"])
+    assert text == "there is no record of what it was made from"
     assert built.build() == []
     assert explained(built, "dist/lib/one.so")["state"] == "up to date"
 
