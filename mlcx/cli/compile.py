@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,25 +133,24 @@ def _output_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
 
 def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     """Compile a library and its description."""
+    begun = time.perf_counter()
+    name, host = _name(args), args.host
+    preset = DEVICES.get(name)
+    if preset is not None:  # then what is missing is said before TVM is loaded
+        host = preset.host_for(host_for(preset, host))
+        _check(args, preset, host, archs_for(preset, args.archs))
     progress.say("loading TVM")
     from mlcx.compiler.build import Options, compile_library
     from mlcx.compiler.cuda.archs import archs_of, with_archs
     from mlcx.compiler.targets import target_of
 
-    begun = time.perf_counter()
-    name = _name(args)
-    host = args.host
-    if name in DEVICES:
-        host = DEVICES[name].host_for(host_for(DEVICES[name], host))
     target = target_of(name, host, args.mcpu)
-    device = DEVICES.get(name) or _described(name, target)
+    device = preset or _described(name, target)
     if archs := archs_for(device, args.archs):
         target = with_archs(target, archs)
+    if preset is None:
+        _check(args, device, _host(target), archs_of(target))
     opt = canonical(args.opt, device)
-    _check_output(args, device)
-    require(
-        name, device.kind, parse(_host(target)), args.output.suffix, archs_of(target)
-    )
     config = _load(args)
     prefix = _prefix(args, config)
     runtime = _web_runtime(args)
@@ -179,6 +179,14 @@ def _described(text: str, target: Target) -> Device:
 
 def _host(target: Target) -> str:
     return str(target.host.attrs["mtriple"])
+
+
+def _check(
+    args: argparse.Namespace, device: Device, host: str, archs: Collection[str]
+) -> None:
+    """Refuse what cannot be made, and what a tool is missing for."""
+    _check_output(args, device)
+    require(device.name, device.kind, parse(host), args.output.suffix, archs)
 
 
 def _check_output(args: argparse.Namespace, device: Device) -> None:

@@ -59,13 +59,15 @@ def jit(
         skip_log_jit_policy: Do not log the policy.
 
     Raises:
-        BuildError: The policy forbids it, or compiling failed.
+        BuildError: The policy forbids it, a tool is missing, or compiling failed.
         InputError: There is no such model.
         UsageError: An argument or a variable is not what it must be.
     """
     began, environ = time.time_ns(), dict(os.environ)
     chosen = _policy(environ, silent=skip_log_jit_policy)
     asked = wanted(Path(model_path), overrides, str(device), system_lib_prefix, environ)
+    if (lacks := asked.made_with().lacks) and chosen.compiles:
+        raise BuildError(lacks)
     folder = home(environ) / "model_lib"
     config = _config(asked, folder / "configs", environ, began)
     prefix = _prefix(asked, config)

@@ -61,8 +61,6 @@ def obtain(
                 return
             if refusal:
                 raise BuildError(refusal)
-            if wish.step.inputs.lacks:
-                raise BuildError(wish.step.inputs.lacks)
             _LOG.info("Making, by %s: %s", wish.step.inputs.verb, wish.file)
             make(wish, environ)
             if cache:

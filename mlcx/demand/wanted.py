@@ -75,17 +75,13 @@ class Wanted:
         """Return what makes the runtime that a library for the web holds."""
         return Step(web_runtime(self.device.name, self.host), bitcode, ".o")
 
-    def compiling(
-        self, config: Path, prefix: str | None = None, runtime: Path | None = None
-    ) -> Step:
-        """Return what makes the library, as in a build.
+    def made_with(self, prefix: str | None = None) -> Inputs:
+        """Return what it depends on besides files, as in a build.
 
         Args:
-            config: Its normal config.
             prefix: Of the symbols of a static library; None: it is none, or none yet.
-            runtime: That a library for the web holds.
         """
-        made_with = compiling(
+        return compiling(
             self.device.name,
             self.suffix,
             opt=self.opt,
@@ -94,8 +90,19 @@ class Wanted:
             archs=self.archs,
             prefix=None if prefix is None else canonical_prefix(prefix),
         )
+
+    def compiling(
+        self, config: Path, prefix: str | None = None, runtime: Path | None = None
+    ) -> Step:
+        """Return what makes it.
+
+        Args:
+            config: Its normal config.
+            prefix: As in ``made_with``.
+            runtime: That a library for the web holds.
+        """
         linked = () if runtime is None else (("--web-runtime", runtime),)
-        return Step(made_with, (config,), self.suffix, linked)
+        return Step(self.made_with(prefix), (config,), self.suffix, linked)
 
 
 @dataclass(frozen=True)

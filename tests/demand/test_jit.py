@@ -263,14 +263,15 @@ def test_phones_get_a_prefix_of_their_own(place: Place, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "webgpu"])
-def test_a_missing_tool_is_named_before_anything_is_compiled(
+def test_a_missing_tool_is_named_before_anything_is_made(
     place: Place, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fact = Fact.of("tools", {"it": "none"})
     monkeypatch.setattr(inputs, "toolchain", lambda *_: (fact, "it is missing: pip"))
     with pytest.raises(BuildError, match="it is missing: pip"):
         place.jit(device)
-    assert place.calls() == ["normalize"]
+    assert place.calls() == []
+    assert not place.home.exists()
 
 
 def test_a_library_for_the_web_holds_a_runtime_that_all_share(

@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from mlcx.toolchain.tools import TOOLS
+
 from .project import Project, write_json
 
+SPEC = "mlc-package-config.json"
 REMEDY = (
     "mlcx: vulkan needs vulkan code generator, which compiles Vulkan's kernels and is "
     "missing: install a TVM that was built with USE_VULKAN=ON: the one on PyPI is not"
@@ -17,7 +20,7 @@ REMEDY = (
 @pytest.fixture
 def lacking(project: Project) -> Project:
     """A project for a device for which TVM has no code generator."""
-    path = project.root / "mlc-package-config.json"
+    path = project.root / SPEC
     write_json(path, {**json.loads(path.read_text()), "device": "vulkan"})
     return project
 
@@ -45,3 +48,48 @@ def test_what_needs_no_missing_tool_is_still_made(lacking: Project) -> None:
 def test_a_dry_run_and_a_clean_need_no_tools(lacking: Project) -> None:
     assert lacking.scons("-n").returncode == 0
     assert lacking.scons("-c").returncode == 0
+
+
+TAKEN = """
+from dataclasses import replace
+from mlcx.toolchain.tools import TOOLS, Found
+for name, tool in TOOLS.items():
+    found = None if name == {missing!r} else Found("1", name)
+    TOOLS[name] = replace(tool, find=lambda found=found: found)
+"""
+"""Of a script: takes one tool away, and gives all others."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tool", "device"),
+    [
+        ("tvm", "cpu"),
+        ("linker", "cpu"),
+        ("nvrtc", "cuda"),
+        ("fatbinary", "cuda"),
+        ("rocm-device-libs", "rocm"),
+        ("zig", "metal"),
+        ("zig", "iphone"),
+        ("zig", "macabi"),
+        ("zig", "android"),
+        ("zig", "windows:adreno_x86"),
+        ("zig", "webgpu"),
+        ("emscripten", "webgpu"),
+    ],
+)
+def test_each_tool_is_named_and_nothing_is_started(
+    project: Project, tool: str, device: str
+) -> None:
+    script, spec = (project.root / name for name in ("SConstruct", SPEC))
+    script.write_text(TAKEN.format(missing=tool) + script.read_text())
+    write_json(spec, {**json.loads(spec.read_text()), "device": device})
+    before = {path for path in project.root.rglob("*") if "site_scons" not in str(path)}
+    done = project.scons("-Q", MLC_MULTI_ARCH="80,90")
+    assert done.returncode == 1
+    purpose, remedy = TOOLS[tool].purpose, TOOLS[tool].remedy
+    said = f"mlcx: {device} needs {tool}, which {purpose} and is missing: {remedy}\n"
+    assert (done.stderr, done.stdout) == (said, "")
+    assert project.calls() == []
+    after = {path for path in project.root.rglob("*") if "site_scons" not in str(path)}
+    assert {path.name for path in after - before} <= {"build", "valid-specs"}
