@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from tvm import relax, tirx
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.matmul import matmul
+from mlcx.compiler.kernels.cpu.matmul import matmul, serves_any
 from mlcx.compiler.kernels.cpu.weights import (
     Float8,
     GroupQuantized,
@@ -47,10 +47,11 @@ def matmul_rule(target: Target) -> Rule:
         # One kernel serves every shape of as many rows: (1, s), (b, 1) and (s,).
         rows = prod(list(x.ty.shape)[:-1])
         count = int(rows) if isinstance(rows, tirx.IntImm | int) else "rows"
+        width = "columns" if serves_any(target, fmt, n) else n
         kernel = scope.kernel(
-            ("matmul", fmt, count, n, k, dtypes),
+            ("matmul", fmt, count, width, k, dtypes),
             "matmul",
-            lambda: matmul(target, fmt, [count], n, k, *dtypes),
+            lambda: matmul(target, fmt, [count], width, k, *dtypes),
         )
         flat = scope.reshape(x, relax.ShapeExpr([rows, k]))
         out = relax.TensorType((rows, n), dtypes[1])

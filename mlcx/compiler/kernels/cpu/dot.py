@@ -176,7 +176,9 @@ def dot_for(operands: Operands) -> Dot:
     return PlainDot(operands, widen(operands))
 
 
-def stream_rows(n: int, count: int) -> tuple[int, Callable[[Expr], list[Expr]]]:
+def stream_rows(
+    n: Expr | int, count: int
+) -> tuple[Expr | int, Callable[[Expr], list[Expr]]]:
     """Share N rows out among up to ``count`` streams of following rows.
 
     Returns how many rows a stream has, and a function of a position that returns the
@@ -184,8 +186,8 @@ def stream_rows(n: int, count: int) -> tuple[int, Callable[[Expr], list[Expr]]]:
     to the CPU, while a load of an activation serves them all. The last row is
     repeated where a stream is too short.
     """
-    count = min(count, n)
-    length = -(-n // count)
+    count = min(count, n) if isinstance(n, int) else count
+    length = (n + count - 1) // count
 
     def rows_at(i: Expr) -> list[Expr]:
         return [i, *(T.min(i + s * length, n - 1) for s in range(1, count))]

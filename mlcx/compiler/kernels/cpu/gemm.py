@@ -27,7 +27,10 @@ from mlcx.compiler.kernels.cpu.vectors import (
     store,
 )
 
-__all__ = ["gemm"]
+__all__ = ["VECTORS", "gemm"]
+
+VECTORS = 3
+"""Of n in a block of sums, where there are as many."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def gemm(operands: Operands) -> None:
     blocks = (operands.rows + tile.rows - 1) // tile.rows
     depth = step_depth(operands)
     x = _packed(operands, tile, blocks)
-    with T.parallel(-(-operands.n // tile.width)) as p:
+    with T.parallel((operands.n + tile.width - 1) // tile.width) as p:
         n0 = bind(T.min(p * tile.width, operands.n - tile.width))
         panel = Panel.allocated(operands, tile.lanes, tile.vectors)
         sums = T.alloc_buffer((blocks * tile.rows, tile.width), "float32")
@@ -71,9 +74,11 @@ def _tile(operands: Operands) -> _Tile:
     """Fill the registers: 32 of them, or 16 where vectors have 8 lanes (AVX2)."""
     lanes = operands.lanes
     rows = 4 if lanes == 8 else 8
+    if not isinstance(operands.n, int):
+        return _Tile(rows, VECTORS, lanes)
     while lanes > operands.n:
         lanes //= 2
-    return _Tile(rows, min(3, operands.n // lanes), lanes)
+    return _Tile(rows, min(VECTORS, operands.n // lanes), lanes)
 
 
 def _row(operands: Operands, tile: _Tile, block: Expr, r: Expr) -> Expr:

@@ -19,7 +19,7 @@ from tvm.tirx.script import builder as T
 from mlcx.compiler.kernels.cpu.axpy import axpy, scale
 from mlcx.compiler.kernels.cpu.column_words import column_words, grouped
 from mlcx.compiler.kernels.cpu.dot import dot_for
-from mlcx.compiler.kernels.cpu.gemm import gemm
+from mlcx.compiler.kernels.cpu.gemm import VECTORS, gemm
 from mlcx.compiler.kernels.cpu.gemv import gemv
 from mlcx.compiler.kernels.cpu.operands import Operands
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
@@ -31,7 +31,7 @@ from mlcx.compiler.kernels.cpu.weights import (
     WordsOfColumns,
 )
 
-__all__ = ["FEW_ROWS", "lanes_of", "matmul"]
+__all__ = ["FEW_ROWS", "lanes_of", "matmul", "serves_any"]
 
 FEW_ROWS = 12
 """Up to this many rows, the GEMM is beaten: measured, with AVX-512."""
@@ -41,7 +41,7 @@ def matmul(
     target: Target,
     fmt: WeightFormat,
     x_shape: Sequence[int | str | Var],
-    n: int,
+    n: int | str,
     k: int,
     x_dtype: str,
     out_dtype: str,
@@ -50,27 +50,29 @@ def matmul(
 
     ``out[..., n] = sum_k x[..., k] * W[n, k]``.
 
-    ``x_shape`` are the leading dims, names standing for symbolic ones. Weights are
+    ``x_shape`` are the leading dims, names standing for symbolic ones; ``n`` may be
+    one where the kernel `serves_any`. Weights are
     those of ``fmt``, in its order. Dtypes of x and out are float16, bfloat16 or
     float32; sums are float32. For ``call_tir``: out comes last.
     """
-    dims = [Var(dim, "int64") if isinstance(dim, str) else dim for dim in x_shape]
+    dims = [_size(dim) for dim in x_shape]
+    columns = _size(n)
     rows = reduce(mul, dims, 1)
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("matmul")
         T.func_attr({"tirx.noalias": True, "tirx.is_scheduled": True, "op_pattern": 8})
         x = T.arg("x", T.buffer((*dims, k), x_dtype))
-        weights = _weights(fmt, n, k)
-        out = T.arg("out", T.buffer((*dims, n), out_dtype))
+        weights = _weights(fmt, columns, k)
+        out = T.arg("out", T.buffer((*dims, columns), out_dtype))
         operands = Operands(
             lanes=lanes_of(target, fmt),
             format=fmt,
             rows=rows,
-            n=n,
+            n=columns,
             k=k,
             x=T.decl_buffer((rows, k), x_dtype, data=x.data),
             weights=weights,
-            out=T.decl_buffer((rows, n), out_dtype, data=out.data),
+            out=T.decl_buffer((rows, columns), out_dtype, data=out.data),
             out_dtype=out_dtype,
         )
         _choose(operands)
@@ -83,7 +85,23 @@ def lanes_of(target: Target, fmt: WeightFormat) -> int:
     return fmt.lanes(lanes) if isinstance(fmt, Float8) else lanes
 
 
-def _weights(fmt: WeightFormat, n: int, k: int) -> tuple[Buffer, ...]:
+def serves_any(target: Target, fmt: WeightFormat, n: int) -> bool:
+    """Say whether one kernel serves weights (``n``, K) of every N as large as this.
+
+    It does where rows of the weight lie one after the other, and fill a tile.
+    """
+    by_columns = isinstance(fmt, WordsOfColumns) or (
+        isinstance(fmt, GroupQuantized) and fmt.transposed
+    )
+    by_blocks = isinstance(fmt, Float8) and fmt.rows > 0
+    return not (by_columns or by_blocks) and n >= VECTORS * lanes_of(target, fmt)
+
+
+def _size(size: int | str | Var) -> int | Var:
+    return Var(size, "int64") if isinstance(size, str) else size
+
+
+def _weights(fmt: WeightFormat, n: Expr | int, k: int) -> tuple[Buffer, ...]:
     return tuple(
         T.arg(name, T.buffer(shape, dtype))
         for name, (shape, dtype) in fmt.arrays(n, k).items()

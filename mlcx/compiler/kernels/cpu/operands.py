@@ -22,13 +22,14 @@ class Operands:
     """``out[m, n] = sum_k x[m, k] * W[n, k]``, within a function being built.
 
     ``x`` (M, K) and ``out`` (M, N) are flat views; ``weights`` are the buffers of
-    ``format`` in its own order; ``lanes`` is how many float32 a vector holds.
+    ``format`` in its own order; ``lanes`` is how many float32 a vector holds. ``n`` is
+    not known where one kernel `serves_any`; then it fills a tile of the GEMM.
     """
 
     lanes: int
     format: WeightFormat
     rows: Expr | int
-    n: int
+    n: Expr | int
     k: int
     x: Buffer
     weights: tuple[Buffer, ...]

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tvm.ir import Expr
+
 __all__ = [
     "Arrays",
     "Float8",
@@ -18,7 +20,7 @@ __all__ = [
     "WordsOfColumns",
 ]
 
-Arrays: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
+Arrays: TypeAlias = dict[str, tuple[tuple[Expr | int, ...], str]]
 """Names of what a weight is stored as, in order, to shapes and dtypes."""
 
 _WORDS = (4, 8)
@@ -57,7 +59,7 @@ class GroupQuantized:
         """The code of the value 0."""
         return (1 << (self.bits - 1)) - 1
 
-    def arrays(self, n: int, k: int) -> Arrays:
+    def arrays(self, n: Expr | int, k: int) -> Arrays:
         """Return what a weight (n, k) is stored as."""
         words, scales = (n, self.row_words(k)), (n, self.groups(k))
         if self.transposed:
@@ -83,7 +85,7 @@ class Plain:
 
     dtype: str
 
-    def arrays(self, n: int, k: int) -> Arrays:
+    def arrays(self, n: Expr | int, k: int) -> Arrays:
         """Return what a weight (n, k) is stored as."""
         return {"weight": ((n, k), self.dtype)}
 
@@ -102,7 +104,7 @@ class Float8:
     """Of a block; 0: there are none."""
     columns: int = 0
 
-    def arrays(self, n: int, k: int) -> Arrays:
+    def arrays(self, n: Expr | int, k: int) -> Arrays:
         """Return what a weight (n, k) is stored as."""
         weight: Arrays = {"weight": ((n, k), self.dtype)}
         if self.rows:
@@ -138,7 +140,7 @@ class WordsOfColumns:
         """Codes in a word."""
         return len(self.shifts)
 
-    def arrays(self, n: int, k: int) -> Arrays:
+    def arrays(self, n: Expr | int, k: int) -> Arrays:
         """Return what a weight (n, k) is stored as."""
         groups, words = k // self.group_size, n // self.codes
         return {

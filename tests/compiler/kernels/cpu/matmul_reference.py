@@ -11,7 +11,7 @@ import pytest
 from tvm.target import Target
 from tvm.target.codegen import llvm_get_system_triple, target_has_features
 
-from mlcx.compiler.kernels.cpu.matmul import matmul
+from mlcx.compiler.kernels.cpu.matmul import matmul, serves_any
 from mlcx.compiler.kernels.cpu.weights import (
     Float8,
     GroupQuantized,
@@ -150,7 +150,7 @@ def _built(
     target_name: str,
     format_name: str,
     lead: tuple[int | str, ...],
-    n: int,
+    n: int | str,
     k: int,
     out_dtype: str,
 ) -> Callable[..., None]:
@@ -174,7 +174,8 @@ def assert_product(
     fmt, dtype = _ALL[format_name]
     out_dtype = out_dtype or dtype
     weight = random_weight(fmt, n, k, rng)
-    run = _built(target_name, format_name, lead, n, k, out_dtype)
+    width = "columns" if serves_any(TARGETS[target_name], fmt, n) else n
+    run = _built(target_name, format_name, lead, width, k, out_dtype)
     for rows in row_counts:
         x = rng.standard_normal((*rows, k)).astype(dtype)
         out = np.full((*rows, n), np.nan, out_dtype)

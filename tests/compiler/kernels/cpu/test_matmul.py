@@ -6,8 +6,8 @@ import tvm
 from tvm import relax, tirx
 from tvm.target import Target
 
-from mlcx.compiler.kernels.cpu.matmul import matmul
-from mlcx.compiler.kernels.cpu.weights import GroupQuantized
+from mlcx.compiler.kernels.cpu.matmul import matmul, serves_any
+from mlcx.compiler.kernels.cpu.weights import Float8, GroupQuantized, WordsOfColumns
 
 from .matmul_reference import FORMATS, TARGETS, assert_product, random_weight
 
@@ -27,6 +27,26 @@ def test_takes_activations_of_any_leading_dims(lead, rng):
 def test_puts_float32_out_of_float16_for_logits(rng):
     shapes = [(rows, 1) for rows in EVERY_KERNEL]
     assert_product("host", "q4f16", 40, 64, ("n", 1), shapes, rng, "float32")
+
+
+@pytest.mark.parametrize("rows", EVERY_KERNEL)
+def test_one_kernel_serves_weights_of_every_width(rows, rng):
+    for n in (48, 49, 259):
+        assert_product("host", "q4f16", n, 64, ("n",), [(rows,)], rng)
+
+
+@pytest.mark.parametrize(
+    ("n", "fmt"),
+    [
+        (5, GroupQuantized(4, 32, "float16")),
+        (259, GroupQuantized(4, 32, "float16", transposed=True)),
+        (256, WordsOfColumns((0, 4, 8, 12, 16, 20, 24, 28), 128, "float16")),
+        (259, Float8("float8_e4m3fn", True, 128, 64)),
+    ],
+    ids=["narrow", "transposed", "columns", "blocks"],
+)
+def test_a_kernel_has_the_width_in_it_where_that_decides_its_form(n, fmt):
+    assert not serves_any(TARGETS["host"], fmt, n)
 
 
 def test_serves_call_tir_of_relax(rng):
