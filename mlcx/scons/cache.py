@@ -47,14 +47,18 @@ class StepCache(SCons.CacheDir.CacheDir):
             return False
         position = step.targets.index(str(Path(node.get_internal_path())))
         if not SCons.Action.execute_actions:
-            return shared.holds(position)
+            return shared.holds()
+        # What SCons has taken in part it removes, with what was there before.
+        if position == 0 and len(step.targets) > 1 and not shared.holds():
+            return False
         started = time.monotonic()
         if not shared.take(position):
             return False
-        if position == len(step.targets) - 1:
-            with ending.failing(step.services.reporter):
-                step.cached(time.monotonic() - started)
-        return self._show(node)
+        if position < len(step.targets) - 1:
+            return True
+        with ending.failing(step.services.reporter):
+            step.cached(time.monotonic() - started)
+        return self._show(node, step)
 
     def push(self, node: Any) -> None:
         """Do nothing: a step stores what it made before anybody may make the same."""
@@ -70,9 +74,10 @@ class StepCache(SCons.CacheDir.CacheDir):
     def get_cachedir_csig(self, node: Any) -> None:
         """Say nothing of a file that is not there yet."""
 
-    def _show(self, node: Any) -> bool:
+    def _show(self, node: Any, step: Step) -> bool:
+        """Say once that all targets were taken."""
         if SCons.CacheDir.cache_show:
             node.build(presub=0, execute=0)
         elif SCons.Action.print_actions:
-            sys.stdout.write(f"Retrieved `{node.get_internal_path()}' from cache\n")
+            sys.stdout.write(f"Retrieved `{step.target}' from cache\n")
         return True

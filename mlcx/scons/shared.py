@@ -33,9 +33,9 @@ class Shared:
         found = keys(request)
         return None if found is None else cls(cache, request, found, takes)
 
-    def holds(self, position: int) -> bool:
-        """Whether the target at ``position`` could be taken."""
-        return self.takes and self.cache.holds(self.keys[position]) is not None
+    def holds(self) -> bool:
+        """Whether all targets could be taken."""
+        return self.takes and all(self.cache.holds(key) for key in self.keys)
 
     def take(self, position: int) -> bool:
         """Make the target at ``position`` of what is stored; False: nothing is."""

@@ -11,6 +11,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from mlcx.errors import MlcxError, said
@@ -92,9 +93,12 @@ class Step:
         """Whether it will do with what another build made."""
         return not (self.verb == "compile" and self.services.policy.always)
 
-    @property
+    @cached_property
     def shared(self) -> Shared | None:
-        """What it shares with other builds; None: nothing."""
+        """What it shares with other builds; None: nothing.
+
+        Asked for when the step is about to run, so that its sources are there.
+        """
         return Shared.of(self.services.cache, self.request, self.takes_cached)
 
     def cached(self, seconds: float) -> None:

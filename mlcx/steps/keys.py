@@ -13,7 +13,7 @@ from mlcx.steps.requests import Request
 __all__ = ["CACHED_VERBS", "keys"]
 
 CACHED_VERBS = frozenset(
-    "compile normalize web_runtime reference-logits measure-quality".split()
+    "gen_config normalize compile web_runtime reference-logits measure-quality".split()
 )
 """Verbs all of whose files are targets: a conversion's shards, say, are not."""
 
@@ -33,6 +33,9 @@ def keys(
         contents = [digest(source) for source in request.sources]
     except FileNotFoundError:
         return None
+    if request.reads_folder:  # equal files of other names mean something else
+        names = (source.name for source in request.sources)
+        contents = [" ".join(pair) for pair in zip(names, contents, strict=True)]
     words = (*request.options, *(option for option, _ in request.files))
     inputs = Inputs(request.verb, words, request.facts)
     return tuple(

@@ -47,6 +47,21 @@ def test_what_a_step_depends_on_is_in_its_key(tmp_path: Path) -> None:
     assert len(found | {keys(first)}) == 6
 
 
+def test_what_reads_a_folder_depends_on_the_names_in_it(tmp_path: Path) -> None:
+    """A tokenizer_config.json that is called tokenizer.json is another model."""
+    for name in ("config.json", "a/config.json", "other.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    for verb, counts in (("gen_config", True), ("normalize", False)):
+        first = request(tmp_path, verb, "mlc-chat-config.json", "tokenizer.json")
+        found = {
+            name: keys(replace(first, sources=(tmp_path / name,)))
+            for name in ("config.json", "a/config.json", "other.json")
+        }
+        assert found["config.json"] == found["a/config.json"]
+        assert (found["config.json"] != found["other.json"]) == counts
+
+
 def test_other_steps_and_those_whose_sources_are_missing_have_none(
     tmp_path: Path,
 ) -> None:
