@@ -16,6 +16,7 @@ import SCons.Action
 import SCons.CacheDir
 
 from mlcx.scons import ending
+from mlcx.scons.shared import Shared
 from mlcx.scons.step import Step
 
 __all__ = ["StepCache"]
@@ -45,11 +46,15 @@ class StepCache(SCons.CacheDir.CacheDir):
         shared = step.shared if isinstance(step, Step) else None
         if shared is None:
             return False
-        position = step.targets.index(str(Path(node.get_internal_path())))
         if not SCons.Action.execute_actions:
             return shared.holds()
+        return self._take(node, step, shared)
+
+    def _take(self, node: Any, step: Step, shared: Shared) -> bool:
+        position = step.targets.index(str(Path(node.get_internal_path())))
+        several = len(step.targets) > 1
         # What SCons has taken in part it removes, with what was there before.
-        if position == 0 and len(step.targets) > 1 and not shared.holds():
+        if position == 0 and several and not shared.holds():
             return False
         started = time.monotonic()
         if not shared.take(position):

@@ -217,10 +217,10 @@ def test_a_dry_run_says_what_is_cached(filled: Project, folder: Path) -> None:
     assert not (filled.root / "dist/lib").exists()
 
 
-def test_models_directories_are_not_cached(filled: Project, folder: Path) -> None:
+def test_weights_and_bundles_are_not_cached(filled: Project, folder: Path) -> None:
     entries = (path.read_text() for path in (folder / "entries").glob("*/*"))
     labels = {json.loads(text)["label"].split()[0] for text in entries}
-    assert labels == {"compile", "normalize"}
+    assert labels == {*TAKEN}
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,23 @@ def test_what_a_cache_has_is_known_before_it_is_there(planned: Planned) -> None:
     assert said["dist/lib/two.so"] == "up to date"
 
 
+def test_a_fresh_clone_knows_all_that_a_full_cache_has(planned: Planned) -> None:
+    """Each step waits for one before it, so that one gap would make the rest open."""
+    project = planned.project
+    project.build("-j2")
+    for name in ("dist", "build"):
+        shutil.rmtree(project.root / name)
+    (project.root / ".sconsign.dblite").unlink()
+    steps = {row["target"]: row for row in planned.plan()["steps"]}
+    said = {target: row["state"] for target, row in steps.items()}
+    taken = {row["verb"] for row in steps.values() if row["state"] == "in cache"}
+    assert taken == {"gen_config", "normalize", "compile"}
+    project.forget_calls()
+    assert planned.build(said) == {"in cache": 6, "to build": 5}
+    verbs = {line.split()[0] for line in project.calls()}
+    assert verbs == {"convert_weight", "bundle", "app_config"}
+
+
 def test_a_cache_elsewhere_is_told_from_the_own_one(
     planned: Planned, tmp_path: Path
 ) -> None:
