@@ -12,10 +12,10 @@ from mlcx.compiler.passes.cpu_layer_norm import group_norm_rule, layer_norm_rule
 from mlcx.compiler.passes.cpu_matmul import matmul_rule
 from mlcx.compiler.passes.cpu_matrix import matrix_rule
 from mlcx.compiler.passes.cpu_moe import moe_rule
-from mlcx.compiler.passes.cpu_rotary import rotary_rule
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
 from mlcx.compiler.passes.recurrence import recurrence_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
+from mlcx.compiler.passes.rotary import rotary_rule
 
 __all__ = ["cpu_phases"]
 

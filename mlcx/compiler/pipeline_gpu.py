@@ -15,9 +15,9 @@ from mlcx.compiler.passes.gpu_low_batch import SpecializeLowBatch
 from mlcx.compiler.passes.gpu_matmul import bias_rule, nt_matmul_rule
 from mlcx.compiler.passes.gpu_moe import gpu_moe_rule
 from mlcx.compiler.passes.gpu_narrow import NarrowIntegers
-from mlcx.compiler.passes.gpu_rotary import gpu_rotary_rule
 from mlcx.compiler.passes.recurrence import recurrence_rule
 from mlcx.compiler.passes.rms_norm import rms_norm_rule
+from mlcx.compiler.passes.rotary import rotary_rule
 
 __all__ = ["gpu_phases", "narrowing"]
 
@@ -39,7 +39,7 @@ def _dispatch(context: Context) -> tuple[Pass, ...]:
         "relax.call_dps_packed": either(
             recurrence_rule(context.target),
             gpu_moe_rule(context.target),
-            gpu_rotary_rule(),
+            rotary_rule(context.target),
         ),
         "relax.nn.rms_norm": rms_norm_rule(context.target),
         "relax.reshape": collapse_reshape,

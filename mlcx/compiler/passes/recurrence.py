@@ -10,7 +10,7 @@ from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu import recurrence as cpu
 from mlcx.compiler.kernels.gpu import recurrence as gpu
-from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of
+from mlcx.compiler.passes.dispatch import Rule, Scope, dtype_of, of_symbols
 from mlcx.nn.recurrence import SHIFT, WKV5, WKV6
 
 __all__ = ["recurrence_rule"]
@@ -21,20 +21,9 @@ _Maker = Callable[..., tirx.PrimFunc]
 def recurrence_rule(target: Target) -> Rule:
     """Return the rule for calls of the placeholders in ``nn/recurrence.py``."""
     shift, wkv5, wkv6 = _makers(target)
-    rules = {
-        SHIFT: _token_shift(shift),
-        WKV5: _wkv("wkv5", wkv5),
-        WKV6: _wkv("wkv6", wkv6),
-    }
-
-    def rule(call: relax.Call, scope: Scope) -> relax.Expr | None:
-        function = call.args[0]
-        if not isinstance(function, relax.ExternFunc):
-            return None
-        own = rules.get(str(function.global_symbol))
-        return own(call, scope) if own else None
-
-    return rule
+    return of_symbols(
+        {SHIFT: _token_shift(shift), WKV5: _wkv("wkv5", wkv5), WKV6: _wkv("wkv6", wkv6)}
+    )
 
 
 def _makers(target: Target) -> list[_Maker]:

@@ -5,8 +5,8 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend import nn
 
-from mlcx.compiler.passes.cpu_rotary import rotary_rule
 from mlcx.compiler.passes.dispatch import Dispatch
+from mlcx.compiler.passes.rotary import rotary_rule
 from mlcx.compiler.targets import target_of
 from mlcx.nn.rotary import Rotary, join_rotary
 
