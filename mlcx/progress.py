@@ -17,7 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
-__all__ = ["VARIABLE", "Bar", "Stage", "bar", "draws", "listens", "read", "say"]
+__all__ = [
+    "VARIABLE",
+    "Bar",
+    "Stage",
+    "above",
+    "bar",
+    "draws",
+    "listens",
+    "read",
+    "say",
+]
 
 VARIABLE = "MLCX_PROGRESS"
 
@@ -83,9 +93,18 @@ def bar(text: str, total: int, done: int = 0, *, delay: float = 0) -> Bar:
         unit="B",
         unit_scale=True,
         unit_divisor=1000,
+        dynamic_ncols=True,
         delay=delay,
         disable=not draws(sys.stderr),
     )
+
+
+def above(line: str) -> None:
+    """Print ``line`` on stderr, above a bar that is there."""
+    from tqdm import tqdm  # noqa: PLC0415
+
+    tqdm.write(line, file=sys.stderr)
+    sys.stderr.flush()
 
 
 def read(path: Path) -> Stage | None:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcx.cli.sizes import shown
 from mlcx.errors import UsageError
+from mlcx.report.units import size
 
 if TYPE_CHECKING:
     from mlcx.store.stock import Stock, Stored
@@ -120,9 +120,9 @@ def _size(stock: Stock, args: argparse.Namespace) -> _Outcome:
     from mlcx.store.prune import content_bytes
 
     entries = stock.stored()
-    size = content_bytes(entries)
-    line = f"{stock.name}: {_entries(len(entries))}, {shown(size)}"
-    content = {"cache": stock.name, "entries": len(entries), "bytes": size}
+    count = content_bytes(entries)
+    line = f"{stock.name}: {_entries(len(entries))}, {size(count)}"
+    content = {"cache": stock.name, "entries": len(entries), "bytes": count}
     return content, [line], 0
 
 
@@ -137,7 +137,7 @@ def _prune(stock: Stock, args: argparse.Namespace) -> _Outcome:
     freed = content_bytes(entries) - content_bytes(kept)
     verb = "would remove" if args.dry_run else "removed"
     lines = [f"{verb} {_line(each)}" for each in removed]
-    lines += [f"{stock.name}: {verb} {_entries(len(removed))}, {shown(freed)}"]
+    lines += [f"{stock.name}: {verb} {_entries(len(removed))}, {size(freed)}"]
     rows = [_row(each) for each in removed]
     content = {"removed": rows, "bytes": freed, "dry_run": args.dry_run}
     return content, lines, 0
@@ -173,7 +173,7 @@ _MEANINGS = {
 def _line(each: Stored) -> str:
     entry = each.entry
     day = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.used))
-    return f"{entry.key[:12]}  {day}  {shown(entry.size):>9}  {entry.label}"
+    return f"{entry.key[:12]}  {day}  {size(entry.size):>7}  {entry.label}"
 
 
 def _row(each: Stored) -> dict[str, Any]:

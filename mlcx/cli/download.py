@@ -8,15 +8,13 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlcx.cli.sizes import shown
 from mlcx.errors import UsageError
-from mlcx.progress import Bar, bar, draws, listens
+from mlcx.progress import Bar, above, bar, draws, listens
+from mlcx.report.units import size
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from mlcx.hub.keep import Part
     from mlcx.spec.hub import HubSettings, Repository
     from mlcx.spec.lock import LockedModel
@@ -146,8 +144,7 @@ class Progress:
     """A bar of the bytes that come, where a terminal can show it; else a few lines."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._told: Bar | None = None
+        self._bar: Bar | None = None
         self._guard = threading.Lock()
         self._what = ""
         self._total = self._come = 0
@@ -159,41 +156,25 @@ class Progress:
         if nbytes < _WORTH_SAYING:
             return
         self._what, self._total, self._come = what, nbytes, 0
-        if listens():
-            self._told = bar("downloading", nbytes)
+        self._bar = bar("downloading" if listens() else what, nbytes)
         if not draws(sys.stderr):
-            self._say(f"downloading {shown(nbytes)}: {what}")
-            return
-        from tqdm import tqdm
-
-        self._bar = tqdm(
-            desc=what,
-            total=nbytes,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            dynamic_ncols=True,
-        )
+            self._say(f"downloading {size(nbytes)}: {what}")
 
     def advance(self, nbytes: int) -> None:
         """Say how many more have come."""
         with self._guard:
             self._come += nbytes
-            if self._told is not None:
-                self._told.update(nbytes)
-            if self._bar is not None:
-                self._bar.update(nbytes)
-            elif self._total and time.monotonic() > self._said + _PERIOD:
-                come, total = shown(self._come), shown(self._total)
+            if self._bar is None:
+                return
+            self._bar.update(nbytes)
+            if not draws(sys.stderr) and time.monotonic() > self._said + _PERIOD:
+                come, total = size(self._come), size(self._total)
                 self._say(f"{come} of {total} here: {self._what}")
 
     def note(self, text: str) -> None:
         """Say something that a person should know."""
         with self._guard:
-            if self._bar is not None:
-                self._bar.write(f"mlcx: {text}", file=sys.stderr)
-            else:
-                print(f"mlcx: {text}", file=sys.stderr, flush=True)
+            above(f"mlcx: {text}")
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
@@ -209,10 +190,6 @@ class Progress:
         self._close()
 
     def _close(self) -> None:
-        self._total = 0
-        if self._told is not None:
-            self._told.close()
-            self._told = None
         if self._bar is not None:
             self._bar.close()
             self._bar = None

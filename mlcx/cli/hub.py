@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.cli.download import drop, obtain, pinned
-from mlcx.cli.sizes import shown
 from mlcx.errors import UsageError
+from mlcx.report.units import size
 
 if TYPE_CHECKING:
     from mlcx.spec.hub import Repository
@@ -132,8 +132,8 @@ def _unused(file: Path, models: Sequence[Repository]) -> list[Repository]:
 
 
 def _summary(model: LockedModel) -> str:
-    size = sum(each.size for each in model.files)
-    return f"commit {model.commit[:12]}, {len(model.files)} files, {shown(size)}"
+    whole = size(sum(each.size for each in model.files))
+    return f"commit {model.commit[:12]}, {len(model.files)} files, {whole}"
 
 
 def fetch_arguments(parser: argparse.ArgumentParser) -> None:

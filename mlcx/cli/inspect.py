@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcx.cli.sizes import shown
+from mlcx.report.units import size
 from mlcx.stamp import KEY
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _lines(rows: Iterable[_Row]) -> Iterator[str]:
 
 
 def _file(contents: Contents) -> Iterator[_Row]:
-    yield "size", shown(contents.size)
+    yield "size", size(contents.size)
     if contents.packaging:
         yield "archive", f"{contents.packaging}, {len(contents.parts)} members"
     for part in contents.parts:
@@ -79,7 +79,7 @@ def _file(contents: Contents) -> Iterator[_Row]:
         text = f"{found.format} for {found.architecture}" if found else "not an object"
         text += f", {found.platform}" if found and found.platform else ""
         if contents.packaging:
-            text += f": {part.name}, {shown(part.size)}"
+            text += f": {part.name}, {size(part.size)}"
         yield "format", text
 
 
@@ -153,7 +153,7 @@ def _join(fields: Mapping[str, Any], names: Iterable[tuple[str, str]]) -> str:
 def _weights(model: Model) -> str:
     count = len(model.description.metadata["params"])
     total = model.parameter_bytes
-    known = "of a size that the config says" if total is None else shown(total)
+    known = "of a size that the config says" if total is None else size(total)
     return f"{count} tensors, {known}"
 
 
@@ -167,11 +167,11 @@ def _memory(metadata: Mapping[str, Any], verbose: bool) -> str:
     if not rows:
         return "none"
     name, most = rows[0]
-    first = f"{shown(most)} at most, in {name}"
+    first = f"{size(most)} at most, in {name}"
     if not verbose:
         return first
     return "\n".join(
-        [first, *(f"{name}: {shown(size)}" for name, size in rows if size)]
+        [first, *(f"{name}: {size(taken)}" for name, taken in rows if taken)]
     )
 
 
@@ -184,8 +184,8 @@ def _code(model: Model, verbose: bool) -> Iterator[_Row]:
     yield "host code", _listed(f"{len(host)} functions", host, verbose)
     for device in model.executable.devices if model.executable else ():
         form = f" as {device.format}" if device.format else ""
-        count, size = len(device.kernels), shown(device.bytes)
-        text = f"{count} for {device.kind}{form}, {size}"
+        count, whole = len(device.kernels), size(device.bytes)
+        text = f"{count} for {device.kind}{form}, {whole}"
         yield "kernels", _listed(text, device.kernels, verbose)
 
 

@@ -42,7 +42,7 @@ def test_list_prints_what_was_used_last_first(
     lines = run(capsys, "list")
     assert [line.split()[-1] for line in lines] == ["model1", "model2", "model3"]
     assert lines[1].split()[0] == "2" * 12
-    assert "2.0 KiB" in lines[1]
+    assert "2.05 kB" in lines[1]
     rows = json.loads("\n".join(run(capsys, "list", "--json")))["entries"]
     assert [row["bytes"] for row in rows] == [1024, 2048, 3072]
 
@@ -50,7 +50,7 @@ def test_list_prints_what_was_used_last_first(
 def test_size_counts_entries_and_bytes(
     store: FolderStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(capsys, "size") == [f"{store.root}: 3 entries, 6.0 KiB"]
+    assert run(capsys, "size") == [f"{store.root}: 3 entries, 6.14 kB"]
     found = json.loads("\n".join(run(capsys, "size", "--json")))
     assert found == {"cache": str(store.root), "entries": 3, "bytes": 6144}
 
@@ -99,7 +99,7 @@ def test_a_cache_that_is_not_there_is_empty(
 ) -> None:
     there = ["--dir", str(tmp_path / "none")]
     assert run(capsys, "list", *there) == [f"{tmp_path / 'none'}: nothing"]
-    assert run(capsys, "prune", *there)[-1].endswith("removed 0 entries, 0 bytes")
+    assert run(capsys, "prune", *there)[-1].endswith("removed 0 entries, 0 B")
     assert not (tmp_path / "none").exists()
 
 

@@ -49,8 +49,8 @@ def test_a_library_says_what_it_was_built_with(
     assert rows["runtime"] == "vm.builtin.rnn_state_create: 6 arguments"
     assert rows["state"] == "kv_cache: layers 2, query heads 4"
     assert rows["limits"] == "context 64, prefill chunk 32, batch 4"
-    assert rows["weights"] == "1 tensors, 24 bytes"
-    assert rows["memory"] == "2.0 KiB at most, in prefill"
+    assert rows["weights"] == "1 tensors, 24 B"
+    assert rows["memory"] == "2.05 kB at most, in prefill"
     assert rows["rebuild"].endswith(f"--system-lib-prefix tiny_ -o {file}")
 
 
@@ -58,7 +58,7 @@ def test_verbose_lists_what_else_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = printed(capsys, library(tmp_path, metadata(stamp())), "--verbose")
-    assert rows["memory"].endswith("|prefill: 2.0 KiB|decode: 64 bytes")
+    assert rows["memory"].endswith("|prefill: 2.05 kB|decode: 64 B")
 
 
 def test_a_library_of_mlc_llm_says_what_it_can(

@@ -197,9 +197,9 @@ def test_a_download_is_a_bar_on_a_terminal_and_lines_elsewhere(
     text = said.decode().replace("\r\n", "\n")
     if bar:
         assert "\rHF://user/checkpoint:   0%" in text
-        assert "2.44M/2.44M" in text
+        assert "2.56M/2.56M" in text
     else:
-        assert text == "mlcx: downloading 2.4 MiB: HF://user/checkpoint\n"
+        assert text == "mlcx: downloading 2.56 MB: HF://user/checkpoint\n"
 
 
 def everything(terminal: int) -> bytes:

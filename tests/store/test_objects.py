@@ -172,7 +172,7 @@ def test_the_verb_cache_looks_after_what_is_far_away(
     remote = ("--level", "remote")
     rows = [line.split() for line in run("list", "--url", url)]
     assert sorted(row[-1] for row in rows) == ["1", "2", "3"]
-    assert run("size", *remote) == [f"{objects.url}: 3 entries, 5.9 KiB"]
+    assert run("size", *remote) == [f"{objects.url}: 3 entries, 6 kB"]
     would = run("prune", *remote, "--size", "0", "--dry-run")
     assert len(would) == 4
     assert len(store.stored()) == 3
