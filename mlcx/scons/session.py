@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import SCons
+import SCons.Script
 
 from mlcx.errors import UsageError
 from mlcx.policy import policy
@@ -215,7 +216,8 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     screen = Screen(lambda: totals(_wanted(build), journal)) if drawn else None
     limit = available if mode.memory is None else lambda: mode.memory
     memory = Memory(limit, lambda: executor.stopped)
-    lanes = Lanes()
+    jobs = partial(SCons.Script.GetOption, "num_jobs")
+    lanes = Lanes(jobs, lambda: executor.stopped)
     return Services(
         executor, journal, console, chosen, lanes, memory, why, cache, screen
     )

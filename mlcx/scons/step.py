@@ -22,7 +22,7 @@ from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal, Result, measure
 from mlcx.report.units import size
 from mlcx.scons.executor import Executor, Outcome, tail, warnings
-from mlcx.scons.lanes import Lanes
+from mlcx.scons.lanes import Lanes, replaced
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Reporter
 from mlcx.scons.screen import Screen
@@ -129,7 +129,9 @@ class Step:
             command, shared = [str(word) for word in words], self.shared
             if shared is None:
                 return self._in_lane(command, environ)
-            with shared.making(self._waiting()):
+            place = contextlib.ExitStack()
+            with place, shared.making(self._waiting(place)):
+                place.close()
                 return self._alone(shared, command, environ)
         except (OSError, MlcxError) as error:
             # The step may have gone well, but what is known of it is not written down.
@@ -153,14 +155,18 @@ class Step:
         seconds = None if before is None else before.seconds
         return screen.showing(lane, self.verb, about, Path(self.log), seconds)
 
-    def _waiting(self) -> Callable[[], bool]:
-        """Return what is called while an equal step runs: it says so once."""
+    def _waiting(self, place: contextlib.ExitStack) -> Callable[[], bool]:
+        """Return what is called while an equal step runs.
+
+        The first time it says so, and lets others work in its place until that closes.
+        """
         noted: list[str] = []
 
         def waiting() -> bool:
             if not noted:
                 noted.append(f"{self.target} waits for an equal one that is being made")
                 self.services.reporter.note(noted[0])
+                place.enter_context(replaced())
             return self.services.executor.stopped
 
         return waiting
