@@ -1,14 +1,15 @@
 """How fast weights are converted, next to reading and writing as many bytes.
 
 Recipe: ``python benchmarks/convert.py`` on a quiet machine; ``--quantization q0f16``,
-``--dtype bfloat16`` and ``--layers 22`` for other cases. Makes a checkpoint of random
-weights, by default 10 layers of TinyLlama's shape (1.1 GB), and lets three processes
-take turns: one converts it; one (plain) reads it once in pieces of 1 MiB and writes as
-many bytes as the result has, and computes nothing; one (copy) copies it in such pieces.
+``--dtype bfloat16`` and ``--layers 10`` for other cases. Makes a checkpoint of random
+weights, by default 21 layers of TinyLlama's shape (2.1 GB), and lets three processes
+take turns, for q4f16_1 and then for q3f16_1: one converts it; one (plain) reads it once
+in pieces of 1 MiB and writes as many bytes as the result has, and computes nothing; one
+(copy) copies it in such pieces.
 All find the checkpoint on the disk and not in memory, as one larger than memory is.
 With ``--cached`` it is in memory, where plain I/O costs less than the md5 of the
 result, which the format asks for. The best of several turns counts, and the ratios of
-each round of turns are given. Prints JSON, then a table.
+each round of turns are given. Prints JSON, then a table, of each.
 """
 
 from __future__ import annotations
@@ -144,11 +145,11 @@ def run_turn(what: str, source: Path, output: Path, detail: str) -> None:
     print(json.dumps(result | {"memory_mib": memory_mib("VmHWM") - memory}))
 
 
-def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Let both take turns and return the best of each."""
-    shape = {**SHAPE, "num_hidden_layers": args.layers}
-    source = write_checkpoint(folder, shape, args.dtype)
-    output = folder / "out"
+def measure(
+    args: argparse.Namespace, source: Path, quantization: str
+) -> dict[str, Any]:
+    """Let all take turns and return the best of each."""
+    output = source.parent / "out"
     best: dict[str, dict[str, float]] = {}
     sizes: list[int] = []
     rounds: list[dict[str, float]] = []
@@ -159,7 +160,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 read(source)
             else:
                 evict(source)
-            detail = json.dumps(sizes) if what == "plain" else args.quantization
+            detail = json.dumps(sizes) if what == "plain" else quantization
             result = turn(what, source, output, detail)
             sizes = sizes or [path.stat().st_size for path in output.glob("*.bin")]
             shutil.rmtree(output)
@@ -169,7 +170,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             if number and (known is None or result["seconds"] < known["seconds"]):
                 best[what] = result
     return {
-        "quantization": args.quantization,
+        "quantization": quantization,
         "dtype": args.dtype,
         "cached": args.cached,
         "read_bytes": source.stat().st_size,
@@ -185,9 +186,9 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quantization", default="q4f16_1")
+    parser.add_argument("--quantization", action="append")
     parser.add_argument("--dtype", default="float16", choices=DTYPES)
-    parser.add_argument("--layers", type=int, default=10)
+    parser.add_argument("--layers", type=int, default=21)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--cached", action="store_true")
     parser.add_argument("--turn", nargs=4, help=argparse.SUPPRESS)
@@ -197,7 +198,14 @@ def main() -> None:
         run_turn(what, Path(source), Path(output), detail)
         return
     with tempfile.TemporaryDirectory() as name:
-        result = measure(args, Path(name))
+        shape = {**SHAPE, "num_hidden_layers": args.layers}
+        source = write_checkpoint(Path(name), shape, args.dtype)
+        for quantization in args.quantization or ("q4f16_1", "q3f16_1"):
+            show(measure(args, source, quantization))
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print what was measured with one quantization."""
     print(json.dumps(result, indent=2))
     print(f"\n{'':8}{'seconds':>9}{'CPU s':>8}{'read MB/s':>11}{'MiB more':>10}")
     for what in TURNS:
