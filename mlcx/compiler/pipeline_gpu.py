@@ -38,7 +38,7 @@ def _dispatch(context: Context) -> tuple[Pass, ...]:
         "relax.add": bias_rule(),
         "relax.call_dps_packed": either(
             recurrence_rule(context.target),
-            gpu_moe_rule(context.target),
+            gpu_moe_rule(),
             rotary_rule(context.target),
         ),
         "relax.nn.rms_norm": rms_norm_rule(context.target),

@@ -24,6 +24,9 @@ Load = Callable[[str, str, str], Callable[[], LoadedModel]]
 LARGEST = 1e-3
 """Difference of a logit."""
 
+QUANTIZED = ("q4f32_1", "q8f32_1")
+"""Schemes whose weights kernels dequantize, into float32."""
+
 ALWAYS = {("llama", "q0f32")}
 """Models tried always; a library takes half a minute."""
 
@@ -65,3 +68,17 @@ def test_a_gpus_logits_are_those_of_transformers(
         assert difference < LARGEST, f"{path} of {prefilled}"
         follows = greedy(here, found[-1], len(expected["greedy"]), path)
         assert follows.tolist() == expected["greedy"].tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", QUANTIZED)
+@pytest.mark.parametrize("name", references.families())
+def test_a_gpus_quantized_logits_are_those_of_the_dequantized_weights(
+    name: str, scheme: str, load: Load
+) -> None:
+    case = references.family(name).first
+    expected = references.logits(name, case, scheme)
+    tokens = references.text(references.family(name).cases[case]["vocab_size"])
+    found = trace(load(name, case, scheme)(), tokens, 24, "prefill")
+    difference = abs(found[list(references.POSITIONS)] - expected["logits"]).max()
+    assert difference < LARGEST

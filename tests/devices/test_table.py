@@ -224,17 +224,12 @@ def check_kernels(library: Path, model: Model, device: Device) -> None:
         return
     (code,) = model.executable.devices
     assert len(code.kernels) > 30
-    if device.kind != "webgpu" and not has_experts(model):
+    if device.kind != "webgpu":
         # A kernel's buffer in global memory would be the host's to allocate.
         assert b"AllocWorkspace" not in library.read_bytes()
     if device.kind == "cuda":
         check_graphs(model.executable)
     assert gpu_code.with_code(library, code) == set(code.kernels)
-
-
-def has_experts(model: Model) -> bool:
-    """Say whether a kernel may keep sums in global memory before it rounds them."""
-    return bool(model.description.metadata["model_type"] == "mixtral")
 
 
 def check_graphs(executable: Executable) -> None:

@@ -14,7 +14,10 @@ from tvm.script import tirx as T
 from mlcx.compiler.kernels.gpu.launch import each
 from mlcx.compiler.kernels.script import array, define, places
 
-__all__ = ["combination", "pairs_matmul", "routing"]
+__all__ = ["PAIRS", "combination", "pairs_matmul", "routing"]
+
+PAIRS = "pairs"
+"""Name of the block that sums in the function that ``pairs_matmul`` returns."""
 
 
 def routing(experts: int, chosen: int, *, normalized: bool) -> tirx.PrimFunc:
@@ -116,7 +119,7 @@ def pairs_matmul(
         row = x[i // each_token if spread else i, axis].astype("float32")
         return te.sum(row * weight[expert, j, axis].astype("float32"), axis=axis)
 
-    out = te.compute((pairs, n), product, name="matmul")
+    out = te.compute((pairs, n), product, name=PAIRS)
     if dtypes[2] != "float32":
         sums = out
         out = te.compute(
