@@ -7,6 +7,11 @@ from pathlib import Path
 
 __all__ = ["verify", "verify_arguments"]
 
+_UNCHECKED = (
+    "{}, such as {}: not checked, as only a manifest has hashes of these: build it "
+    "with mlcx package --manifest, mlcx deliver --manifest or scons MANIFEST=1"
+)
+
 
 def verify_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``verify``."""
@@ -27,6 +32,7 @@ def verify(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from mlcx.manifest.check import check
+    from mlcx.report.units import size
 
     found = check(args.folder)
     if args.json:
@@ -34,13 +40,14 @@ def verify(args: argparse.Namespace) -> int:
         return 1 if found.findings else 0
     for each in found.findings:
         print(f"mlcx: {each}", file=sys.stderr)
-    sources = ", ".join(found.against)
-    wrong = (
-        f"{len({each.file for each in found.findings})} wrong"
-        if found.findings
-        else "all as they should be"
-    )
-    print(
-        f"{args.folder}: {found.files} files, {found.bytes} bytes: {wrong} ({sources})"
-    )
+    wrong = len({each.file for each in found.findings})
+    state = f"{wrong} wrong" if wrong else "as it should be"
+    sources, files = ", ".join(found.against), _files(found.files)
+    print(f"{args.folder}: {files}, {size(found.bytes)}: {state} ({sources})")
+    if found.unchecked:
+        print(_UNCHECKED.format(_files(len(found.unchecked)), *found.unchecked[:1]))
     return 1 if found.findings else 0
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"

@@ -42,6 +42,8 @@ class Checked:
     against: tuple[str, ...]
     """The manifest and the indexes, relative to the folder."""
     findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...]
+    """Files that are there, and that nothing gives a hash of."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,18 @@ def check(folder: Path) -> Checked:
             wanted.setdefault(name, []).append(each)
     there = files(folder)
     findings = [*_changed(wanted, there)]
+    hashed = {name for name, each in wanted.items() if any(e.digest for e in each)}
+    unchecked = {*there} - hashed - {MANIFEST, *_REPORT}
     if manifest.is_file():
         known = {*wanted, MANIFEST, *_REPORT}
         extra = (Finding(n, "extra", f"not in {MANIFEST}") for n in there)
         findings += (each for each in extra if each.file not in known)
-    present = [there[name] for name in wanted if name in there]
+        unchecked = set()
+    present = [there[name] for name in hashed if name in there]
     names = tuple(source.relative_to(folder).as_posix() for source in sources)
     size = sum(path.stat().st_size for path in present)
     ordered = tuple(sorted(findings, key=lambda each: (each.kind, each.file)))
-    return Checked(len(present), size, names, ordered)
+    return Checked(len(present), size, names, ordered, tuple(sorted(unchecked)))
 
 
 def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:

@@ -101,6 +101,7 @@ def test_plan_is_json_for_a_program(
             "directory": "tiny/model",
             "recipe": None,
             "fetched": None,
+            "exact_float32": False,
         }
     ]
     assert plan["libraries"][0]["overrides"] == {"max_batch_size": 2}

@@ -80,7 +80,9 @@ def test_what_is_as_it_was_passes_anywhere(delivery: Path, tmp_path: Path) -> No
     found = check(moved)
     assert (found.files, found.findings) == (4, ())
     assert found.against == ("manifest.json", "bundle/m/tensor-cache.json")
-    assert check(moved / "bundle/m").files == 1
+    assert found.unchecked == ()
+    bundle = check(moved / "bundle/m")
+    assert (bundle.files, bundle.unchecked) == (1, ("tensor-cache.json",))
 
 
 def test_each_kind_of_harm_is_named(delivery: Path) -> None:
@@ -121,7 +123,13 @@ def test_the_verb_says_it_and_exits_with_it(
     delivery: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["verify", str(delivery)]) == 0
-    assert "4 files" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "dist: 4 files, " in out
+    assert ": as it should be (manifest.json, " in out
+    assert main(["verify", str(delivery / "bundle/m")]) == 0
+    out = capsys.readouterr().out
+    assert "m: 1 file, 3 B: as it should be (tensor-cache.json)\n" in out
+    assert "1 file, such as tensor-cache.json: not checked, as only a manifest" in out
     (delivery / "lib/b.so").unlink()
     assert main(["verify", str(delivery)]) == 1
     assert "mlcx: missing: lib/b.so" in capsys.readouterr().err
