@@ -93,7 +93,7 @@ def _lock(descriptor: int, path: Path, reporter: Reporter) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        reporter.note(f"{_whom(descriptor, path)}; Ctrl-C stops this")
+        reporter.note(f"{_whom(descriptor, path)}; Ctrl-C to stop waiting")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
