@@ -6,6 +6,7 @@ a tenth of a second where ``emcc`` takes minutes.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ __all__ = ["REMEDY", "folder_of_libraries", "program", "run", "version"]
 REMEDY = "apt-get install emscripten"
 
 _PROGRAM = "emcc"
+_VERSION = "emscripten-version.txt"
+"""Beside the program."""
+_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)+")
 _LIBRARIES = "sysroot/lib/wasm32-emscripten"
 """Below Emscripten's cache, where distributions put what they have built."""
 
@@ -28,15 +32,28 @@ def program() -> str | None:
     return shutil.which(_PROGRAM)
 
 
-@cache
 def version() -> str | None:
-    """Return what it says of its version, in one line; None: it is not there."""
+    """Return its version; None: it is not there.
+
+    A release says it in a file, too; asking the program takes half a second.
+    """
     path = program()
     if path is None:
         return None
-    words = [path, "--version"]
+    try:
+        text = (Path(path).resolve().parent / _VERSION).read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    released = _RELEASE.fullmatch(text.strip().strip('"'))
+    return released[0] if released else _asked(path)
+
+
+@cache
+def _asked(program: str) -> str:
+    """Return what ``program`` says of its version, without what it says of itself."""
+    words = [program, "--version"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0].strip()
+    return done.stdout.partition("\n")[0].rpartition("GNU ld)")[2].strip()
 
 
 def folder_of_libraries() -> Path:

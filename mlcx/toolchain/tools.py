@@ -68,7 +68,7 @@ def _fatbinary() -> Found | None:
 
 def _emscripten() -> Found | None:
     path, version = emscripten.program(), emscripten.version()
-    return Found(version, path) if path and version else None
+    return Found(f"emscripten {version}", path) if path and version else None
 
 
 def _rocm() -> Found | None:
