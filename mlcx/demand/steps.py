@@ -33,7 +33,8 @@ def make(wish: Wish, environ: Mapping[str, str]) -> None:
         environ: Of the process.
 
     Raises:
-        BuildError: It failed; quotes the end of its log.
+        BuildError: It failed; quotes the end of its log. Or what it reads changed
+            meanwhile, so that nobody knows what it made.
     """
     parent, step = environ.get(TEMPORARY) or None, wish.step
     try:
@@ -43,6 +44,9 @@ def make(wish: Wish, environ: Mapping[str, str]) -> None:
             words += [word for option in step.files for word in option]
             command = [*COMMAND, *map(str, words), "-o", str(made)]
             _run(command, Path(folder), made, environ)
+            if step.key != wish.key:
+                message = "what it is made of changed while it was made: ask again"
+                raise BuildError(f"{wish.file}: {message}")
             with replacing(wish.file) as temporary:
                 shutil.copyfile(made, temporary)
     except OSError as error:

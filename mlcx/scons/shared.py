@@ -47,13 +47,21 @@ class Shared:
         pairs = zip(self.keys, self.request.targets, strict=True)
         return self.takes and all(self.cache.take_near(*pair) for pair in pairs)
 
-    def put(self) -> None:
-        """Store all targets; what goes wrong is only reported."""
+    def put(self) -> bool:
+        """Store all targets; what goes wrong is only reported.
+
+        Returns:
+            False: A source is no longer what it was when this was asked for, so that
+            nobody knows what the targets are made of, and none is stored.
+        """
+        if keys(self.request) != self.keys:
+            return False
         if SCons.CacheDir.cache_readonly:
-            return
+            return True
         label = f"{self.request.verb} {self.request.about}".rstrip()
         for key, target in zip(self.keys, self.request.targets, strict=True):
             self.cache.put(key, target, label, replace=not self.takes)
+        return True
 
     def making(self, waiting: Callable[[], bool]) -> AbstractContextManager[None]:
         """Let nobody else on this machine make the same meanwhile.

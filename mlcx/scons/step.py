@@ -182,8 +182,9 @@ class Step:
             self.services.reporter.note(text)
             return 0
         status = self._in_lane(command, environ)
-        if status == 0:
-            shared.put()
+        if status == 0 and not shared.put():
+            text = f"{self.target} is not stored in the cache: a source changed while"
+            self.services.reporter.note(f"{text} it was made")
         return status
 
     def _in_lane(self, command: list[str], environ: Mapping[str, str]) -> int:

@@ -366,3 +366,17 @@ def test_an_interrupt_leaves_nothing(place: Place) -> None:
         os.kill(int(hanging.read_text()), 0)
     (place.root / "control/hang-compile").unlink()
     assert Path(place.jit().model_lib_path).is_file()
+
+
+def test_a_config_that_changes_while_it_is_read_makes_no_library(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be kept under its key is of nobody knows which config."""
+    config = place.model / "mlc-chat-config.json"
+    edit = f"open({str(config)!r}, 'w').write('{{}}')"
+    made = "open(sys.argv[-1], 'w').write('made')"
+    code = f"import sys; {edit}; {made}"
+    monkeypatch.setattr(steps, "COMMAND", (sys.executable, "-S", "-c", code))
+    with pytest.raises(BuildError, match="changed while it was made: ask again"):
+        place.jit()
+    assert [path for path in place.home.rglob("*.json") if path.is_file()] == []
