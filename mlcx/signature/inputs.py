@@ -13,7 +13,7 @@ from mlcx.toolchain.distributions import version_of
 from mlcx.toolchain.needs import needs, refusal, versions
 from mlcx.toolchain.triple import parse
 
-__all__ = ["host", "sources", "toolchain", "tvm"]
+__all__ = ["host", "installed", "sources", "toolchain", "tvm"]
 
 
 @cache
@@ -30,10 +30,14 @@ def sources(verbs: str, *packages: str) -> Fact:
 
 
 @cache
+def installed(name: str, *distributions: str) -> Fact:
+    """Return, as the fact ``name``, the versions of what decides bytes of a product."""
+    return Fact.of(name, {each: version_of(each) or "none" for each in distributions})
+
+
 def tvm() -> Fact:
     """Return the versions of TVM."""
-    names = ("apache-tvm", "apache-tvm-ffi")
-    return Fact.of("TVM", {name: version_of(name) or "none" for name in names})
+    return installed("TVM", "apache-tvm", "apache-tvm-ffi")
 
 
 @cache

@@ -179,4 +179,5 @@ def _both(file: Path) -> tuple[Path, Path]:
 
 
 def _facts() -> tuple[Fact, ...]:
-    return (inputs.sources("quality", "runtime"), inputs.tvm())
+    libraries = inputs.installed("libraries", "numpy", "tokenizers", "msgpack")
+    return (inputs.sources("quality", "runtime"), inputs.tvm(), libraries)

@@ -169,7 +169,10 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
         tuple(directory / name for name in names),
         tuple(files.text_files(job.model, job.fetched)),
         (*scheme, "--conv-template", job.conv_template),
-        (inputs.sources("convert", "package", "weights", "models"),),
+        (
+            inputs.sources("convert", "package", "weights", "models"),
+            inputs.installed("libraries", "tokenizers", "msgpack"),
+        ),
         about,
     )
     exact = ("--float32", "raw") if job.exact_float32 else ()
@@ -178,7 +181,10 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
         (directory / TENSOR_CACHE,),
         tuple(files.weight_files(job.model, job.fetched)),
         (*scheme, *exact),
-        (inputs.sources("convert", "weights", "quant", "models"),),
+        (
+            inputs.sources("convert", "weights", "quant", "models"),
+            inputs.installed("libraries", "numpy", "ml_dtypes"),
+        ),
         about,
     )
 

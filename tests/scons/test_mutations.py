@@ -240,7 +240,7 @@ def test_what_only_some_devices_have_is_signed(
 
 
 def fresh() -> None:
-    for fact in (inputs.sources, inputs.tvm, inputs.toolchain, inputs.host):
+    for fact in (inputs.sources, inputs.installed, inputs.toolchain, inputs.host):
         fact.cache_clear()
 
 

@@ -15,7 +15,6 @@ from mlcx.toolchain import zig
 def test_tvm_is_named_with_the_versions_that_are_installed() -> None:
     versions = [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
     expected = f"TVM apache-tvm {versions[0]}, apache-tvm-ffi {versions[1]}"
-    inputs.tvm.cache_clear()
     assert str(inputs.tvm()) == expected
 
 

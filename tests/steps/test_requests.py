@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlcx.signature import inputs
 from mlcx.spec.types import (
     BundleJob,
     LibraryJob,
@@ -86,6 +87,28 @@ def test_float32_is_kept_as_it_is_where_a_job_says_so(checkpoint: Path) -> None:
     assert by_verb(plan)["convert_weight"].options == as_mlc_does
     raw = (*as_mlc_does, "--float32", "raw")
     assert by_verb(exact)["convert_weight"].options == raw
+
+
+@pytest.mark.parametrize(
+    ("distribution", "verb"),
+    [
+        ("tokenizers", "gen_config"),
+        ("msgpack", "gen_config"),
+        ("numpy", "convert_weight"),
+        ("ml_dtypes", "convert_weight"),
+    ],
+)
+def test_another_version_of_what_writes_a_file_is_another_step(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, distribution: str, verb: str
+) -> None:
+    before, known = by_verb(plan_of(checkpoint)), inputs.version_of
+    other = {distribution: "9.9"}
+    monkeypatch.setattr(inputs, "version_of", lambda n: other.get(n, known(n)))
+    inputs.installed.cache_clear()
+    after = by_verb(plan_of(checkpoint))
+    inputs.installed.cache_clear()
+    changed = [each for each, request in after.items() if request != before[each]]
+    assert changed == [verb]
 
 
 def by_verb(plan: Plan) -> dict[str, Request]:
