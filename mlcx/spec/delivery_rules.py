@@ -51,7 +51,8 @@ def _folder(checked: Checked) -> Iterator[Problem]:
     if not checked.has((), checked.source.value, "binary_libs_dir"):
         return
     path = checked.source.value["binary_libs_dir"]
-    if Path(os.path.normpath(path)).parts[:1] == ("..",):
+    folder = Path(os.path.normpath(path))
+    if folder.is_absolute() or folder.parts[:1] == ("..",):
         message = f"expected a folder inside the output folder, found {quote(path)}"
         yield checked.source.problem(("binary_libs_dir",), message)
     for name in Path(path).parts:

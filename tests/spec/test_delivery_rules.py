@@ -20,6 +20,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/binary_libs_dir",
         f'{OUTSIDE} "../libs"',
     ),
+    "a folder of the machine": (
+        {"binary_libs_dir": "/tmp/libs"},
+        "/binary_libs_dir",
+        f'{OUTSIDE} "/tmp/libs"',
+    ),
     "a folder that turns out outside": (
         {"binary_libs_dir": "a/../.."},
         "/binary_libs_dir",

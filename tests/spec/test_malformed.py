@@ -92,7 +92,7 @@ MODELS: dict[str, tuple[object, ...]] = {
     TEXT: (1, None, ["checkpoint"]),
 }
 FOLDERS: dict[str, tuple[object, ...]] = {
-    "inside the output folder": ("../out", "a/../../x", ".."),
+    "inside the output folder": ("../out", "a/../../x", "..", "/tmp", "//tmp/a"),
     "no control characters": ("a\0", "a\nb", "..\\x"),
     WINDOWS: ("con", "a./b", "x/NUL/y", "a "),
     "is too long for a file name": ("a/" + "b" * 300,),
@@ -247,6 +247,7 @@ HARMFUL: list[Spec] = [
     one(mcpu="x; touch pwned"),
     one(overrides={"opt": "O2;touch pwned=1"}),
     delivery(binary_libs_dir="../escaped"),
+    delivery(binary_libs_dir="/tmp/escaped"),
     b"[" * 100_000,
     number("1e400"),
 ]

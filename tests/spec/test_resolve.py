@@ -191,13 +191,6 @@ def test_a_delivery_is_every_option_with_every_quantization_defaults_first(
     assert (plan.weights, plan.bundles, plan.app, plan.prebuilt) == ((), (), (), ())
 
 
-def test_libraries_may_go_to_an_absolute_folder(
-    write: Callable[..., str], delivery: Callable[..., dict[str, Any]], here: Path
-) -> None:
-    plan = load(write(delivery(binary_libs_dir=f"{here}/libs")))
-    assert plan.libraries[0].library == f"{here}/libs/a/a-q4f16_1-cpu.so"
-
-
 def test_a_static_library_carries_its_name_as_the_prefix_of_its_symbols(
     write: Callable[..., str],
     package: Callable[..., dict[str, Any]],
