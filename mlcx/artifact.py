@@ -141,18 +141,17 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         BuildError: Nothing can be written there, or the disk is full.
     """
-    import tempfile  # noqa: PLC0415 (readers need none, and it takes milliseconds)
-
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary.touch(exist_ok=False)
+        # Asking for the umask would set it, for all threads.
+        rights = temporary.stat().st_mode & 0o666
     except OSError as error:
         raise unwritten(path, error) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(rights)
         temporary.replace(path)
     except OSError as error:
         if error.errno in _FULL:
@@ -168,12 +167,6 @@ def unwritten(path: Path, error: OSError) -> BuildError:
     A write to a disk that is full does not say which file it was for.
     """
     return BuildError(f"{path}: cannot be written: {error.strerror}")
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,21 @@ def test_a_file_is_replaced_in_one_go(tmp_path: Path) -> None:
         assert not target.exists()
     assert target.read_text() == "new"
     assert [path.name for path in target.parent.iterdir()] == ["x"]
+
+
+def test_a_new_file_has_the_rights_that_the_umask_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at the umask sets it for a moment, for every thread."""
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched, replacing(tmp_path / "x") as temporary:
+            patched.setattr(os, "umask", None)
+            temporary.unlink()
+            temporary.touch(0o777)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o7777 == 0o640
 
 
 def test_what_fails_halfway_leaves_the_old_file(tmp_path: Path) -> None:
