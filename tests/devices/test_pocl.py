@@ -19,6 +19,8 @@ from mlcx.runtime.logits import greedy, trace
 from ..models import references
 from ..support.pocl import opencl
 
+pytestmark = pytest.mark.timeout(1800)
+
 Load = Callable[[str, str, str], Callable[[], LoadedModel]]
 
 LARGEST = 1e-3

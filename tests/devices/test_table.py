@@ -30,7 +30,7 @@ from mlcx.toolchain.triple import parse
 lief = pytest.importorskip("lief")
 gpu_code = pytest.importorskip("gpu_code")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 COMMON = {"max_position_embeddings": 512, "num_hidden_layers": 2, "vocab_size": 512}
 LLAMA = {
