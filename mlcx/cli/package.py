@@ -138,7 +138,8 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="MLC LLM's sources, or MLC_LLM_SOURCE_DIR: builds its runtime for phones",
     )
-    parser.add_argument(
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -146,6 +147,7 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for what is made",
     )
+    _check_argument(either)
     _jobs_argument(parser)
 
 
@@ -155,11 +157,8 @@ def package(args: argparse.Namespace) -> int:
     plan = _load(args.package_config, "package")
     if args.mlc_llm_source_dir is not None:
         os.environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
-    if args.check_reproducible:
-        return _check(args.package_config, args.jobs)
     _check_sources(plan, os.environ)
-    options = [f"-j{args.jobs}", f"OUTPUT={args.output}", *_variables(args)]
-    return _build(args.package_config, options)
+    return _run(args.package_config, [f"OUTPUT={args.output}"], args)
 
 
 def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
@@ -174,6 +173,7 @@ def deliver_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spec", type=Path, required=True, metavar="FILE", help="what to build"
     )
+    _check_argument(parser)
     _jobs_argument(parser)
     parser.add_argument(
         "-k", "--keep-going", action="store_true", help="go on after a failure"
@@ -184,11 +184,7 @@ def deliver(args: argparse.Namespace) -> int:
     """Build all that a delivery spec asks for."""
     _pin(args.spec)
     _load(args.spec, "delivery")
-    if args.check_reproducible:
-        return _check(args.spec, args.jobs)
-    options = [f"-j{args.jobs}", *(["-k"] if args.keep_going else [])]
-    options += _variables(args)
-    return _build(args.spec, options)
+    return _run(args.spec, ["-k"] if args.keep_going else [], args)
 
 
 def _jobs_argument(parser: argparse.ArgumentParser) -> None:
@@ -206,6 +202,9 @@ def _jobs_argument(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="list what was made, with hashes, in manifest.json beside it",
     )
+
+
+def _check_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--check-reproducible",
         action="store_true",
@@ -249,13 +248,17 @@ def _pin(spec: Path) -> None:
     pin_models(spec, os.environ, Console(silent=False))
 
 
-def _check(spec: Path, jobs: int) -> int:
+def _run(spec: Path, options: list[str], args: argparse.Namespace) -> int:
+    """Build ``spec``, once or, to compare, twice, with ``options`` and those given."""
+    words = [*options, *_variables(args)]
+    if not args.check_reproducible:
+        return _build(spec, [f"-j{args.jobs}", *words])
     from mlcx.cli.reproducible import check
 
-    def build(folder: Path, options: list[str], environ: Mapping[str, str]) -> int:
-        return _build(spec.absolute(), ["-C", str(folder), *options], environ)
+    def build(folder: Path, own: list[str], environ: Mapping[str, str]) -> int:
+        return _build(spec.absolute(), ["-C", str(folder), *own, *words], environ)
 
-    return check(build, jobs)
+    return check(build, args.jobs)
 
 
 def _build(

@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from mlcx.home import VARIABLE
+from mlcx.spec.hub import HubSettings
+
 __all__ = ["Build", "check"]
 
 _OWN = {"report.json", "report.md", "report.html"}
@@ -27,7 +30,7 @@ def check(build: Build, jobs: int) -> int:
 
     The folders, the time, the number of steps at a time, the order of Python's sets,
     the time zone, the locale and the rights of new files differ. Nothing is taken from
-    a cache. Folders that differ are kept.
+    what builds keep in the user's folder but models. Folders that differ are kept.
 
     Returns:
         0 equal, 1 different or not built.
@@ -45,7 +48,8 @@ def check(build: Build, jobs: int) -> int:
     for folder, (steps, mask, around) in zip(folders, ways, strict=True):
         print(f"mlcx: building in {folder} with -j{steps}", flush=True)
         folder.mkdir(parents=True)
-        begin, environ = time.time(), {**os.environ, **around}
+        begin, home = time.time(), _home(folder)
+        environ = {**os.environ, **around, VARIABLE: str(home)}
         with _masked(mask):
             failed = build(
                 folder, [f"-j{steps}", "--cache-disable", "MANIFEST=1"], environ
@@ -55,6 +59,17 @@ def check(build: Build, jobs: int) -> int:
             return 1
         time.sleep(max(0.0, begin + 2 - time.time()))  # time stamps are whole seconds
     return _compare(root, *folders)
+
+
+def _home(folder: Path) -> Path:
+    """Make a user's folder below ``folder``, with the models of the real one."""
+    models = HubSettings.of(os.environ).weights
+    with contextlib.suppress(OSError):  # who needs it will say so
+        models.mkdir(parents=True, exist_ok=True)
+    made = folder / "home"
+    made.mkdir()
+    (made / models.name).symlink_to(models)
+    return made
 
 
 @contextlib.contextmanager

@@ -163,11 +163,11 @@ class HubSettings:
 
     def folder(self, repository: Repository, commit: str) -> Path:
         """Return where the files of ``commit`` are kept; it may not exist yet."""
-        return self._weights / "commits" / repository.user / repository.name / commit
+        return self.weights / "commits" / repository.user / repository.name / commit
 
     def published(self, repository: Repository) -> Path:
         """Return where MLC's own programs look for the newest files."""
-        return self._weights / "hf" / repository.user / repository.name
+        return self.weights / "hf" / repository.user / repository.name
 
     def elsewhere(self, repository: Repository, commit: str) -> tuple[Path, ...]:
         """Return the folders in which others may have put files of it already.
@@ -183,10 +183,11 @@ class HubSettings:
     @property
     def lock(self) -> Path:
         """What models named on command lines, where no spec is, were found to be."""
-        return self._weights / "mlcx.lock.json"
+        return self.weights / "mlcx.lock.json"
 
     @property
-    def _weights(self) -> Path:
+    def weights(self) -> Path:
+        """The folder of all models; it may not exist yet."""
         return self.home / "model_weights"
 
 
