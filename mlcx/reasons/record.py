@@ -21,7 +21,7 @@ from mlcx.spec.digest import digest_file
 
 __all__ = ["Content", "Record", "Records", "facts", "look", "options"]
 
-_VERSION = 2
+_VERSION = 3
 _HEAD = f'\n "version": {_VERSION},'.encode()
 """How what is behind the digest begins."""
 _FOLDER = "inputs"
@@ -34,11 +34,17 @@ class Content:
     """What was in a file."""
 
     size: int
-    mtime: int
-    """Whole seconds, as SCons sees it: with the size, saves hashing again."""
     sha256: str
     values: Mapping[str, Any] | None = None
     """Of a small JSON object."""
+    written: int = 0
+    """Nanoseconds since 1970; 0: there is no file yet."""
+    inode: int = 0
+
+    def stands(self, found: os.stat_result) -> bool:
+        """Whether the file is the one that this was in, and not written to since."""
+        state = found.st_size, found.st_mtime_ns, found.st_ino
+        return state == (self.size, self.written, self.inode)
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,6 @@ class Record:
     """Seconds since 1970; of a target from a cache: when it was taken."""
     seconds: float | None
     """That the run took; None: it came from a cache, or was found up to date."""
-    mtime: int
-    """Of the target, in whole seconds."""
     options: Mapping[str, str]
     facts: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, Content]
@@ -83,17 +87,17 @@ def look(path: Path, before: Content | None = None) -> Content | None:
 
     Args:
         path: The file.
-        before: What was in it earlier: it is not hashed when size and time stand.
+        before: What was in it earlier: it is not hashed when that `stands`.
     """
     try:
         found = path.stat()
     except OSError:
         return None
-    size, mtime = found.st_size, int(found.st_mtime)
-    if before is not None and (before.size, before.mtime) == (size, mtime):
+    if before is not None and before.stands(found):
         return before
-    values = _values(path) if size <= _VALUES else None
-    return Content(size, mtime, digest_file(path), values)
+    values = _values(path) if found.st_size <= _VALUES else None
+    digest = digest_file(path)
+    return Content(found.st_size, digest, values, found.st_mtime_ns, found.st_ino)
 
 
 def _values(path: Path) -> dict[str, Any] | None:

@@ -30,6 +30,8 @@ class Why:
         self._policy = policy
         self._found: dict[str, tuple[Change, ...]] = {}
         self._makers: dict[str, Request] = {}
+        self._read: tuple[str, Record | None] = ("", None)
+        self._touched: set[str] = set()
 
     def know(self, request: Request) -> None:
         """Take note of what makes the targets of ``request``."""
@@ -47,6 +49,37 @@ class Why:
         """Write down what the targets of ``request`` were made from."""
         because = self.found(request) if seconds is not None else ()
         self.records.write(self._record(request, seconds, because))
+
+    def is_touched(self, source: Path, target: str) -> bool:
+        """Whether ``source`` is there, but another file than ``target`` was made from.
+
+        Its size, time and inode say so; its content may well be the same.
+        """
+        maker = self._makers.get(target)
+        record = None if maker is None else self._last(maker)
+        before = record and record.sources.get(self.records.name(source))
+        try:
+            if not record or not before or before.stands(source.stat()):
+                return False
+        except OSError:
+            return False
+        self._touched.add(record.target)
+        return True
+
+    def _last(self, request: Request) -> Record | None:
+        """Return the record of ``request``, which SCons asks of for each source."""
+        name = self.records.name(request.targets[0])
+        if self._read[0] != name:
+            self._read = name, self.records.read(name)
+        return self._read[1]
+
+    def looked_again(self, request: Request) -> None:
+        """Write down how the inputs stand that were touched, of what is up to date."""
+        name = self.records.name(request.targets[0])
+        record = self.records.read(name) if name in self._touched else None
+        if record is not None:
+            sources = self._look_at(request, record.sources)
+            self.records.write(replace(record, sources=sources))
 
     def changes(self, request: Request) -> tuple[Change, ...]:
         """Return all that changed since the step last ran, as files are now."""
@@ -152,21 +185,23 @@ class Why:
         name = self.records.name(request.targets[0])
         last = self.records.read(name)
         known = last.sources if last else {}
-        looked = {
-            self.records.name(path): look(path, known.get(self.records.name(path)))
-            for path in request.sources
-        }
         return Record(
             target=name,
             verb=request.verb,
             ended=round(time.time(), 3),
             seconds=seconds,
-            mtime=int(request.targets[0].stat().st_mtime),
             options=options(request.options),
             facts=facts(request.facts),
-            sources={each: found for each, found in looked.items() if found},
+            sources=self._look_at(request, known),
             because=because,
         )
+
+    def _look_at(
+        self, request: Request, known: Mapping[str, Content]
+    ) -> dict[str, Content]:
+        names = {self.records.name(path): path for path in request.sources}
+        looked = {name: look(path, known.get(name)) for name, path in names.items()}
+        return {name: found for name, found in looked.items() if found}
 
 
 def _twin(name: str, gone: dict[str, str]) -> str:

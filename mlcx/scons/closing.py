@@ -104,6 +104,8 @@ class Closing:
                 damaged.append(why.records.name(why.records.path(target)))
             if taken or lost:
                 why.ended(each.request, None)
+            elif state == SCons.Node.up_to_date:
+                why.looked_again(each.request)
         if damaged:
             more = f" and {len(damaged) - 1} more" if damaged[1:] else ""
             text = f"{damaged[0]}{more} damaged: written anew, of what is there now"

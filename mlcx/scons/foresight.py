@@ -173,14 +173,14 @@ class Foresight:
 
     def _expect(self, request: Request, found: Iterable[Found]) -> None:
         for path, each in zip(request.targets, found, strict=True):
-            self._coming[path] = Content(each.entry.size, 0, each.entry.sha256)
+            self._coming[path] = Content(each.entry.size, each.entry.sha256)
 
     def _expect_made(self, request: Request) -> None:
         """Note what the targets will be: of a download a lock file knows it."""
         pinned = dict(request.facts[0].parts) if request.verb == "fetch" else {}
         for path in request.targets:
             digest = pinned.get(path.name)
-            self._coming[path] = Content(0, 0, digest) if digest else None
+            self._coming[path] = Content(0, digest) if digest else None
 
     def _is_open(self, path: Path) -> bool:
         return path in self._coming and self._coming[path] is None

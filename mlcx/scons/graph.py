@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
-import SCons.Node
+import SCons.Node.FS
 
 from mlcx.errors import BuildError
 from mlcx.scons import signs
@@ -46,6 +46,8 @@ class Graph:
         self._session = session
         self._forced: set[str] = set()
         """Targets that are made again although nothing changed."""
+        self._hashed: set[Any] = set()
+        """Files that were touched, and whose signature is that of their content."""
 
     def declare(self, requests: Iterable[Request]) -> Nodes:
         """Return the nodes that ``requests`` make.
@@ -147,11 +149,15 @@ class Graph:
     def _has_changed(
         self, dependency: Any, target: Any, previous: Any, node: Any = None
     ) -> bool:
-        """Compare contents, but hash only what has another time stamp: for SCons."""
+        """Compare contents, but hash only what may have been written to: for SCons."""
         # When SCons explains a rebuild it does not say whose signatures are meant.
         owner = target if node is None else node
         if dependency.get_state() == SCons.Node.executed:
             # Time stamps are whole seconds: what was made now may have its old one.
+            changed = dependency.changed_content(target, previous)
+        elif self._is_touched(dependency, owner):
+            # So may what was replaced. SCons itself would look no further.
+            self._hash_anew(dependency)
             changed = dependency.changed_content(target, previous)
         else:
             changed = dependency.changed_timestamp_then_content(target, previous, owner)
@@ -162,6 +168,19 @@ class Graph:
         # this is not done with AlwaysBuild, which looks at no dependency.
         dependency.get_csig()
         return True
+
+    def _is_touched(self, dependency: Any, owner: Any) -> bool:
+        """Whether a file has been written to since ``owner`` was made from it."""
+        if not isinstance(dependency, SCons.Node.FS.File):
+            return False
+        path, target = Path(dependency.get_abspath()), owner.get_internal_path()
+        return self._session.services.why.is_touched(path, target)
+
+    def _hash_anew(self, file: Any) -> None:
+        """Make SCons's signature of ``file`` that of its content, once in a run."""
+        if file not in self._hashed:
+            self._hashed.add(file)
+            file.get_ninfo().csig = file.get_content_hash()
 
     def _file(self, path: Path) -> Any:
         # Not env.File, which would expand a dollar sign in the name.

@@ -64,6 +64,19 @@ def test_touching_every_file_runs_nothing(built: Project) -> None:
     assert built.build() == []
 
 
+def test_an_edit_that_keeps_the_time_stamp_is_seen(built: Project) -> None:
+    source = built.root / "models/one/model.safetensors"
+    before = source.stat()
+    other = source.with_name("other")
+    other.write_bytes(source.read_bytes()[::-1])
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(source)
+    assert source.stat().st_size == before.st_size
+    calls = built.build()
+    assert "convert_weight build/one/model" in calls
+    assert not [call for call in calls if call.startswith("compile")]
+
+
 def test_a_new_temperature_compiles_nothing(built: Project) -> None:
     built.edit("models/one/generation_config.json", temperature=0.9)
     assert built.build() == sorted([*ONE, NORMALIZE_ONE])
