@@ -6,7 +6,9 @@ Nothing there is ever overwritten: of several writers the first one wins.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -73,6 +75,9 @@ Texts are asked for first: with a server that says nothing that is all the time 
 _AT_ONCE = 32
 """Texts that are asked for at one time."""
 
+_SECRET = re.compile(r"(?<=//)[^/\s]*@")
+"""Who asks and the password, in an address."""
+
 
 class ObjectStore:
     """An object store of a cloud, a web server with PUT, or a folder."""
@@ -88,13 +93,10 @@ class ObjectStore:
             UsageError: There is no such kind of URL, or no such folder, or obstore is
                 not installed.
         """
-        parts = urlsplit(url)
+        self.url, parts = _SECRET.sub("", url), urlsplit(url)
         if parts.scheme not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            raise UsageError(f"cache {url!r}: expected a URL with one of {known}")
-        self._secret, at, host = parts.netloc.rpartition("@")
-        self._secret += at
-        self.url = parts._replace(netloc=host).geturl()
+            raise UsageError(f"cache {self.url!r}: expected a URL with one of {known}")
         if parts.scheme == "file" and not (creates or Path(parts.path).is_dir()):
             raise UsageError(f"cache {self.url}: there is no such folder")
         try:
@@ -123,10 +125,8 @@ class ObjectStore:
             limit = asyncio.Semaphore(_AT_ONCE)
             return await asyncio.gather(*(self._text(each, limit) for each in names))
 
-        try:
+        with self._in_one_line():
             return asyncio.run(asked())
-        except self._failures() as error:
-            raise self._error(error) from error
 
     async def _text(self, name: str, limit: Semaphore) -> bytes | None:
         async with limit:
@@ -141,46 +141,35 @@ class ObjectStore:
         return self._get(self._store, name)
 
     def _get(self, store: Any, name: str) -> Iterator[bytes] | None:
-        try:
-            found = self._library.get(store, name)
-        except FileNotFoundError:
-            return None
-        except self._failures() as error:
-            raise self._error(error) from error
-        return self._blocks(found)
+        with self._in_one_line():
+            try:
+                return self._blocks(self._library.get(store, name))
+            except FileNotFoundError:
+                return None
 
     def write(self, name: str, content: bytes | Path) -> None:
         """Store ``content``, unless there is something under ``name``."""
         errors = self._library.exceptions
-        try:
-            self._put(name, content, mode="create")
-        except errors.AlreadyExistsError:
-            return
-        except (errors.NotSupportedError, NotImplementedError):
-            self._write_slowly(name, content)
-        except self._failures() as error:
-            raise self._error(error) from error
+        with self._in_one_line():
+            try:
+                self._put(name, content, mode="create")
+            except errors.AlreadyExistsError:
+                return
+            except (errors.NotSupportedError, NotImplementedError):
+                self._write_slowly(name, content)
 
     def remove(self, name: str) -> None:
         """Remove ``name``."""
-        try:
+        with self._in_one_line(), suppress(FileNotFoundError):
             self._library.delete(self._store, name)
-        except FileNotFoundError:
-            return
-        except self._failures() as error:
-            raise self._error(error) from error
 
     def listed(self, folder: str) -> Iterator[Listed]:
         """Yield all that is in ``folder``."""
-        try:
+        with self._in_one_line(), suppress(FileNotFoundError):
             for part in self._library.list(self._store, folder):
                 for each in part:
                     written = each["last_modified"].timestamp()
                     yield Listed(each["path"], each["size"], written)
-        except FileNotFoundError:
-            return
-        except self._failures() as error:
-            raise self._error(error) from error
 
     def _write_slowly(self, name: str, content: bytes | Path) -> None:
         """Write where there are no conditions: web servers."""
@@ -188,26 +177,23 @@ class ObjectStore:
             self._library.head(self._store, name)
         except FileNotFoundError:
             self._put(name, content, mode="overwrite")
-        except self._failures() as error:
-            raise self._error(error) from error
 
     def _put(self, name: str, content: bytes | Path, mode: str) -> None:
         # In parts, content could not be written on condition.
         self._library.put(self._store, name, content, mode=mode, use_multipart=False)
 
     def _blocks(self, found: Any) -> Iterator[bytes]:
-        try:
+        with self._in_one_line():
             for block in found.stream():
                 yield bytes(block)
-        except self._failures() as error:
-            raise self._error(error) from error
 
-    def _failures(self) -> tuple[type[Exception], ...]:
-        return (self._library.exceptions.BaseError, OSError, ValueError)
-
-    def _error(self, error: Exception) -> OSError:
-        text = _line(error).replace(self._secret, "") if self._secret else _line(error)
-        return OSError(f"{self.url}: {text}")
+    @contextmanager
+    def _in_one_line(self) -> Iterator[None]:
+        """Turn all that goes wrong into what the protocol says."""
+        try:
+            yield
+        except (self._library.exceptions.BaseError, OSError, ValueError) as error:
+            raise OSError(f"{self.url}: {_line(error)}") from error
 
 
 def _options(scheme: str, patience: str, creates: bool) -> Mapping[str, Any]:
@@ -221,4 +207,4 @@ def _options(scheme: str, patience: str, creates: bool) -> Mapping[str, Any]:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return _SECRET.sub("", str(error).strip().partition("\n")[0])

@@ -61,10 +61,12 @@ def serving_web(handler: type[_Web]) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/cache"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/cache"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
@@ -232,6 +234,22 @@ def test_a_server_that_refuses_is_reported_in_one_line() -> None:
     store = ObjectStore("http://user:secret@127.0.0.1:9/cache")
     with pytest.raises(OSError, match="127") as raised:
         store.write("entries/a", b"x")
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_takes_nothing_is_reported_in_one_line() -> None:
+    class Closed(_Web):
+        files: ClassVar = {}
+
+        def do_PUT(self) -> None:
+            self._answer(403)
+
+    with serving_web(Closed) as url:
+        store = ObjectStore(url.replace("//", "//user:secret@"))
+        with pytest.raises(OSError, match="403") as raised:
+            store.write("entries/a", b"x")
+    assert str(raised.value).startswith(f"{url}: ")
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
