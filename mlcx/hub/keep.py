@@ -1,12 +1,11 @@
 """Keep the files of pinned models in the user's folder, for mlcx and for MLC.
 
-Each commit has a folder of its own, so that two specs may pin two commits. The newest
-complete MLC model directory is also put where MLC's own programs look for it.
+Each commit has a folder of its own, so that two specs may pin two commits. An MLC model
+directory, once it is complete, is also put where MLC's own programs look for it.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,12 +73,10 @@ def keep(
     others = [file for file in files if file not in last]
     brought = fetch.run(others, elsewhere, again=redo)
     brought |= fetch.run(last, elsewhere, again=redo)
-    if part != "texts":
-        if brought or not (target / FETCHED).is_file():
-            _finish(model, target)
-        if target == own and model.kind == "mlc":
-            with fetch.locked():
-                _publish(model, own, settings.published(model.repository))
+    if part != "texts" and (brought or not (target / FETCHED).is_file()):
+        _finish(model, target)
+    if target == own and model.kind == "mlc":
+        _publish(model, own, settings.published(model.repository))
     return target
 
 
@@ -114,27 +111,40 @@ def _check(folder: Path, model: LockedModel, record: dict[str, object]) -> None:
 
 
 def _publish(model: LockedModel, folder: Path, place: Path) -> None:
-    """Put the model where MLC looks for it, unless somebody else put one there."""
-    ours = place / _MARK
-    if place.exists() and not ours.is_file():
+    """Put the model where MLC looks for it, unless somebody else put one there.
+
+    Of the steps that bring parts of it the last one finds it complete. One of another
+    commit, which has the same place, is replaced.
+    """
+    from filelock import FileLock  # noqa: PLC0415
+
+    names = [file.name for file in model.files]
+    if not all((folder / name).is_file() for name in (FETCHED, *names)):
         return
-    current = ours.read_text(encoding="ascii").strip() if place.exists() else ""
-    complete = all(is_there(place, file) for file in model.files)
-    if current == model.commit and complete:
-        return
-    temporary = place.with_name(f".{place.name}.{os.getpid()}")
-    old = place.with_name(f".{place.name}.old.{os.getpid()}")
-    try:
-        temporary.mkdir(parents=True)
-        for file in model.files:
-            _link(folder / file.name, temporary / file.name)
-        write_text(temporary / _MARK, f"{model.commit}\n")
-        if place.exists():
-            place.rename(old)
-        temporary.rename(place)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_name(f".{place.name}.lock")):
+        ours = place / _MARK
+        if place.exists() and not ours.is_file():
+            return
+        current = ours.read_text(encoding="ascii").strip() if place.exists() else ""
+        complete = all(is_there(place, file) for file in model.files)
+        if current != model.commit or not complete:
+            _replace(place, folder, names, model.commit)
+
+
+def _replace(place: Path, folder: Path, names: Sequence[str], commit: str) -> None:
+    """Make ``place`` a folder with the files ``names`` of ``folder``."""
+    made, old = (place.with_name(f".{place.name}.{each}") for each in ("new", "old"))
+    for each in (made, old):  # which a killed run may have left
+        shutil.rmtree(each, ignore_errors=True)
+    made.mkdir()
+    for name in names:
+        _link(folder / name, made / name)
+    write_text(made / _MARK, f"{commit}\n")
+    if place.exists():
+        place.rename(old)
+    made.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -166,7 +166,7 @@ class HubSettings:
         return self.weights / "commits" / repository.user / repository.name / commit
 
     def published(self, repository: Repository) -> Path:
-        """Return where MLC's own programs look for the newest files."""
+        """Return where MLC's own programs look for the files, of one commit."""
         return self.weights / "hf" / repository.user / repository.name
 
     def elsewhere(self, repository: Repository, commit: str) -> tuple[Path, ...]:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hub import StandIn
 
 from mlcx.__main__ import main
+from mlcx.cli.download import Progress
+from mlcx.hub.keep import keep
+from mlcx.hub.remote import HuggingFace
+from mlcx.spec.hub import HubSettings
+from mlcx.spec.lock import LockedModel, read
 
 from .conftest import CONFIG, SHARDS, checkpoint, dump, mlc
 
@@ -87,6 +94,51 @@ def test_a_model_directory_is_where_mlc_looks_for_it(
     command = [sys.executable, "-m", "mlcx", "fetch", "user/mlc"]
     subprocess.run(command, env=monkey, check=True, capture_output=True)
     assert (place / "tokenizer.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("order", ["texts weights", "weights texts"])
+def test_a_build_that_fetches_in_two_steps_puts_it_there_after_the_second(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str], order: str
+) -> None:
+    place = home / "model_weights/hf/user/mlc"
+    first, second = order.split()
+    fetched(capsys, "user/mlc", "--part", "texts")  # pins it, as on another machine
+    shutil.rmtree(home / "model_weights/commits")
+    fetched(capsys, "user/mlc", "--part", first)
+    assert not place.exists()
+    fetched(capsys, "user/mlc", "--part", second)
+    assert names(place) == mlc().keys() - {"README.md"} | {".mlcx-commit"}
+
+
+def test_two_commits_at_once_leave_one_of_them_there(
+    hub: StandIn,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is put there, in place of a third one, while the other one is."""
+    contents = {}
+    for tokenizer in (b"{}", b"[]", mlc()["tokenizer.json"]):
+        commit = hub.add("user/mlc", {**mlc(), "tokenizer.json": tokenizer})
+        fetched(capsys, f"user/mlc@{commit}")
+        contents[commit] = tokenizer
+    settings = HubSettings.of(os.environ)
+    monkeypatch.setattr("mlcx.hub.keep._link", slow_copy)
+
+    def again(model: LockedModel) -> None:
+        keep(model, "all", settings, HuggingFace(hub.url), Progress())
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(again, read(settings.lock).values()))
+    place = home / "model_weights/hf/user/mlc"
+    commit = (place / ".mlcx-commit").read_text().strip()
+    assert (place / "tokenizer.json").read_bytes() == contents[commit]
+    assert names(place.parent) <= {"mlc", ".mlc.lock"}
+
+
+def slow_copy(source: Path, target: Path) -> None:
+    time.sleep(0.05)
+    shutil.copyfile(source, target)
 
 
 def test_an_index_of_before_2025_gets_the_name_that_mlc_reads(
