@@ -47,8 +47,9 @@ def export(
         with tempfile.TemporaryDirectory(prefix="mlcx-") as folder:
             paths = [Path(each) for each in objects]
             check_hold_no_source(paths)
-            linked = [*paths, *(path.absolute() for path in beside)]
-            shutil.copyfile(make(linked, output.suffix, triple, Path(folder)), product)
+            others = [path.absolute() for path in beside]
+            made = make(paths, output.suffix, triple, Path(folder), others)
+            shutil.copyfile(made, product)
 
     with replacing(output) as temporary:
         executable.export_library(str(temporary), fcompile=link, fpack_imports=pack)

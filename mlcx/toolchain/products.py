@@ -60,7 +60,13 @@ _PAGE = ("malloc", "stackSave")
 """What a page calls of the C library; those of TVM are exported by themselves."""
 
 
-def make(objects: Sequence[Path], suffix: str, triple: Triple, folder: Path) -> Path:
+def make(
+    objects: Sequence[Path],
+    suffix: str,
+    triple: Triple,
+    folder: Path,
+    beside: Sequence[Path] = (),
+) -> Path:
     """Return the product with ``suffix``, made of ``objects`` in ``folder``.
 
     Args:
@@ -68,12 +74,13 @@ def make(objects: Sequence[Path], suffix: str, triple: Triple, folder: Path) -> 
         suffix: ``.tar``, ``.a``, or that of a shared library on ``triple``.
         triple: What the objects are for.
         folder: An empty one, absolute, for what is made on the way too.
+        beside: Further objects, in their order, whatever they are called.
 
     Raises:
         BuildError: A tool is missing or failed, or there is no such product.
     """
     product = folder / f"{_NAME}{suffix}"
-    ordered = sorted(objects, key=lambda path: path.name)
+    ordered = [*sorted(objects, key=lambda path: path.name), *beside]
     if suffix == ".tar":
         _pack(ordered, product)
     elif suffix == ".a":
@@ -185,7 +192,7 @@ def _wasm(objects: Sequence[Path], product: Path, triple: Triple, folder: Path) 
     words += ["--initial-memory=167772160", "--max-memory=2147483648"]
     words += ["--export-table", *(f"--export-if-defined={name}" for name in _PAGE)]
     # The page provides what is not defined.
-    words += ["--import-undefined", "--strip-debug"]
+    words += ["--import-undefined", "--strip-all"]
     zig.run([*words, "-o", product.name, *objects], folder)
 
 

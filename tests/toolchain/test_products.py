@@ -71,6 +71,22 @@ def test_what_a_system_does_not_have_is_refused(made: Callable[..., Path]) -> No
         made("wasm32-unknown-unknown-wasm", ".dll")
 
 
+@needs_zig
+def test_a_runtime_may_have_any_name(objects: Objects, tmp_path: Path) -> None:
+    """It is kept under one that says what it was made of, and is one of a build."""
+    triple, found = parse("wasm32-unknown-unknown-wasm"), set()
+    model = objects(triple.text)
+    (tmp_path / "start.c").write_text("void _initialize(void) {}\n")
+    for name in ("1.o", "z.o"):
+        words = ["cc", "-target", "wasm32-freestanding", "-c", "start.c", "-o", name]
+        zig.run(words, tmp_path)
+        place = tmp_path / f"for-{name}"
+        place.mkdir()
+        library = products.make(model, ".wasm", triple, place, [tmp_path / name])
+        found.add(library.read_bytes())
+    assert len(found) == 1
+
+
 def test_a_packed_library_says_nothing_of_who_made_it(
     made: Callable[..., Path],
 ) -> None:
