@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from SCons.Action import Action
 from SCons.Builder import Builder
 from SCons.Subst import Literal
 
-__all__ = ["BUILDERS", "COMMAND_LINE", "Word"]
+from mlcx.steps.requests import Request
+
+__all__ = ["BUILDERS", "COMMAND_LINE", "Word", "words"]
 
 COMMAND_LINE = "MLCXCOMSTR"
 """Construction variable: what a build prints of a step; empty for its command."""
@@ -33,8 +37,8 @@ def _builder(verb: str) -> Any:
     What stands between the marks ``$(`` and ``$)`` is no part of the signature: it says
     where mlcx is installed. Nor are the paths, whose contents count instead.
     """
-    words = ["$(", "$MLCX", "$)", verb, "$MLCX_MODEL", "$MLCX_OPTIONS", "$MLCX_FILES"]
-    return Builder(action=Action([[*words, "-o", "$MLCX_OUTPUT"]], f"${COMMAND_LINE}"))
+    given = ["$(", "$MLCX", "$)", verb, "$MLCX_MODEL", "$MLCX_OPTIONS", "$MLCX_FILES"]
+    return Builder(action=Action([[*given, "-o", "$MLCX_OUTPUT"]], f"${COMMAND_LINE}"))
 
 
 BUILDERS: dict[str, Any] = {
@@ -57,3 +61,28 @@ BUILDERS: dict[str, Any] = {
     )
 }
 """Verb to its builder."""
+
+
+def words(request: Request, name: Callable[[Path], str]) -> dict[str, list[Word]]:
+    """Return the construction variables with the words of the command of ``request``.
+
+    Args:
+        request: What is to be made.
+        name: Returns a path as the command has it.
+    """
+    subject = [request.subject] if request.subject else []
+    return {
+        "MLCX_MODEL": [
+            Word(each, signed=False) for each in [*subject, *map(name, request.models)]
+        ],
+        "MLCX_OPTIONS": [Word(option, signed=True) for option in request.options],
+        "MLCX_FILES": list(_files(request, name)),
+        "MLCX_OUTPUT": [Word(name(request.output), signed=False)],
+    }
+
+
+def _files(request: Request, name: Callable[[Path], str]) -> Iterator[Word]:
+    """Yield the options that name a file, whose content counts instead."""
+    for option, path in request.files:
+        yield Word(option, signed=True)
+        yield Word(name(path), signed=False)

@@ -10,7 +10,7 @@ import SCons.Node.FS
 
 from mlcx.errors import BuildError
 from mlcx.scons import signs
-from mlcx.scons.builders import BUILDERS, Word
+from mlcx.scons.builders import BUILDERS, words
 from mlcx.scons.cache import StepCache
 from mlcx.scons.declared import Declared
 from mlcx.scons.session import Session
@@ -119,25 +119,10 @@ class Graph:
             MLCX_VERB=request.verb,
             MLCX_WHAT=request.shown or "$TARGET",
             MLCX_WHY=step.why,
-            MLCX_MODEL=[
-                Word(name, signed=False)
-                for name in [request.subject] * bool(request.subject)
-                + [self._name(path) for path in request.models]
-            ],
-            MLCX_OPTIONS=[Word(option, signed=True) for option in request.options],
-            MLCX_FILES=[
-                word
-                for option, path in request.files
-                for word in self._named_file(option, path)
-            ],
-            MLCX_OUTPUT=[Word(self._name(request.output), signed=False)],
             SPAWN=step,
+            **words(request, self._name),
         )
         return nodes
-
-    def _named_file(self, option: str, path: Path) -> tuple[Word, Word]:
-        """Return the words of an option with a file, whose content counts instead."""
-        return Word(option, signed=True), Word(self._name(path), signed=False)
 
     def _is_damaged(self, request: Request) -> bool:
         """Whether a part is missing that SCons does not know; says which."""

@@ -1,7 +1,8 @@
-"""What changes the signature of a library, and what does not: a row for each input.
+"""What changes the signature of a product, and what does not: a row for each input.
 
-The signature is what SCons compares: the words of the command that count, the facts,
-and the content of the compile config, which the real ``normalize`` makes here.
+There are three: the key in the cache, what SCons compares, and what lets a build that
+has nothing to do end before SCons is told of it. The compile config, whose content is
+in them, is what the real ``normalize`` makes.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from SCons.Environment import Environment
 
 from mlcx.__main__ import main
 from mlcx.reasons.standing import Standing
+from mlcx.scons.builders import BUILDERS, words
 from mlcx.signature import inputs
 from mlcx.spec import digest, load
 from mlcx.steps import requests
-from mlcx.steps.requests import Folders
+from mlcx.steps.keys import keys
+from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.needs import Need
+from mlcx.web.pieces import NAMES
 
 from .project import REPOSITORY, Project, copy_sources
 
@@ -57,6 +62,10 @@ def make(root: Path) -> None:
     for file in (CHAT, OTHER):
         write(root / file, chat)
         write((root / file).with_name("tensor-cache.json"), {"records": []})
+    write(root / "raw/config.json", {**TINY, "context_window_size": 128})
+    write(root / "raw/generation_config.json", {"temperature": 0.5})
+    write(root / "raw/tokenizer.json", {"version": "1"})
+    (root / "raw/model.safetensors").write_bytes(b"weights")
     spec = {
         "tasks": [{"model_id": "m", "model": "models/m"}],
         "default_compile_options": [{"device": "opencl", "opt": "O2"}],
@@ -66,18 +75,32 @@ def make(root: Path) -> None:
     write(root / SPEC, spec)
 
 
-def signature(root: Path) -> str:
-    """Return what is signed of the first library of the spec in ``root``."""
+def signature(root: Path, verb: str = "compile") -> dict[str, object]:
+    """Return what is signed of the first step of ``verb`` of the spec in ``root``."""
     folders = Folders(root / "dist", root / "build")
     asked = list(requests.plan(load(root / SPEC), folders))
-    compiled = next(each for each in asked if each.verb == "compile")
-    makers = {each.targets[0]: each for each in asked}
-    normalize = makers[compiled.sources[0]]
-    config = root / "compile-config.json"
-    words = [str(normalize.models[0]), *normalize.options, "-o", str(config)]
-    assert main(["normalize", *words]) == 0
-    facts = [str(fact) for fact in compiled.facts]
-    return json.dumps([compiled.options, facts, config.read_text()])
+    step = next(each for each in asked if each.verb == verb)
+    for each in asked:
+        if each.verb == "normalize" and each.targets[0] in step.sources:
+            given = [str(each.models[0]), *each.options, "-o", str(each.output)]
+            assert main(["normalize", *given]) == 0
+    return {"SCons": of_scons(step)} | ({"key": found} if (found := keys(step)) else {})
+
+
+def of_scons(step: Request) -> tuple[object, ...]:
+    """Return what SCons compares: words of the command, values, contents of files."""
+    action = BUILDERS[step.verb].action
+    env = Environment(tools=[], MLCX=["python"], **words(step, str))
+    contents = action.get_contents(target=[], source=[], env=env)
+    digests = [digest.digest_file(source) for source in step.sources]
+    return (contents, *map(str, step.facts), *digests)
+
+
+def differ(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Whether all signatures differ; they agree on that."""
+    found = {one[name] != other[name] for name in one}
+    assert len(found) == 1, "SCons and the cache do not agree"
+    return found.pop()
 
 
 def in_config(**fields: object) -> Change:
@@ -103,6 +126,35 @@ def edit(file: str, **fields: object) -> Change:
 
 def option(**fields: object) -> Change:
     return edit(SPEC, default_compile_options=[{"device": "opencl", **fields}])
+
+
+def package(device: str = "cpu", **fields: str) -> Change:
+    """Ask for a checkpoint as an app has it."""
+    entry = {"model_id": "raw", "model": "raw", "quantization": "q4f16_1"}
+    entry |= {"conv_template": "chatml", "bundle_weight": True, **fields}
+
+    def change(root: Path) -> None:
+        write(root / SPEC, {"device": device, "model_list": [entry]})
+
+    return change
+
+
+def bitcode(root: Path, content: str) -> None:
+    for name in NAMES:
+        write(root / f"web/dist/wasm/{name}.bc", content)
+
+
+def at_the_same_time(change: Change) -> Change:
+    """Return ``change`` such that sizes and times of files do not tell of it."""
+
+    def hidden(root: Path) -> None:
+        before = {path: path.stat() for path in root.rglob("*.json")}
+        change(root)
+        for path, known in before.items():
+            assert path.stat().st_size == known.st_size
+            os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+    return hidden
 
 
 def rewritten(**style: Any) -> Change:
@@ -152,6 +204,7 @@ MUST: dict[str, Change] = {
     "host": option(host="aarch64-linux-gnu"),
     "mcpu": option(mcpu="x86-64-v3"),
     "quantization": edit(SPEC, default_quantization=["q4f32_1"]),
+    "content and no time": at_the_same_time(in_config(num_hidden_layers=3)),
 }
 MUST_NOT: dict[str, Change] = {
     "temperature": in_chat(temperature=0.1),
@@ -197,7 +250,55 @@ def test_what_changes_the_bytes_changes_the_signature(
 ) -> None:
     before = signature(root)
     change(root)
-    assert signature(root) != before
+    assert differ(before, signature(root))
+
+
+OF_TEXTS = {
+    "config": edit("raw/config.json", hidden_size=128),
+    "sampling": edit("raw/generation_config.json", temperature=0.1),
+    "tokenizer": edit("raw/tokenizer.json", version="2"),
+    "name of a file": lambda root: (root / "raw/tokenizer.json").rename(
+        root / "raw/added_tokens.json"
+    ),
+    "conversation template": package(conv_template="LM"),
+    "quantization": package(quantization="q4f32_1"),
+}
+OF_WEIGHTS = {
+    "config": edit("raw/config.json", hidden_size=128),
+    "weights": lambda root: (root / "raw/model.safetensors").write_bytes(b"other"),
+    "quantization": package(quantization="q4f32_1"),
+    "exact float32": package(float32="raw"),
+}
+OF_RUNTIME = {
+    "bitcode": lambda root: bitcode(root, "other"),
+    "none given": lambda root: shutil.rmtree(root / "web"),
+}
+STEPS = [
+    *(("gen_config", name, OF_TEXTS) for name in OF_TEXTS),
+    *(("convert_weight", name, OF_WEIGHTS) for name in OF_WEIGHTS),
+    *(("web_runtime", name, OF_RUNTIME) for name in OF_RUNTIME),
+]
+
+
+@pytest.mark.parametrize(("verb", "name", "changes"), STEPS)
+def test_what_other_steps_read_changes_their_signature(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    verb: str,
+    name: str,
+    changes: dict[str, Change],
+) -> None:
+    """One that only touches the files does not."""
+    monkeypatch.setenv("TVM_HOME", str(root))
+    package()(root)
+    if verb == "web_runtime":
+        package(device="webgpu")(root)
+        bitcode(root, "one")
+    before = signature(root, verb)
+    touched(root)
+    assert not differ(before, signature(root, verb))
+    changes[name](root)
+    assert differ(before, signature(root, verb))
 
 
 def standing(root: Path) -> Standing:
@@ -226,7 +327,7 @@ def test_what_changes_the_bytes_is_not_taken_for_done(
 def test_what_changes_no_byte_leaves_the_signature(root: Path, change: Change) -> None:
     before = signature(root)
     change(root)
-    assert signature(root) == before
+    assert not differ(before, signature(root))
 
 
 @pytest.mark.parametrize("fields", [*CUDA.values(), *PHONE.values()])
@@ -236,7 +337,7 @@ def test_what_only_some_devices_have_is_signed(
     option(device=fields["device"])(root)
     before = signature(root)
     option(**fields)(root)
-    assert signature(root) != before
+    assert differ(before, signature(root))
 
 
 def fresh() -> None:
@@ -252,7 +353,7 @@ def test_versions_of_tvm_are_signed(
     other = {name: "9.9"}
     monkeypatch.setattr(inputs, "version_of", lambda n: other.get(n, known(n)))
     fresh()
-    assert signature(root) != before
+    assert differ(before, signature(root))
     monkeypatch.undo()
     fresh()
     assert signature(root) == before
@@ -273,20 +374,20 @@ def test_versions_of_tools_are_signed(
     changed = signature(root)
     monkeypatch.undo()
     fresh()
-    assert changed != before
+    assert differ(before, changed)
     assert signature(root) == before
 
 
 def test_what_the_cpu_can_do_is_signed_for_this_cpu_only(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def signed(cpu: str, **fields: object) -> str:
+    def signed(cpu: str, **fields: object) -> dict[str, object]:
         monkeypatch.setattr(inputs, "describe_host", lambda: cpu)
         fresh()
         option(device="cpu", **fields)(root)
         return signature(root)
 
-    assert signed("x86_64 avx") != signed("x86_64 avx2")
+    assert differ(signed("x86_64 avx"), signed("x86_64 avx2"))
     named = {"host": "x86_64-linux-gnu", "mcpu": "x86-64-v3"}
     assert signed("x86_64 avx", **named) == signed("x86_64 avx2", **named)
     monkeypatch.undo()
@@ -328,7 +429,7 @@ def test_sources_that_compiling_loads_are_signed(
     after = signature(root)
     monkeypatch.undo()
     fresh()
-    assert (after != before) is matters
+    assert differ(before, after) is matters
 
 
 def test_a_checkout_elsewhere_and_another_environment_sign_the_same(
@@ -351,7 +452,7 @@ def test_a_checkout_elsewhere_and_another_environment_sign_the_same(
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == before
+    assert done.stdout.strip() == str(before)
 
 
 def test_scons_itself_makes_nothing_again_in_another_environment(
