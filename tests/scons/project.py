@@ -23,8 +23,8 @@ class Project:
         self.root = root
         self.control = control
         self.sources = sources
-        self.patience = 60
-        """Seconds that a build may take."""
+        self.patience = 240
+        """Seconds that a build may take, on a machine with much else to do."""
         self.processes: list[subprocess.Popen[str]] = []
 
     def create(self) -> None:

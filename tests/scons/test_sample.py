@@ -112,12 +112,17 @@ def write_checkpoint(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def _compiled(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> RealProject:
+def _compiled(
+    tmp_path_factory: pytest.TempPathFactory, sources: Path
+) -> Iterator[RealProject]:
     folder = tmp_path_factory.mktemp("sample")
     made = RealProject(folder / "project", folder / "control", sources)
-    made.create()
-    assert "dist/lib/raw.so" in made.built_now("-j2")
-    return made
+    try:
+        made.create()
+        assert "dist/lib/raw.so" in made.built_now("-j2")
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture
