@@ -1,4 +1,4 @@
-"""Which files may have been written to since a target was made, told without content."""
+"""Which files may have been written to since a target was made; no content is read."""
 
 from __future__ import annotations
 
