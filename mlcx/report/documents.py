@@ -31,12 +31,33 @@ def paths(output: Path) -> tuple[Path, ...]:
 
 
 def write(run: Run, output: Path, top: Path) -> None:
-    """Write the report of ``run``, whose paths are relative to ``top``."""
+    """Write the report of ``run``, whose paths are relative to ``top``.
+
+    One that says the same of every job stays, with the time of its own run: making the
+    page takes longer than all else of a build that has nothing to do.
+    """
     as_json, markdown, page = paths(output)
-    link = os.path.relpath(top, output)
-    write_text(as_json, _json(run))
+    text, link = _json(run), os.path.relpath(top, output)
+    if markdown.exists() and page.exists() and _says(as_json, text):
+        return
     write_text(markdown, _markdown(run, link))
     write_text(page, _page(run, link))
+    write_text(as_json, text)  # the last, as the others are not looked into
+
+
+def _says(file: Path, text: str) -> bool:
+    """Whether ``file`` holds the report ``text``, but for when it was and how long."""
+    try:
+        known = file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return _timeless(known) == _timeless(text)
+
+
+def _timeless(report: str) -> list[str]:
+    """Return the text of ``_json`` without its third and fourth lines, the times."""
+    lines = report.split("\n", 4)
+    return lines[:2] + lines[4:]
 
 
 def _json(run: Run) -> str:

@@ -25,8 +25,15 @@ def sources(verbs: str, *packages: str) -> Fact:
         packages: What it calls; all that they import counts too.
     """
     reached = frozenset({f"cli/{verbs}"}).union(*map(closure, packages))
+    files = {name: value for each in reached for name, value in _files(each).items()}
     name = f"{SOURCES}mlcx.{'+'.join(packages)}"
-    return Fact.of(name, source_digests(reached))
+    return Fact.of(name, sorted(files.items()))
+
+
+@cache
+def _files(package: str) -> dict[str, str]:
+    """Return the digests of the files of one package: most verbs load the same few."""
+    return source_digests((package,))
 
 
 @cache

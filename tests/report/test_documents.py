@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from report_page import Page
@@ -36,6 +37,28 @@ def written(tmp_path: Path) -> tuple[str, str]:
     )
     markdown, page = texts
     return markdown, page
+
+
+def test_a_report_that_says_the_same_of_every_job_stays(tmp_path: Path) -> None:
+    folder, jobs = tmp_path / "dist", rows()[2:]
+
+    def write_at(started: float, jobs: tuple[Row, ...]) -> dict[str, str]:
+        write(Run(started, started / 10, jobs), folder, tmp_path)
+        return {path.name: path.read_text() for path in folder.iterdir()}
+
+    first = write_at(50.0, jobs)
+    assert len(first) == 3
+    assert write_at(60.0, jobs) == first
+    for number, name in enumerate(first):
+        (folder / name).unlink()
+        again = write_at(70.0 + number, jobs)
+        assert again["report.json"] != first["report.json"]
+        first = again
+    (folder / "report.json").write_text("no report")
+    assert write_at(80.0, jobs)["report.html"] != first["report.html"]
+    other = replace(jobs[0].result, status="up to date")
+    changed = write_at(90.0, (replace(jobs[0], result=other),))
+    assert all("up to date" in text for text in changed.values())
 
 
 def test_the_page_says_of_each_job_what_it_was_and_is(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -341,8 +341,9 @@ def test_what_only_some_devices_have_is_signed(
 
 
 def fresh() -> None:
-    for fact in (inputs.sources, inputs.installed, inputs.toolchain, inputs.host):
-        fact.cache_clear()
+    facts = (inputs.sources, inputs.installed, inputs.toolchain, inputs.host)
+    for known in (*facts, inputs._files):
+        known.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["apache-tvm", "apache-tvm-ffi"])
@@ -417,7 +418,7 @@ def test_sources_that_compiling_loads_are_signed(
     copy = copy_sources(REPOSITORY, tmp_path / "sources") / "mlcx"
     assert (copy / file).exists()
 
-    def of_copy(packages: frozenset[str]) -> dict[str, str]:
+    def of_copy(packages: Iterable[str]) -> dict[str, str]:
         return digest.source_digests(packages, copy)
 
     monkeypatch.setattr(inputs, "source_digests", of_copy)
