@@ -15,7 +15,6 @@ from pathlib import Path
 from mlcx import __version__
 from mlcx.artifact import write_text
 from mlcx.report.run import Row, Run
-from mlcx.report.timeline import timeline
 from mlcx.report.units import change, duration, size
 
 __all__ = ["paths", "write"]
@@ -130,6 +129,8 @@ def _when(run: Run) -> str:
 
 def _page(run: Run, link: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    from mlcx.report.timeline import timeline  # noqa: PLC0415
 
     environment = Environment(
         loader=PackageLoader("mlcx.report", "."),

@@ -7,6 +7,24 @@ process of SCons never loads tvm or numpy.
 
 from __future__ import annotations
 
-from mlcx.scons.tool import exists, generate
+import gc
+from typing import Any
 
 __all__ = ["exists", "generate"]
+
+_YOUNG = 100_000
+"""Objects after which Python looks for garbage: what a build makes stays to its end."""
+
+
+def exists(env: Any) -> bool:
+    """Tell SCons that the tool can be used."""
+    del env
+    return True
+
+
+def generate(env: Any) -> None:
+    """Add the methods and construction variables of the tool to ``env``."""
+    gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
+    from mlcx.scons import tool  # noqa: PLC0415 (most of what there is to load)
+
+    tool.generate(env)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SCons.Node.Alias
 import SCons.Node.FS
 import SCons.Script
 
 from mlcx.report.journal import Journal
-from mlcx.scons.screen import Totals
+
+if TYPE_CHECKING:
+    from mlcx.scons.screen import Totals
 
 __all__ = ["asked", "totals"]
 
@@ -35,6 +37,8 @@ def totals(nodes: Collection[Any], journal: Journal) -> Totals:
 
     What waits for a step that failed is neither done nor failed itself.
     """
+    from mlcx.scons.screen import Totals  # noqa: PLC0415 (on a terminal only)
+
     ended = (SCons.Node.up_to_date, SCons.Node.executed)
     results = (journal.this_run(node.get_internal_path()) for node in nodes)
     failed = sum(each is not None and each.status == "failed" for each in results)

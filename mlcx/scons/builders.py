@@ -10,12 +10,10 @@ from SCons.Action import Action
 from SCons.Builder import Builder
 from SCons.Subst import Literal
 
+from mlcx.scons.options import COMMAND_LINE
 from mlcx.steps.requests import Request
 
-__all__ = ["BUILDERS", "COMMAND_LINE", "Word", "words"]
-
-COMMAND_LINE = "MLCXCOMSTR"
-"""Construction variable: what a build prints of a step; empty for its command."""
+__all__ = ["BUILDERS", "Word", "words"]
 
 
 class Word(Literal):

@@ -20,9 +20,8 @@ from mlcx.reasons.standing import Standing
 from mlcx.report import documents
 from mlcx.report.journal import Result
 from mlcx.report.run import Row, Run, figures_in, summary
-from mlcx.scons import ending, provenance
+from mlcx.scons import ending
 from mlcx.scons.declared import Declared, Mode, Steps
-from mlcx.scons.screen import width
 from mlcx.scons.step import Services, Step
 from mlcx.steps.requests import Folders, Request
 
@@ -74,6 +73,8 @@ class Closing:
         """
         if not (self.mode.manifest or (self.folders.output / MANIFEST).exists()):
             return
+        from mlcx.scons import provenance  # noqa: PLC0415 (most builds have none)
+
         asked = self._asked()
         whole = [
             spec for spec, requests in asked.items() if self._targets(requests) <= done
@@ -122,6 +123,7 @@ class Closing:
         if any(row.ran for row in rows) and not self.mode.silent:
             # What lays tables out takes as long to load as half of a null build.
             from mlcx.report.closing import closing  # noqa: PLC0415
+            from mlcx.scons.screen import width  # noqa: PLC0415
 
             self.services.reporter.lines(closing(rows, width(sys.stdout)))
 

@@ -12,7 +12,10 @@ import SCons.Node
 from mlcx.scons.step import Step
 from mlcx.steps.requests import Request
 
-__all__ = ["Declared", "Mode", "Steps"]
+__all__ = ["VALID", "Declared", "Mode", "Steps"]
+
+VALID = "valid-specs"
+"""The file, in the build folder, that remembers which specs were found valid."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,9 @@ from mlcx.steps.keys import CACHED_VERBS
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Request
 
-__all__ = ["Graph", "Nodes"]
+__all__ = ["Graph"]
 
-Nodes = list[Any]
-"""Nodes of SCons."""
+_Nodes = list[Any]
 
 
 class Graph:
@@ -49,7 +48,7 @@ class Graph:
         self._hashed: set[Any] = set()
         """Files that were touched, and whose signature is that of their content."""
 
-    def declare(self, requests: Iterable[Request]) -> Nodes:
+    def declare(self, requests: Iterable[Request]) -> _Nodes:
         """Return the nodes that ``requests`` make.
 
         Raises:
@@ -71,14 +70,14 @@ class Graph:
         for lack in lacking:
             services.reporter.error(lack)
 
-    def _nodes(self, request: Request) -> Nodes:
+    def _nodes(self, request: Request) -> _Nodes:
         known = self._session.find(request)
         if known is None:
             known = Declared(request, *self._declare(request))
             self._session.add(known)
         return list(known.nodes)
 
-    def _declare(self, request: Request) -> tuple[Step, Nodes]:
+    def _declare(self, request: Request) -> tuple[Step, _Nodes]:
         self._session.services.why.know(request)
         step = self._session.step(request)
         nodes = self._build(request, step)
@@ -111,8 +110,8 @@ class Graph:
             self._env.Clean(nodes, [self._env.fs.Entry(str(path)) for path in beside])
         return step, nodes
 
-    def _build(self, request: Request, step: Step) -> Nodes:
-        nodes: Nodes = BUILDERS[request.verb](
+    def _build(self, request: Request, step: Step) -> _Nodes:
+        nodes: _Nodes = BUILDERS[request.verb](
             self._env,
             [self._file(path) for path in request.targets],
             [self._file(path) for path in request.sources],

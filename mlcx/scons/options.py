@@ -9,7 +9,10 @@ from SCons.Variables import BoolVariable, Variables
 
 from mlcx.errors import UsageError
 
-__all__ = ["read", "reject_unknown"]
+__all__ = ["COMMAND_LINE", "read", "reject_unknown"]
+
+COMMAND_LINE = "MLCXCOMSTR"
+"""Construction variable: what a build prints of a step; empty for its command."""
 
 _HEADING = "Variables of mlcx, given as NAME=VALUE:"
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SCons
 import SCons.Script
@@ -25,18 +25,19 @@ from mlcx.scons import database, lock
 from mlcx.scons.asked import asked, totals
 from mlcx.scons.available import available
 from mlcx.scons.closing import Closing
-from mlcx.scons.declared import Declared, Mode
+from mlcx.scons.declared import VALID, Declared, Mode
 from mlcx.scons.executor import LocalExecutor
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Console
-from mlcx.scons.screen import Screen
 from mlcx.scons.step import Services, Step
-from mlcx.scons.sweep import VALID, sweep
 from mlcx.signature import inputs
 from mlcx.spec.resolve import hub_settings
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import Settings, open_cache
+
+if TYPE_CHECKING:
+    from mlcx.scons.screen import Screen
 
 __all__ = ["Session", "session"]
 
@@ -139,6 +140,8 @@ class Session:
             self._plan()
         elif self.mode.cleans:
             self._closing().renew_manifest(frozenset())
+            from mlcx.scons.sweep import sweep  # noqa: PLC0415 (rarely needed)
+
             records, steps = self.services.why.records, self._declared.values()
             sweep(self._top, self.folders, records, steps)
         elif any(each.state for each in self._declared.values()):
@@ -213,7 +216,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
         console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
     drawn = mode.builds and not mode.silent and draws(sys.stdout)
-    screen = Screen(lambda: totals(_wanted(build), journal)) if drawn else None
+    screen = _screen(build, journal) if drawn else None
     limit = available if mode.memory is None else lambda: mode.memory
     memory = Memory(limit, lambda: executor.stopped)
     jobs = partial(SCons.Script.GetOption, "num_jobs")
@@ -221,6 +224,13 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     return Services(
         executor, journal, console, chosen, lanes, memory, why, cache, screen
     )
+
+
+def _screen(build: Path, journal: Journal) -> Screen:
+    # On no terminal a build gets by without it.
+    from mlcx.scons.screen import Screen  # noqa: PLC0415
+
+    return Screen(lambda: totals(_wanted(build), journal))
 
 
 @cache

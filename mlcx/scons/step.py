@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
@@ -25,13 +26,14 @@ from mlcx.scons.executor import Executor, Outcome, tail, warnings
 from mlcx.scons.lanes import Lanes, replaced
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Reporter
-from mlcx.scons.screen import Screen
 from mlcx.scons.shared import Shared
 from mlcx.steps.about import About
-from mlcx.steps.memory import memory
 from mlcx.steps.parts import fault, leftovers
 from mlcx.steps.requests import Request
 from mlcx.store.cache import Cache
+
+if TYPE_CHECKING:
+    from mlcx.scons.screen import Screen
 
 __all__ = ["Services", "Step"]
 
@@ -199,7 +201,11 @@ class Step:
     def _memory(self) -> int:
         """Return the bytes of memory that it took the last time, or will about take."""
         before = self.services.journal.before(self.target)
-        return (before and before.peak_memory) or memory(self.request)
+        if before is not None and before.peak_memory:
+            return before.peak_memory
+        from mlcx.steps.memory import memory  # noqa: PLC0415 (at first only)
+
+        return memory(self.request)
 
     def _say_that_it_waits(self, held: int, limit: float) -> None:
         need, rest = size(self._memory()), f"{size(held)} of {size(limit)} are taken"

@@ -11,13 +11,10 @@ from mlcx.reasons.standing import FOLDER as STANDING
 from mlcx.report import documents
 from mlcx.report.journal import JOURNAL
 from mlcx.scons import provenance
-from mlcx.scons.declared import Declared
+from mlcx.scons.declared import VALID, Declared
 from mlcx.steps.requests import Folders
 
-__all__ = ["VALID", "sweep"]
-
-VALID = "valid-specs"
-"""The file, in the build folder, that remembers which specs were found valid."""
+__all__ = ["sweep"]
 
 
 def sweep(

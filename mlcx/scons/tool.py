@@ -5,20 +5,20 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 import SCons.Script
+from SCons.Node.FS import File
 from SCons.Subst import Literal
 
 from mlcx.errors import BuildError, MlcxError, UsageError, said
-from mlcx.scons import database, disk, ending, options, pinning, script
-from mlcx.scons.builders import COMMAND_LINE
+from mlcx.scons import database, ending, options, pinning, script
 from mlcx.scons.declared import Mode
-from mlcx.scons.graph import Graph, Nodes
 from mlcx.scons.memory import parse
+from mlcx.scons.options import COMMAND_LINE
 from mlcx.scons.session import Session, session
 from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
@@ -31,19 +31,17 @@ from mlcx.steps.everything import everything
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import settings
 
-__all__ = ["exists", "generate"]
+__all__ = ["generate"]
 
-
-def exists(env: Any) -> bool:
-    """Tell SCons that the tool can be used."""
-    del env
-    return True
+Nodes = list[Any]
+"""Nodes of SCons."""
 
 
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     options.read(env)
     database.use()
+    _hash_in_blocks(env)
     shown = "" if env["VERBOSE"] else "$MLCX_VERB $MLCX_WHAT$MLCX_WHY"
     env.SetDefault(
         MLCX=[Literal(sys.executable), "-m", "mlcx"],
@@ -54,6 +52,15 @@ def generate(env: Any) -> None:
     for method in (*declaring, _command_line):
         name = "MLC" + method.__name__.title().replace("_", "")
         env.AddMethod(_reporting(method), name)
+
+
+def _hash_in_blocks(env: Any) -> None:
+    """Let SCons read a large file in blocks of 1 MiB, unless somebody chose a size.
+
+    It means to read 64 KiB, but takes them for as many KiB, and has two blocks.
+    """
+    if env.GetOption("md5_chunksize") == File.hash_chunksize:
+        env.SetOption("hash_chunksize", 1024)
 
 
 def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
@@ -80,7 +87,7 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
     # Without targets on the command line SCons is about all that a script declares.
     if script.asks_for_specs_only(()) and current.stands({str(spec): asked}):
         return []
-    return Graph(env, current).declare(asked)
+    return _declared(env, asked)
 
 
 def _asked(env: Any, spec: str, kind: str | None = None) -> list[Request]:
@@ -104,6 +111,14 @@ def _as_given(path: Path) -> Path:
     """Return ``path`` as messages should show it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _declared(env: Any, requests: Iterable[Request]) -> Nodes:
+    """Tell SCons of ``requests``, and return the nodes that they make."""
+    # A build for which all stands as it was gets by without it.
+    from mlcx.scons.graph import Graph  # noqa: PLC0415
+
+    return Graph(env, _session(env)).declare(requests)
 
 
 def _package(env: Any, spec: str = "mlc-package-config.json") -> Nodes:
@@ -156,7 +171,7 @@ def _library(
     )
     current, config = _session(env), requests.model_config(job)
     asked = requests.library(job, config, target, current.folders)
-    return Graph(env, current).declare(asked)
+    return _declared(env, asked)
 
 
 def _expect(name: str, value: str, known: Collection[str]) -> None:
@@ -173,7 +188,7 @@ def _weights(
     source = Path(env.Dir(model).get_abspath())
     target = Path(env.Dir(directory).get_abspath())
     job = WeightsJob(target.name, source, quantization, conv_template, directory)
-    return Graph(env, _session(env)).declare(requests.weights(job, target))
+    return _declared(env, requests.weights(job, target))
 
 
 def _reference(
@@ -190,7 +205,7 @@ def _reference(
     current = _session(env)
     wanted = Verify(None, None, source, tokens, quantization)
     asked = quality.reference(checkpoint, wanted, current.folders)
-    return Graph(env, current).declare(asked)
+    return _declared(env, asked)
 
 
 def _command_line(env: Any, default: str) -> Nodes:
@@ -213,7 +228,7 @@ def _command_line(env: Any, default: str) -> Nodes:
         _check_disks(current, asked)
     for spec, wanted in asked.items():
         # An alias of nothing is nothing, which SCons would not call up to date.
-        nodes = [env.Value(spec)] if stands else Graph(env, current).declare(wanted)
+        nodes = [env.Value(spec)] if stands else _declared(env, wanted)
         env.Default(env.Alias(spec, nodes))
     return []
 
@@ -223,6 +238,8 @@ def _check_disks(current: Session, asked: Mapping[str, list[Request]]) -> None:
 
     A build that goes on after a failure makes what it can.
     """
+    from mlcx.scons import disk  # noqa: PLC0415 (for the same reason)
+
     if not set(SCons.Script.COMMAND_LINE_TARGETS) <= asked.keys():
         return
     try:

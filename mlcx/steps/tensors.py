@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -42,19 +41,30 @@ def _layer(name: str) -> str:
 
 def _tensors(file: Path) -> Iterator[tuple[str, int]]:
     """Yield the name and the number of weights of each tensor in ``file``."""
+    read = {".safetensors": _in_header, ".bin": _in_archive}.get(file.suffix)
     try:
-        if file.suffix == ".safetensors":
-            for name, entry in _header(file).items():
-                if name != "__metadata__":
-                    yield name, math.prod(entry["shape"])
-        elif file.suffix == ".bin":
-            # PyTorch keeps each tensor as a file of its own, under a number.
-            with zipfile.ZipFile(file) as archive:
-                for each in archive.infolist():
-                    yield each.filename, each.file_size // _SHORTEST_NUMBER
+        yield from read(file) if read else ()
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return
-    except (zipfile.BadZipFile, RecursionError):
+    except RecursionError:
+        return
+
+
+def _in_header(file: Path) -> Iterator[tuple[str, int]]:
+    for name, entry in _header(file).items():
+        if name != "__metadata__":
+            yield name, math.prod(entry["shape"])
+
+
+def _in_archive(file: Path) -> Iterator[tuple[str, int]]:
+    """Yield the members of a PyTorch file: each tensor is one, under a number."""
+    from zipfile import BadZipFile, ZipFile  # noqa: PLC0415 (rarely needed)
+
+    try:
+        with ZipFile(file) as archive:
+            for each in archive.infolist():
+                yield each.filename, each.file_size // _SHORTEST_NUMBER
+    except BadZipFile:
         return
 
 

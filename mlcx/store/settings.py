@@ -12,8 +12,6 @@ from mlcx.home import home
 from mlcx.store.cache import Cache, Level
 from mlcx.store.folder import FolderStore
 from mlcx.store.locks import LOCKS, Locks
-from mlcx.store.objects import ObjectStore
-from mlcx.store.remote import RemoteStore
 
 __all__ = ["FOLDER", "NONE", "READONLY", "URL", "Settings", "open_cache", "settings"]
 
@@ -71,6 +69,10 @@ def open_cache(chosen: Settings, warn: Callable[[str], None]) -> Cache | None:
         # A lock is a file, and who stores nothing has nothing to wait for.
         locks = None if chosen.readonly else Locks(chosen.folder / LOCKS)
     if chosen.url is not None:
+        # Most have one level, and a build with nothing to do is over at once.
+        from mlcx.store.objects import ObjectStore  # noqa: PLC0415
+        from mlcx.store.remote import RemoteStore  # noqa: PLC0415
+
         levels.append(RemoteStore(ObjectStore(chosen.url)))
     if not levels:
         return None

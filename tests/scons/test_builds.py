@@ -367,3 +367,16 @@ def test_a_log_begins_with_its_command(project: Project) -> None:
         env={**os.environ, **project.environ},
     )
     assert (project.root / "dist/lib/one.so").exists()
+
+
+def test_large_files_are_read_in_small_blocks_unless_somebody_says(
+    project: Project,
+) -> None:
+    """SCons would take 64 MiB of them at a time, and have two of those."""
+    script = project.root / "SConstruct"
+    told = "import atexit\nfrom SCons.Node.FS import File\n"
+    told += "atexit.register(lambda: print(File.hash_chunksize))\n"
+    script.write_text(told + script.read_text())
+    words = ("-n", "-s", "build/one/model/tensor-cache.json")
+    assert project.scons(*words).stdout == f"{1 << 20}\n"
+    assert project.scons(*words, "--hash-chunksize=8").stdout == f"{8 << 10}\n"
