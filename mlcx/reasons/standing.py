@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -65,7 +65,13 @@ class Standing:
     """What is known of all that one command line asks for."""
 
     def __init__(
-        self, build: Path, name: str, asked: Sequence[Request], code: str, signs: Path
+        self,
+        build: Path,
+        name: str,
+        asked: Sequence[Request],
+        code: str,
+        signs: Path,
+        record: Callable[[Request], Path] | None = None,
     ) -> None:
         """Take what is asked for.
 
@@ -75,10 +81,12 @@ class Standing:
             asked: The requests.
             code: Stands for all code that matters besides the requests' facts.
             signs: SCons' database of signatures, which a person may have removed.
+            record: Returns the file that says what a request was made from, which
+                stands too then; None: there is none.
         """
         self._record = build / FOLDER / f"{digest_json(name)[:16]}.json"
         self._signs, self._known_signs = signs, build / FOLDER / _SIGNS
-        self._asked, self._code = asked, code
+        self._asked, self._code, self._made_from = asked, code, record
         self._before: dict[Path, _State | None] = {}
 
     def holds(self) -> bool:
@@ -112,6 +120,8 @@ class Standing:
         """
         known = _files(self._asked)
         listed = sorted({part for path in known for part in _parts(path)})
+        if self._made_from is not None:
+            listed += map(self._made_from, self._asked)
         for _ in range(_PATIENCE):
             files = self._look([*known, *listed])
             if None not in files.values():

@@ -97,7 +97,8 @@ class Closing:
         """Write down the inputs of what was built without a step, or long ago."""
         why, journal = self.services.why, self.services.journal
         damaged: list[str] = []
-        for each in self.declared.values():
+        # Where SCons was not told, records stand as all else does.
+        for each in (each for each in self.declared.values() if each.nodes):
             state, target = each.state, each.step.target
             taken = state == SCons.Node.executed and not journal.this_run(target)
             lost = state == SCons.Node.up_to_date and not why.records.stands(target)

@@ -87,7 +87,8 @@ class Session:
             return False
         name = "\n".join([str(self.folders.output), *specs])
         signs = database.where(self._top)
-        standing = Standing(self.folders.build, name, wanted, _code(), signs)
+        build, code, record = self.folders.build, _code(), self._record
+        standing = Standing(build, name, wanted, code, signs, record)
         if standing.holds():
             for request in wanted:
                 self.add(Declared(request, self.step(request), ()))
@@ -96,6 +97,11 @@ class Session:
         self.services.watching.append(standing)
         standing.look()
         return False
+
+    def _record(self, request: Request) -> Path:
+        """Return the file that says what ``request`` was last made from."""
+        records = self.services.why.records
+        return records.path(records.name(request.targets[0]))
 
     def step(self, request: Request) -> Step:
         """Return the step that does ``request``."""

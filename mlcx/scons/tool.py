@@ -33,7 +33,7 @@ from mlcx.store.settings import settings
 
 __all__ = ["generate"]
 
-Nodes = list[Any]
+_Nodes = list[Any]
 """Nodes of SCons."""
 
 
@@ -63,11 +63,11 @@ def _hash_in_blocks(env: Any) -> None:
         env.SetOption("hash_chunksize", 1024)
 
 
-def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
+def _reporting(method: Callable[..., _Nodes]) -> Callable[..., _Nodes]:
     """End SCons with the message and status of a wrong spec, without a traceback."""
 
     @functools.wraps(method)
-    def wrapper(env: Any, *args: Any, **kwargs: Any) -> Nodes:
+    def wrapper(env: Any, *args: Any, **kwargs: Any) -> _Nodes:
         try:
             return method(env, *args, **kwargs)
         except MlcxError as error:
@@ -81,7 +81,7 @@ def _reporting(method: Callable[..., Nodes]) -> Callable[..., Nodes]:
     return wrapper
 
 
-def _spec(env: Any, spec: str, kind: str | None = None) -> Nodes:
+def _spec(env: Any, spec: str, kind: str | None = None) -> _Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
     current, asked = _session(env), _asked(env, spec, kind)
     # Without targets on the command line SCons is about all that a script declares.
@@ -113,7 +113,7 @@ def _as_given(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _declared(env: Any, requests: Iterable[Request]) -> Nodes:
+def _declared(env: Any, requests: Iterable[Request]) -> _Nodes:
     """Tell SCons of ``requests``, and return the nodes that they make."""
     # A build for which all stands as it was gets by without it.
     from mlcx.scons.graph import Graph  # noqa: PLC0415
@@ -121,12 +121,12 @@ def _declared(env: Any, requests: Iterable[Request]) -> Nodes:
     return Graph(env, _session(env)).declare(requests)
 
 
-def _package(env: Any, spec: str = "mlc-package-config.json") -> Nodes:
+def _package(env: Any, spec: str = "mlc-package-config.json") -> _Nodes:
     """Declare what a package config asks for."""
     return _spec(env, spec, "package")
 
 
-def _delivery(env: Any, spec: str) -> Nodes:
+def _delivery(env: Any, spec: str) -> _Nodes:
     """Declare what a delivery spec asks for."""
     return _spec(env, spec, "delivery")
 
@@ -145,7 +145,7 @@ def _library(
     host: str = DEFAULTS["host"],
     mcpu: str = DEFAULTS["mcpu"],
     archs: str | None = None,
-) -> Nodes:
+) -> _Nodes:
     """Declare a library of ``model``: a model directory or, by ``kind``, a checkpoint.
 
     Both paths are relative to the script that SCons reads.
@@ -183,7 +183,7 @@ def _expect(name: str, value: str, known: Collection[str]) -> None:
 
 def _weights(
     env: Any, directory: str, model: str, *, quantization: str, conv_template: str
-) -> Nodes:
+) -> _Nodes:
     """Declare the model directory of a checkpoint."""
     source = Path(env.Dir(model).get_abspath())
     target = Path(env.Dir(directory).get_abspath())
@@ -198,7 +198,7 @@ def _reference(
     text: str | None = None,
     tokens: int = DEFAULTS["tokens"],
     quantization: str = DEFAULTS["reference"],
-) -> Nodes:
+) -> _Nodes:
     """Declare the logits of a checkpoint as it is, which libraries are held against."""
     checkpoint = Path(env.fs.Dir(model).get_abspath())
     source = None if text is None else Path(env.fs.File(text).get_abspath())
@@ -208,7 +208,7 @@ def _reference(
     return _declared(env, asked)
 
 
-def _command_line(env: Any, default: str) -> Nodes:
+def _command_line(env: Any, default: str) -> _Nodes:
     """Declare the specs among the command line's targets, or else one spec.
 
     A target that ends in ``.json`` names a spec unless a build makes it. Without such

@@ -83,4 +83,5 @@ def _drafts(
     bad = {problem.pointer.split("/")[2] for problem in problems}
     for index in range(len(value.get(items, ()))):
         if str(index) not in bad:
-            yield from _KINDS[kind].jobs(value, index, checked.folder)
+            jobs = _KINDS[kind].jobs(value, index, checked.folder, checked.place)
+            yield from jobs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,6 +38,7 @@ from mlcx.spec.types import (
 __all__ = [
     "Draft",
     "Job",
+    "Places",
     "delivery_jobs",
     "hub_settings",
     "library_name",
@@ -69,6 +70,10 @@ def hub_settings() -> HubSettings:
     return HubSettings.of(os.environ)
 
 
+Places = Callable[[str], Place | None]
+"""Returns where the model of that name is; None: nowhere yet."""
+
+
 def place_of(model: str, folder: Path) -> Place | None:
     """Return where ``model``, named in a spec in ``folder``, is; None: nowhere yet.
 
@@ -94,16 +99,19 @@ def local(folder: Path, path: str) -> Path:
     return Path(os.path.abspath(folder / path))  # noqa: PTH100
 
 
-def package_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[Draft]:
+def package_jobs(
+    spec: Mapping[str, Any], index: int, folder: Path, places: Places
+) -> Iterator[Draft]:
     """Yield the jobs of one entry of ``model_list``, whose model is a local folder.
 
     Args:
         spec: A package config that its schema and the rules found valid.
         index: Of the entry.
         folder: Of the spec.
+        places: Finds models.
     """
     entry = spec["model_list"][index]
-    model = _Model.of(entry, folder)
+    model = _Model.of(entry, folder, places)
     verify = _verify(((("model_list", index), entry, "verify"),), folder)
     jobs: list[Job] = [_library(spec, entry, model, folder, verify)]
     bundled = entry.get("bundle_weight", DEFAULTS["bundle_weight"])
@@ -129,16 +137,20 @@ def ready_jobs(spec: Mapping[str, Any], folder: Path) -> Iterator[Draft]:
             yield Draft(job, (_READY, name), (_READY, name))
 
 
-def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator[Draft]:
+def delivery_jobs(
+    spec: Mapping[str, Any], index: int, folder: Path, places: Places
+) -> Iterator[Draft]:
     """Yield the jobs of one task: defaults first, then the task's own, as MLC does.
 
     Args:
         spec: A delivery spec that its schema and the rules found valid.
         index: Of the task, whose model is a local folder.
         folder: Of the spec.
+        places: Finds models.
     """
     task = spec["tasks"][index]
-    model = _Model.of(task, folder)
+    model = _Model.of(task, folder, places)
+    below = PurePosixPath(spec["binary_libs_dir"], model.model_id)
     schemes = [*spec["default_quantization"], *task.get("quantization", [])]
     for steps, option in _compile_options(spec, index):
         device, named = device_of(option["device"]), option["device"].replace(":", "-")
@@ -149,9 +161,9 @@ def delivery_jobs(spec: Mapping[str, Any], index: int, folder: Path) -> Iterator
         verify = _verify((*owners, ((), spec, "default_verify")), folder)
         for scheme in schemes:
             name = f"{model.model_id}-{scheme}-{named}{suffix}"
-            path = str(PurePosixPath(spec["binary_libs_dir"], model.model_id, name))
+            path, recipe = f"{below}/{name}", _recipe(spec, scheme)
             job = _compile(option, model, device, scheme, prefix, path, verify)
-            job = replace(job, recipe=_recipe(spec, scheme))
+            job = job if recipe is None else replace(job, recipe=recipe)
             yield Draft(job, ("tasks", index), steps)
 
 
@@ -164,8 +176,8 @@ class _Model:
     locked: LockedModel | None
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any], folder: Path) -> _Model:
-        place = place_of(entry["model"], folder)
+    def of(cls, entry: Mapping[str, Any], folder: Path, places: Places) -> _Model:
+        place = places(entry["model"])
         assert place is not None, f"rules let {entry['model']} through"
         fetched = None
         if place.locked is not None:

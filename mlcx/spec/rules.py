@@ -19,7 +19,7 @@ from mlcx.spec.folder import ModelFolder, is_file, is_folder, look_into
 from mlcx.spec.hub import is_remote
 from mlcx.spec.options import archs_for
 from mlcx.spec.overrides import contradictions
-from mlcx.spec.resolve import local, place_of
+from mlcx.spec.resolve import Places, local, place_of
 from mlcx.spec.source import Source, Steps, describe, pointer, quote
 from mlcx.spec.violations import did_you_mean
 
@@ -48,12 +48,17 @@ class Checked:
         return Path(os.path.abspath(self.source.file)).parent  # noqa: PTH100
 
     @cached_property
+    def place(self) -> Places:
+        """Finds the model of that name, once: a release names each many times."""
+        return cache(lambda model: place_of(model, self.folder))
+
+    @cached_property
     def look(self) -> Callable[[str, bool], ModelFolder | None]:
-        """Looks at the model of that name, once: a release names each many times."""
+        """Looks at the model of that name, once too."""
 
         @cache
         def look(model: str, ready: bool) -> ModelFolder | None:
-            place = place_of(model, self.folder)
+            place = self.place(model)
             return None if place is None else look_into(place, ready)
 
         return look

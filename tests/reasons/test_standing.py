@@ -171,3 +171,25 @@ def test_other_specs_stand_until_the_signatures_change_behind_them(root: Path) -
     other.keep()
     assert other.holds()
     assert not known(root).holds()
+
+
+def test_what_a_step_was_made_from_stands_too(root: Path) -> None:
+    """A record that is damaged is seen by a full look only."""
+
+    def record(request: Request) -> Path:
+        return root / f"{request.targets[0].name}.record"
+
+    requests = asked(root)
+    for each in requests:
+        record(each).write_text("whole")
+    time.sleep(0.03)
+
+    def standing() -> Standing:
+        return Standing(root, "spec.json", requests, "code", root / "signs", record)
+
+    found = standing()
+    found.look()
+    found.keep()
+    assert standing().holds()
+    record(requests[0]).write_text("damaged")
+    assert not standing().holds()
