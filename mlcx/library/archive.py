@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["MAGIC", "Member", "members"]
+__all__ = ["MAGIC", "Member", "entries", "members"]
 
 MAGIC = b"!<arch>\n"
 _HEADER, _END = 60, b"`\n"
@@ -21,7 +21,12 @@ class Member(NamedTuple):
 
 
 def members(data: bytes) -> Iterator[Member]:
-    """Yield the members, without the index of symbols and the table of long names.
+    """Yield what ``entries`` does, without the index of symbols."""
+    return (member for member in entries(data) if member.name not in _INDEXES)
+
+
+def entries(data: bytes) -> Iterator[Member]:
+    """Yield the members and the index of symbols, without the table of long names.
 
     Several may have the same name.
 
@@ -43,8 +48,8 @@ def members(data: bytes) -> Iterator[Member]:
         name = header[:16].decode().rstrip(" ")
         if name == _LONG_NAMES:
             names = content
-        elif (member := _named(name, content, names)).name not in _INDEXES:
-            yield member
+        else:
+            yield _named(name, content, names)
 
 
 def _named(name: str, content: bytes, names: bytes) -> Member:

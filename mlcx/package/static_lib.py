@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mlcx.artifact import replacing
 from mlcx.errors import BuildError
+from mlcx.library.index import symbols
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.toolchain.archive import combine, symbols
+from mlcx.toolchain.archive import combine
 
 __all__ = ["make_static_lib"]
 

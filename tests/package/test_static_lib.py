@@ -16,9 +16,9 @@ from mlcx.compiler.export import export
 from mlcx.compiler.passes.attach_prefix import AttachPrefix
 from mlcx.compiler.targets import target_of
 from mlcx.errors import BuildError, InputError
+from mlcx.library.index import symbols
 from mlcx.package.static_lib import make_static_lib
 from mlcx.toolchain import zig
-from mlcx.toolchain.archive import symbols
 
 pytestmark = pytest.mark.skipif(zig.program() is None, reason="needs ziglang")
 HOSTS = ["arm64-apple-ios14.0", "aarch64-linux-android24"]
@@ -64,6 +64,7 @@ def test_two_models_are_found_under_their_names(
     assert capsys.readouterr().out == f"{output}: a_, Llama_3_\n"
     found = symbols(output)
     assert {"__tvm_ffi_a_add", "__tvm_ffi_Llama_3_add"} <= set(found)
+    assert "a___tvm_ffi__library_ctx" in found
     nm = shutil.which("llvm-nm")
     if nm is not None:
         command = [nm, "--defined-only", "--extern-only", "--format=just-symbols"]
