@@ -49,6 +49,9 @@ QUICK = "llama_gqa"
 have references that are always tried.
 """
 
+HALVES = 0.06
+"""By as much do logits differ when PyTorch computes these models in float16."""
+
 models = pytest.mark.parametrize(
     "model",
     [
@@ -202,7 +205,7 @@ def test_half_precision_follows_the_reference_of_its_weights(
     prefix = "" if codes == "q0f16" else f"{codes}_"
     difference = abs(found["logits"][-1] - expected[f"{prefix}logits_last"]).max()
     record(model, quantization, "logits", difference)
-    assert difference < 0.1
+    assert difference < HALVES
     # Where the reference hardly prefers a token, the text may go on otherwise.
     margins = expected[f"{prefix}greedy_margins"]
     sure = int(np.append(margins < 4 * difference, True).argmax())
