@@ -34,17 +34,18 @@ def TrustCallers() -> Pass:  # noqa: N802 (TVM's passes are named so)
     return mark
 
 
-def _referred_to(module: tvm.IRModule) -> set[tvm.ir.GlobalVar]:
-    found: set[tvm.ir.GlobalVar] = set()
+def _referred_to(module: tvm.IRModule) -> list[tvm.ir.GlobalVar]:
+    """Return them in the order of the calls, which is the same in every process."""
+    found: dict[tvm.ir.GlobalVar, None] = {}
 
     def note(expression: relax.Expr) -> None:
         if isinstance(expression, tvm.ir.GlobalVar):
-            found.add(expression)
+            found[expression] = None
 
     for function in module.functions.values():
         if isinstance(function, relax.Function):
             relax.analysis.post_order_visit(function, note)
-    return found
+    return list(found)
 
 
 @module_pass(opt_level=0, name="SkipChecks")

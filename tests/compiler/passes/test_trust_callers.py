@@ -90,3 +90,20 @@ def test_the_graph_checks_what_its_kernels_do_not(
     (small,) = tensors(np.zeros(3, "float32"))
     with pytest.raises(Exception, match="shape"):
         lookup("main")(small)
+
+
+def test_the_order_of_kernels_is_that_of_their_calls() -> None:
+    """And not that of their addresses: kernels are written down in this order."""
+    builder = relax.BlockBuilder()
+    names = [f"kernel{number * 7 % 20}" for number in range(20)]
+    # Equal functions would be one.
+    called = [builder.add_func(double.with_attr("is", n), n) for n in sorted(names)]
+    x = relax.Var("x", relax.TensorType([4], "float32"))
+    with builder.function("main", [x]):
+        out: relax.Expr = x
+        for each in sorted(called, key=lambda each: names.index(each.name_hint)):
+            out = builder.emit(relax.call_tir(each, [out], x.ty))
+        builder.emit_func_output(out)
+    module = TrustCallers()(builder.get())
+    found = [name.name_hint for name in module.functions]
+    assert [name for name in found if name in names] == names
