@@ -40,7 +40,7 @@ ALLOWED: dict[str, frozenset[str]] = {
         "policy signature store web spec toolchain home artifact errors".split()
     ),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),
-    "report": frozenset("shape steps spec artifact".split()),
+    "report": frozenset("shape steps spec artifact errors".split()),
     "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from mlcx.artifact import read_json
+from mlcx.errors import InputError
 from mlcx.report.journal import Result, Status
 from mlcx.steps.about import About
 
@@ -63,11 +64,12 @@ class Run:
 
 
 def figures_in(file: Path) -> Mapping[str, object] | None:
-    """Return what was measured, and written to ``file``; None: nothing was yet."""
-    if not file.exists():
+    """Return what was measured, and written to ``file``; None: nothing to be read."""
+    try:
+        figures = read_json(file).get("figures")
+    except InputError:
         return None
-    figures: Mapping[str, object] = read_json(file)["figures"]
-    return figures
+    return figures if isinstance(figures, dict) else None
 
 
 def summary(rows: Sequence[Row], report: str) -> str:

@@ -17,7 +17,7 @@ from typing import NoReturn
 from mlcx.errors import MlcxError, said
 from mlcx.scons.progress import Reporter
 
-__all__ = ["fail", "failing", "of_a_verb", "refuse", "status"]
+__all__ = ["fail", "failing", "of_a_verb", "refuse", "refused", "status"]
 
 
 @dataclass
@@ -42,6 +42,11 @@ def refuse(status: int) -> NoReturn:
     """End SCons with ``status``, since what it was asked for cannot be begun."""
     _ending.refusal = status
     sys.exit(status)
+
+
+def refused() -> bool:
+    """Whether what was asked for could not be begun."""
+    return _ending.refusal is not None
 
 
 def of_a_verb() -> None:

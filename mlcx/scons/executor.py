@@ -28,8 +28,6 @@ _WARNING = f"{_SPEAKER}warning: "
 _GRACE = 3.0
 """Seconds that an interrupted step has to clean up after itself."""
 
-_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -80,17 +78,6 @@ class LocalExecutor:
     def stopped(self) -> bool:
         """Whether the build was interrupted."""
         return self._stopped
-
-    def stop_on_signals(self) -> None:
-        """Stop when the process gets a signal to end; for the main thread only.
-
-        The handlers of SCons only keep it from starting more steps. The wake-up
-        descriptor tells of a signal whichever handler is installed.
-        """
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
 
     def run(
         self, command: Sequence[str], environ: Mapping[str, str], log: Path
@@ -163,11 +150,6 @@ class LocalExecutor:
             )
             self._running.add(process)
             return process
-
-    def _watch(self, reader: int) -> None:
-        while numbers := os.read(reader, 64):
-            if _SIGNALS.intersection(numbers):
-                self.stop()
 
 
 def _wait(process: subprocess.Popen[bytes]) -> Outcome:

@@ -16,6 +16,7 @@ from mlcx.policy import Policy, policy
 from mlcx.reasons.changes import OPEN, Change
 from mlcx.reasons.record import Record, Records
 from mlcx.reasons.why import Why
+from mlcx.scons.database import where
 from mlcx.scons.signs import signed
 from mlcx.spec import load
 from mlcx.spec.origin import origin
@@ -31,8 +32,6 @@ __all__ = ["Explainer", "State", "Unsigned", "Verdict", "explainer", "located"]
 State = Literal["up to date", "to build", "perhaps"]
 """Perhaps: what it is made from is made again first, and may come out as it was; or
 there is no record to tell by."""
-
-_SIGNATURES = ".sconsign.dblite"
 
 
 @dataclass(frozen=True)
@@ -111,16 +110,17 @@ class Unsigned:
     def __init__(self, top: Path) -> None:
         """Take the folder in which builds run."""
         self._top = top
+        self._file = where(top)
 
     def __call__(self, request: Request) -> Iterator[Change]:
         """Yield that SCons knows nothing of a target of ``request`` that is there."""
         target = request.targets[0]
         if target.exists() and target not in self._signed:
-            yield Change("damaged", f"{_SIGNATURES} does not know it")
+            yield Change("damaged", f"{self._file.name} does not know it")
 
     @cached_property
     def _signed(self) -> frozenset[Path]:
-        return frozenset(self._top / name for name in signed(self._top / _SIGNATURES))
+        return frozenset(self._top / name for name in signed(self._file))
 
 
 def explainer(specs: Iterable[Path], output: Path, build: Path) -> Explainer:

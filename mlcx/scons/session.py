@@ -21,12 +21,13 @@ from mlcx.reasons.record import Records
 from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report.journal import JOURNAL, Journal
-from mlcx.scons import database, lock
+from mlcx.scons import database, ending, lock
 from mlcx.scons.asked import asked, totals
 from mlcx.scons.available import available
 from mlcx.scons.closing import Closing
 from mlcx.scons.declared import VALID, Declared, Mode
 from mlcx.scons.executor import LocalExecutor
+from mlcx.scons.interrupts import interrupts
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Console
@@ -108,8 +109,8 @@ class Session:
         name = self.services.why.records.name
         targets = tuple(map(name, request.targets))
         named = "_".join((request.verb, request.subject, *request.options[1:2]))
-        first = named if request.subject else targets[0].strip("/")
-        log = name(self.folders.build / "log" / f"{first.replace('/', '_')}.log")
+        first = named.replace("/", "_") if request.subject else targets[0].strip("/")
+        log = name(self.folders.build / "log" / f"{first}.log")
         about, lacks = request.about, request.lacks
         return Step(request.verb, targets, log, about, self.services, request, lacks)
 
@@ -142,6 +143,8 @@ class Session:
     def _close(self) -> None:
         if self.services.screen is not None:
             self.services.screen.stop()
+        if ending.refused():
+            return  # what was to be done is not known
         if self.mode.plans:
             self._plan()
         elif self.mode.cleans:
@@ -215,7 +218,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
         lock.locks().acquire(build / lock.BUILD, console)
         executor.clear()
     if mode.builds:
-        executor.stop_on_signals()
+        interrupts().stop(executor)
     journal, why = Journal(build / JOURNAL), Why(Records(top, build), chosen)
     if journal.unread:
         lost = f"{journal.unread} lines cannot be read, and are passed over"
@@ -223,10 +226,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
     drawn = mode.builds and not mode.silent and draws(sys.stdout)
     screen = _screen(build, journal) if drawn else None
-    limit = available if mode.memory is None else lambda: mode.memory
-    memory = Memory(limit, lambda: executor.stopped)
-    jobs = partial(SCons.Script.GetOption, "num_jobs")
-    lanes = Lanes(jobs, lambda: executor.stopped)
+    lanes, memory = _shares(mode.memory)
     return Services(
         executor, journal, console, chosen, lanes, memory, why, cache, screen
     )
@@ -237,6 +237,18 @@ def _screen(build: Path, journal: Journal) -> Screen:
     from mlcx.scons.screen import Screen  # noqa: PLC0415
 
     return Screen(lambda: totals(_wanted(build), journal))
+
+
+@cache
+def _shares(most: float | None) -> tuple[Lanes, Memory]:
+    """Return what all steps of this process share, whatever folder they build in."""
+
+    def stopped() -> bool:
+        return interrupts().happened
+
+    jobs = partial(SCons.Script.GetOption, "num_jobs")
+    limit = available if most is None else lambda: most
+    return Lanes(jobs, stopped), Memory(limit, stopped)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any
 import SCons.Node
 import SCons.SConsign
 
-from mlcx.scons.database import DamagedError, read
+from mlcx.scons.database import read
 
 __all__ = ["keep", "signed"]
 
@@ -35,12 +35,13 @@ def keep(targets: Iterable[Any]) -> None:
 def signed(file: Path) -> frozenset[str]:
     """Return the files that SCons has built, by its database in ``file``.
 
-    A database that cannot be read holds nothing, as for SCons itself.
+    A database that cannot be read, also since another version of SCons has written it,
+    holds nothing, as for SCons itself.
     """
     try:
         # Ours and as trusted as the files beside it, which a build runs.
         entries = {key: pickle.loads(each) for key, each in read(file).items()}  # noqa: S301
-    except (DamagedError, pickle.UnpicklingError, EOFError, ValueError):
+    except Exception:  # unpickling raises whatever there is
         return frozenset()
     return frozenset(
         f"{folder}/{name}".removeprefix("./")

@@ -229,7 +229,7 @@ def _command_line(env: Any, default: str) -> _Nodes:
     for spec, wanted in asked.items():
         # An alias of nothing is nothing, which SCons would not call up to date.
         nodes = [env.Value(spec)] if stands else _declared(env, wanted)
-        env.Default(env.Alias(spec, nodes))
+        env.Default(env.Alias(spec.replace("$", "$$"), nodes))
     return []
 
 

@@ -108,7 +108,8 @@ def _bits_given(request: Request, coming: Downloads) -> int:
         config = coming[source].config if source in coming else read_json(source)
     except InputError:
         return 16
-    return 32 if config.get("torch_dtype", config.get("dtype")) in _WIDE else 16
+    dtype = config.get("torch_dtype", config.get("dtype"))
+    return 32 if str(dtype) in _WIDE else 16
 
 
 def _is_on_one_disk(request: Request) -> bool:

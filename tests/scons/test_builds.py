@@ -64,6 +64,26 @@ def test_touching_every_file_runs_nothing(built: Project) -> None:
     assert built.build() == []
 
 
+def test_a_dollar_sign_in_the_name_of_a_spec_means_itself(project: Project) -> None:
+    (project.root / "mlc-package-config.json").rename(project.root / "a$b.json")
+    assert project.build("a$b.json")[-1].startswith("normalize")
+
+
+def test_a_clean_that_is_refused_removes_nothing(built: Project) -> None:
+    before = set(built.root.rglob("*"))
+    done = built.scons("-c", "mlc-package-config.json", "misspelt.json")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert set(built.root.rglob("*")) == before
+
+
+def test_folders_may_be_as_deep_as_the_disk_takes(project: Project) -> None:
+    output = "/".join(letter * 60 for letter in "abcd")
+    target = f"{output}/bundle/mlc-app-config.json"
+    assert f"app_config {target}" in project.build(f"OUTPUT={output}", target)
+    assert (project.root / f"build/log/{target}.log").exists()
+
+
 def test_an_edit_that_keeps_the_time_stamp_is_seen(built: Project) -> None:
     source = built.root / "models/one/model.safetensors"
     before = source.stat()
@@ -354,7 +374,7 @@ def test_the_sources_of_mlcx_can_lie_anywhere(built: Project, tmp_path: Path) ->
 
 def test_a_log_begins_with_its_command(project: Project) -> None:
     project.build("dist/lib/one.so")
-    log = (project.root / "build/log/dist_lib_one.so.log").read_text()
+    log = (project.root / "build/log/dist/lib/one.so.log").read_text()
     command, output = log.splitlines()
     assert command.startswith("$ ")
     assert output == "working on dist/lib/one.so"

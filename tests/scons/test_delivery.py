@@ -67,9 +67,9 @@ def test_what_failed_is_listed_at_the_end_with_all_that_tells_it_apart(
     assert done.stdout.splitlines()[-3:] == [
         "mlcx: failed: compile dist/libs/one/one-q4f16_1-android.tar (one, q4f16_1, "
         "android, prefill_chunk_size=32): "
-        "build/log/dist_libs_one_one-q4f16_1-android.tar.log",
+        "build/log/dist/libs/one/one-q4f16_1-android.tar.log",
         "mlcx: failed: compile dist/libs/two/two-q4f16_1-cpu.so (two, q4f16_1, cpu): "
-        "build/log/dist_libs_two_two-q4f16_1-cpu.so.log",
+        "build/log/dist/libs/two/two-q4f16_1-cpu.so.log",
         f"mlcx: {len(delivery.calls()) - 2} built, 2 failed, see dist/report.json",
     ]
     left = [path for path in delivery.root.rglob(".*.????????") if path.is_file()]

@@ -41,7 +41,7 @@ def test_a_failure_names_and_quotes_its_log_and_the_command(project: Project) ->
     done = project.scons(ONE)
     assert done.returncode == 2
     lines = done.stderr.splitlines()
-    log = "build/log/dist_lib_one.so.log"
+    log = "build/log/dist/lib/one.so.log"
     assert lines[0] == f"mlcx: compile {ONE} failed with status 1; the end of {log}:"
     assert lines[1:13] == [
         *(f"    line {number}" for number in range(89, 100)),
@@ -77,7 +77,7 @@ def test_the_others_go_on_after_a_failure(project: Project) -> None:
     assert not (project.root / ONE).exists()
     assert (
         "mlcx: failed: compile dist/lib/one.so (one, q4f16_1, cpu):"
-        " build/log/dist_lib_one.so.log\n"
+        " build/log/dist/lib/one.so.log\n"
         "mlcx: 9 built, 1 failed, 1 not built, see dist/report.json\n"
     ) in done.stdout
 
@@ -113,7 +113,7 @@ def test_the_report_holds_what_was_made(built: Project) -> None:
     assert row["sha256"] == hashlib.sha256(content).hexdigest()
     assert row["bytes"] == len(content)
     assert row["seconds"] > 0
-    assert row["log"] == "build/log/dist_lib_one.so.log"
+    assert row["log"] == "build/log/dist/lib/one.so.log"
     weights = built.report()["build/one/model/tensor-cache.json"]
     index = built.root / "build/one/model/tensor-cache.json"
     assert weights["bytes"] == 3000 + index.stat().st_size

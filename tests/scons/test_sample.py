@@ -195,9 +195,9 @@ def kill(process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     ("target", "log"),
     [
-        pytest.param("dist/lib/raw.so", "dist_lib_raw.so", marks=pytest.mark.slow),
-        ("build/raw/model", "build_raw_model_tensor-cache.json"),
-        ("dist/bundle/ready", "dist_bundle_ready_tensor-cache.json"),
+        pytest.param("dist/lib/raw.so", "dist/lib/raw.so", marks=pytest.mark.slow),
+        ("build/raw/model", "build/raw/model/tensor-cache.json"),
+        ("dist/bundle/ready", "dist/bundle/ready/tensor-cache.json"),
     ],
 )
 def test_a_killed_build_goes_on_to_what_a_clean_one_makes(

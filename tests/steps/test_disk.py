@@ -30,6 +30,11 @@ def conversion(root: Path, scheme: str = "q4f16_1", **config: object) -> Request
     return Request("convert_weight", (target,), sources, options)
 
 
+def test_a_dtype_that_is_none_counts_as_16_bits(tmp_path: Path) -> None:
+    plain = written(conversion(tmp_path), {})
+    assert written(conversion(tmp_path, torch_dtype=["float32"]), {}) == plain
+
+
 @pytest.mark.parametrize(
     ("scheme", "expected"),
     [

@@ -1,0 +1,54 @@
+"""What ends this process, such as Ctrl-C, ends the steps of all its builds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from functools import cache
+
+from mlcx.scons.executor import Executor
+
+__all__ = ["Interrupts", "interrupts"]
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class Interrupts:
+    """Of one process; for its main thread."""
+
+    def __init__(self) -> None:
+        self._executors: list[Executor] = []
+        self._happened = False
+
+    @property
+    def happened(self) -> bool:
+        """Whether there was one."""
+        return self._happened
+
+    def stop(self, executor: Executor) -> None:
+        """Stop ``executor`` when the process gets a signal to end.
+
+        The handlers of SCons only keep it from starting more steps. The wake-up
+        descriptor, of which a process has one, tells of a signal whichever handler is
+        installed.
+        """
+        if not self._executors:
+            reader, writer = os.pipe()
+            os.set_blocking(writer, False)
+            signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+            threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
+        self._executors.append(executor)
+
+    def _watch(self, reader: int) -> None:
+        while numbers := os.read(reader, 64):
+            if _SIGNALS.intersection(numbers):
+                self._happened = True
+                for executor in self._executors:
+                    threading.Thread(target=executor.stop, daemon=True).start()
+
+
+@cache
+def interrupts() -> Interrupts:
+    """Return those of this process."""
+    return Interrupts()
