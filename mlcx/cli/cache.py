@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlcx.errors import UsageError
-from mlcx.report.units import size
+from mlcx.report.units import byte_count, size
 
 if TYPE_CHECKING:
     from mlcx.store.stock import Stock, Stored
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["cache", "cache_arguments"]
 
 _DAY = 86400
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
 def cache_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +56,8 @@ def _limits(parser: argparse.ArgumentParser) -> None:
         type=_bytes,
         default=_bytes("10G"),
         metavar="SIZE",
-        help="then what was taken longest ago, until SIZE is left, such as 500M; "
-        "units are of 1024 (default: 10G)",
+        help="then what was taken longest ago, until SIZE is left, such as 500M or "
+        "2GiB (default: 10G)",
     )
     add("--dry-run", action="store_true", help="only say what would be removed")
 
@@ -204,8 +201,7 @@ def _days(text: str) -> float:
 
 
 def _bytes(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        message = f"expected a size such as 500M or 10G, found {text!r}"
-        raise argparse.ArgumentTypeError(message)
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    try:
+        return byte_count(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

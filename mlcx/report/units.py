@@ -1,8 +1,25 @@
-"""Figures as people read them: bytes, seconds, and how much they have changed."""
+"""Figures as people read and write them: bytes, seconds, how much they have changed."""
 
 from __future__ import annotations
 
-__all__ = ["change", "duration", "size"]
+import re
+
+__all__ = ["byte_count", "change", "duration", "size"]
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,3})?) ?(?:([kmgt])(i?))?b?", re.I | re.A)
+
+
+def byte_count(text: str) -> int:
+    """Return the bytes that ``text`` means: ``8G``, of 1000s, or ``512MiB``, of 1024s.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected a size such as 8G or 512MiB, found {text!r}")
+    unit = " kmgt".index((found[2] or " ").lower())
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** unit)
 
 
 def size(count: float | None) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from mlcx.errors import UsageError
+from mlcx.report.units import byte_count
 
 __all__ = ["Memory", "parse"]
 
@@ -17,13 +17,10 @@ _POLL = 0.25
 """Seconds after which one that waits looks whether the build was interrupted."""
 _PATIENCE = 10.0
 """Seconds after which it says that it waits."""
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_UNITS |= {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
-_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?([kMGT]i?|)B?")
 
 
 def parse(text: str) -> float | None:
-    """Return the bytes that ``text`` means, ``8G`` or ``512MiB``; inf for ``none``.
+    """Return the bytes that ``text`` means, as ``byte_count``; inf for ``none``.
 
     None: it says nothing.
 
@@ -32,8 +29,10 @@ def parse(text: str) -> float | None:
     """
     if text in ("", "none"):
         return None if not text else float("inf")
-    found = _SIZE.fullmatch(text)
-    size = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    try:
+        size = byte_count(text)
+    except ValueError:
+        size = 0
     if not size:
         message = f"expected a size such as 8G or 512MiB, or none, found {text!r}"
         raise UsageError(f"MEMORY: {message}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.__main__ import main
+from mlcx.cli.cache import cache_arguments
 from mlcx.store.entry import Entry
 from mlcx.store.folder import FolderStore
 
@@ -106,7 +108,7 @@ def test_a_cache_that_is_not_there_is_empty(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["prune", "--size", "much"], "expected a size such as 500M or 10G"),
+        (["prune", "--size", "much"], "expected a size such as 8G"),
         (["prune", "--days", "-1"], "expected a number of days from 0 on"),
     ],
 )
@@ -117,6 +119,13 @@ def test_a_wrong_limit_is_refused(
         main(["cache", *words])
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_size_is_what_all_other_sizes_are() -> None:
+    parser = argparse.ArgumentParser()
+    cache_arguments(parser)
+    for words, size in ((["--size", "2G"], 2 * 10**9), ([], 10**10)):
+        assert parser.parse_args(["prune", *words]).size == size
 
 
 def test_a_cache_that_is_switched_off_is_said(

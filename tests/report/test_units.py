@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlcx.report.units import change, duration, size
+from mlcx.report.units import byte_count, change, duration, size
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,30 @@ from mlcx.report.units import change, duration, size
 )
 def test_bytes_are_in_the_unit_that_suits_them(count: int | None, text: str) -> None:
     assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("0", 0),
+        ("100000000000", 10**11),
+        ("1.5 GB", 1_500_000_000),
+        ("10g", 10**10),
+        ("3.5K", 3500),
+        ("512MiB", 512 << 20),
+        ("1 Ti", 1 << 40),
+    ],
+)
+def test_sizes_are_read_in_units_of_1000_unless_they_say_otherwise(
+    text: str, count: int
+) -> None:
+    assert byte_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "1e9", "8 pounds", "8  G", "8Gi B"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a size such as 8G or 512MiB"):
+        byte_count(text)
 
 
 @pytest.mark.parametrize(
