@@ -20,13 +20,12 @@ from mlcx.errors import BuildError
 from mlcx.hub.remote import Hub
 from mlcx.spec.hub import Repository
 from mlcx.spec.lock import PARTIAL, LockedFile
+from mlcx.spec.verified import Verified
 
-__all__ = ["Fetch", "Progress", "digest", "is_there"]
+__all__ = ["Fetch", "Progress", "digest"]
 
 _THREADS = 8
 _BLOCK = 1 << 20
-_SMALL = 1 << 25
-"""Bytes of a file that is hashed again each time it is asked for."""
 
 
 class Progress(Protocol):
@@ -49,20 +48,6 @@ def digest(path: Path, name: str = "sha256", start: bytes = b"") -> str:
         while block := file.read(_BLOCK):
             found.update(block)
     return found.hexdigest()
-
-
-def is_there(folder: Path, file: LockedFile) -> bool:
-    """Say whether ``folder`` has ``file``, by its size and, of small ones, its hash.
-
-    A large one was verified when it got its name, which is the only way to get it.
-    """
-    path = folder / file.name
-    try:
-        if path.stat().st_size != file.size:
-            return False
-        return file.size > _SMALL or digest(path) == file.sha256
-    except OSError:
-        return False
 
 
 class Fetch:
@@ -104,9 +89,8 @@ class Fetch:
             UsageError: The hub refuses.
         """
         with self.locked():
-            missing = [
-                file for file in files if again or not is_there(self._folder, file)
-            ]
+            verified = Verified(self._folder)
+            missing = list(files) if again else verified.lacking(files)
             wanted = [
                 file for file in missing if again or not self._take(file, elsewhere)
             ]
@@ -115,6 +99,7 @@ class Fetch:
                 nbytes = sum(file.size for file in wanted)
                 self._progress.begin(nbytes, str(self._repository))
                 self._all([self._job(file) for file in wanted])
+            verified.note(files)
             return bool(missing)
 
     def _job(self, file: LockedFile) -> Callable[[], None]:

@@ -13,10 +13,11 @@ from typing import Literal
 
 from mlcx.artifact import TENSOR_CACHE, read_json, write_json, write_text
 from mlcx.errors import BuildError, UsageError
-from mlcx.hub.fetch import Fetch, Progress, digest, is_there
+from mlcx.hub.fetch import Fetch, Progress, digest
 from mlcx.hub.remote import Hub
 from mlcx.spec.hub import POLICY, DownloadPolicy, HubSettings
 from mlcx.spec.lock import FETCHED, LockedFile, LockedModel
+from mlcx.spec.verified import Verified
 
 __all__ = ["PARTS", "Part", "keep", "may_download"]
 
@@ -127,20 +128,20 @@ def _publish(model: LockedModel, folder: Path, place: Path) -> None:
         if place.exists() and not ours.is_file():
             return
         current = ours.read_text(encoding="ascii").strip() if place.exists() else ""
-        complete = all(is_there(place, file) for file in model.files)
-        if current != model.commit or not complete:
-            _replace(place, folder, names, model.commit)
+        if current != model.commit or Verified(place).lacking(model.files):
+            _replace(place, folder, model)
 
 
-def _replace(place: Path, folder: Path, names: Sequence[str], commit: str) -> None:
-    """Make ``place`` a folder with the files ``names`` of ``folder``."""
+def _replace(place: Path, folder: Path, model: LockedModel) -> None:
+    """Make ``place`` a folder with the files of ``model``, which are in ``folder``."""
     made, old = (place.with_name(f".{place.name}.{each}") for each in ("new", "old"))
     for each in (made, old):  # which a killed run may have left
         shutil.rmtree(each, ignore_errors=True)
     made.mkdir()
-    for name in names:
-        _link(folder / name, made / name)
-    write_text(made / _MARK, f"{commit}\n")
+    for file in model.files:
+        _link(folder / file.name, made / file.name)
+    Verified(made).note(model.files)
+    write_text(made / _MARK, f"{model.commit}\n")
     if place.exists():
         place.rename(old)
     made.rename(place)

@@ -22,6 +22,7 @@ from mlcx.artifact import (
 )
 from mlcx.errors import InputError
 from mlcx.spec.lock import FETCHED
+from mlcx.spec.verified import Verified
 
 __all__ = [
     "Part",
@@ -92,12 +93,20 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def fault(index: Path) -> str:
-    """Say which part of ``index`` is missing or cut; empty when all are there."""
+def fault(target: Path) -> str:
+    """Say what is wrong with ``target`` or a file that it lists; empty: nothing.
+
+    One is missing or cut, or was fetched and has been written to since.
+    """
     try:
-        found = [_fault(part.path, part.size) for part in parts(index)]
+        listed = parts(target)
     except InputError as error:
         return str(error)
+    verified = Verified(target.parent)
+    files = (target, *(part.path for part in listed))
+    touched = (path for path in files if verified.is_touched(path.name))
+    found = [_fault(part.path, part.size) for part in listed]
+    found += [f"{path} was written to since it was fetched" for path in touched]
     return next(filter(None, found), "")
 
 

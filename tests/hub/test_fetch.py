@@ -19,6 +19,7 @@ from mlcx.__main__ import main
 from mlcx.cli.download import Progress
 from mlcx.hub.keep import keep
 from mlcx.hub.remote import HuggingFace
+from mlcx.spec.digest import digest_file
 from mlcx.spec.hub import HubSettings
 from mlcx.spec.lock import LockedModel, read
 
@@ -31,7 +32,9 @@ WANTED = {
     "model.safetensors.index.json",
     *SHARDS,
     "fetched-weights.json",
+    ".verified",
 }
+OURS = {"fetched-weights.json", ".verified"}
 
 
 def fetched(capsys: pytest.CaptureFixture[str], *args: str) -> Path:
@@ -57,7 +60,7 @@ def test_a_checkpoint_is_what_a_build_needs_and_no_more(
     folder = fetched(capsys, "HF://user/checkpoint")
     assert folder.is_relative_to(home)
     assert names(folder) == WANTED
-    for name in WANTED - {"fetched-weights.json"}:
+    for name in WANTED - OURS:
         assert (folder / name).read_bytes() == checkpoint()[name]
     asked = {line.rpartition("/")[2] for line in hub.downloads()}
     assert not asked & {"pytorch_model.bin", "modeling_llama.py", "README.md"}
@@ -102,12 +105,13 @@ def test_a_build_that_fetches_in_two_steps_puts_it_there_after_the_second(
 ) -> None:
     place = home / "model_weights/hf/user/mlc"
     first, second = order.split()
+    now = mlc().keys() - {"README.md"} | {".mlcx-commit", ".verified"}
     fetched(capsys, "user/mlc", "--part", "texts")  # pins it, as on another machine
     shutil.rmtree(home / "model_weights/commits")
     fetched(capsys, "user/mlc", "--part", first)
     assert not place.exists()
     fetched(capsys, "user/mlc", "--part", second)
-    assert names(place) == mlc().keys() - {"README.md"} | {".mlcx-commit"}
+    assert names(place) == now
 
 
 def test_two_commits_at_once_leave_one_of_them_there(
@@ -149,9 +153,12 @@ def test_an_index_of_before_2025_gets_the_name_that_mlc_reads(
     index = files["ndarray-cache.json"] = files.pop("tensor-cache.json")
     hub.add("user/old", files)
     folder = fetched(capsys, "user/old")
-    assert names(folder) == now | {"fetched-weights.json"}
+    assert names(folder) == now | OURS
     assert (folder / "tensor-cache.json").read_bytes() == index
-    assert names(home / "model_weights/hf/user/old") == now | {".mlcx-commit"}
+    assert names(home / "model_weights/hf/user/old") == now | {
+        ".mlcx-commit",
+        ".verified",
+    }
     for path in folder.iterdir():
         path.unlink()
     fetched(capsys, "user/old")
@@ -387,17 +394,62 @@ def test_redo_downloads_what_is_here(
     monkeypatch.setenv("MLC_DOWNLOAD_CACHE_POLICY", "REDO")
     fetched(capsys, MODEL)
     asked = {line.rpartition("/")[2] for line in hub.downloads()}
-    assert WANTED - {"fetched-weights.json"} <= asked
+    assert asked >= WANTED - OURS
 
 
-def test_a_damaged_text_is_downloaded_again(
-    hub: StandIn, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["config.json", SHARDS[0]])
+def test_a_file_that_was_written_to_is_downloaded_again(
+    hub: StandIn, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     folder = fetched(capsys, MODEL)
-    config = folder / "config.json"
-    config.write_bytes(config.read_bytes()[::-1])
+    harm(folder / name)
     fetched(capsys, MODEL)
-    assert config.read_bytes() == checkpoint()["config.json"]
+    assert (folder / name).read_bytes() == checkpoint()[name]
+
+
+def harm(path: Path) -> None:
+    """Write other bytes, but as many, into the file, and all that are linked to it."""
+    path.write_bytes(path.read_bytes()[::-1])
+
+
+@pytest.mark.parametrize("where", ["commits", "hf"])
+def test_weights_that_are_written_to_where_mlc_looks_are_made_good(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    folder = fetched(capsys, "user/mlc")
+    place = home / "model_weights/hf/user/mlc"
+    name = "params_shard_0.bin"
+    if where == "hf":  # no link to the one of the commit
+        (place / name).unlink()
+        shutil.copyfile(folder / name, place / name)
+    harm((place if where == "hf" else folder) / name)
+    fetched(capsys, "user/mlc")
+    assert (place / name).read_bytes() == mlc()[name]
+    assert (folder / name).read_bytes() == mlc()[name]
+
+
+def test_what_was_verified_is_not_read_again_while_nobody_writes_to_it(
+    hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_files: list[str] = []
+
+    def digest(path: Path) -> str:
+        read_files.append(path.name)
+        return digest_file(path)
+
+    folder = fetched(capsys, MODEL)
+    monkeypatch.setattr("mlcx.spec.verified.digest_file", digest)
+    fetched(capsys, MODEL)
+    assert read_files == []
+    os.utime(folder / SHARDS[1], (1, 1))
+    hub.log.clear()
+    fetched(capsys, MODEL)
+    fetched(capsys, MODEL)
+    assert read_files == [SHARDS[1]]
+    assert hub.log == []
+    (folder / ".verified").write_text("[")
+    fetched(capsys, MODEL)
+    assert set(read_files) == WANTED - OURS
 
 
 def start(*args: str) -> subprocess.Popen[str]:

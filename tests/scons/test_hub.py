@@ -140,13 +140,13 @@ def test_cleaning_leaves_what_others_use(
     assert not hub.log
 
 
-def test_a_file_that_is_gone_is_fetched_again(
+def test_weights_that_were_written_to_are_fetched_again(
     remote: Project, hub: StandIn, tmp_path: Path
 ) -> None:
     around = environ(hub, tmp_path)
     remote.build(**around)
     (weights,) = (tmp_path / "home").rglob("model.safetensors")
-    weights.unlink()
+    weights.write_bytes(b"two" * 1000)
     (ran,) = remote.build(**around)
     assert ran.startswith("fetch ")
     assert weights.read_bytes() == b"one" * 1000

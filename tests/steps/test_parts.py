@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from mlcx.errors import InputError
+from mlcx.spec.digest import digest_file
+from mlcx.spec.lock import LockedFile
+from mlcx.spec.verified import Verified
 from mlcx.steps.files import model_files, weight_files
 from mlcx.steps.parts import differs, fault, leftovers, made_beside, parts
 
@@ -37,6 +41,22 @@ def test_a_part_of_another_size_is_a_fault(tmp_path: Path) -> None:
     index = write_index(tmp_path, a=3)
     (tmp_path / "a.bin").write_bytes(b"12")
     assert fault(index) == f"{tmp_path / 'a.bin'} has 2 bytes, expected 3"
+
+
+def test_a_file_that_was_written_to_since_it_was_fetched_is_a_fault(
+    tmp_path: Path,
+) -> None:
+    index = write_index(tmp_path, a=3)
+    files = [
+        LockedFile(path.name, path.stat().st_size, digest_file(path))
+        for path in (index, tmp_path / "a.bin")
+    ]
+    Verified(tmp_path).note(files)
+    assert fault(index) == ""
+    os.utime(tmp_path / "a.bin", (1, 1))
+    assert fault(index) == f"{tmp_path / 'a.bin'} was written to since it was fetched"
+    Verified(tmp_path).note(files)
+    assert fault(index) == ""
 
 
 def test_a_missing_tokenizer_is_a_fault(tmp_path: Path) -> None:

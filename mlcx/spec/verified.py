@@ -1,0 +1,83 @@
+"""Which files of a fetched model were held against their hashes, and how they looked.
+
+A file that looks as it did then, by size, time of writing and inode, is not read again.
+This is kept beside the files and not in what steps read, which is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mlcx.artifact import write_text
+from mlcx.spec.digest import digest_file
+from mlcx.spec.lock import LockedFile
+
+__all__ = ["VERIFIED", "Verified"]
+
+VERIFIED = ".verified"
+
+
+class Verified:
+    """What is known of the files in one folder.
+
+    Who writes holds a lock on the folder, from before this is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / VERIFIED
+        self._known = _read(self._file)
+
+    def lacking(self, files: Iterable[LockedFile]) -> list[LockedFile]:
+        """Return those of ``files`` that are not there as they must be.
+
+        Reads what was not verified yet, or was written to since.
+        """
+        return [file for file in files if not self._has(file)]
+
+    def note(self, files: Iterable[LockedFile]) -> None:
+        """Remember how ``files`` look, all of which are as they must be."""
+        known = dict(self._known)
+        for file in files:
+            known[file.name] = [file.sha256, *_look(self._folder / file.name)]
+        if known != self._known:
+            self._known = known
+            write_text(self._file, json.dumps(known, indent=0, sort_keys=True))
+
+    def is_touched(self, name: str) -> bool:
+        """Whether the file ``name`` was verified, and no longer looks as it did."""
+        known = self._known.get(name)
+        return known is not None and known[1:] != _look(self._folder / name)
+
+    def _has(self, file: LockedFile) -> bool:
+        path = self._folder / file.name
+        if self._known.get(file.name) == [file.sha256, *_look(path)]:
+            return True
+        try:
+            same = path.stat().st_size == file.size
+            return same and digest_file(path) == file.sha256
+        except OSError:
+            return False
+
+
+def _look(path: Path) -> list[int]:
+    """Return how ``path`` looks; nothing where there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
+def _read(file: Path) -> dict[str, list[Any]]:
+    """Return what ``note`` wrote; nothing when that is damaged: all is read again."""
+    try:
+        known = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(known, dict):
+        return {}
+    return {name: each for name, each in known.items() if isinstance(each, list)}
