@@ -198,6 +198,9 @@ def test_libraries_for_the_web_are_shared_both_ways(places: Path) -> None:
     assert library == (first.root / "dist/lib/raw.wasm").read_bytes()
     assert not loaded & {"tvm", "tvm_ffi", "numpy", "SCons"}
     assert (second.home / "web_runtime" / made.name).read_bytes() == made.read_bytes()
+    alone = {"MLCX_CACHE_DIR": "none", "MLCX_CACHE_URL": "none"}
+    again, _ = second.jit(2, MLC_JIT_POLICY="REDO", **alone)
+    assert again == library, "what a program compiles is what a build does"
     library, _ = first.jit(3)
     third = user(places, "web/third", WebUser)
     third.write({"max_batch_size": 3})
