@@ -13,12 +13,14 @@ from pathlib import Path
 from mlcx.home import home
 from mlcx.toolchain import emscripten, zig
 from mlcx.toolchain.distributions import version_of
-from mlcx.web.pieces import HEADERS
-from mlcx.web.runtime import OPTIONS, make
+from mlcx.web.runtime import make
 
 __all__ = ["kept", "place"]
 
 _FOLDER = "web_runtime"
+
+_CODE = (Path(__file__).parent, Path(emscripten.__file__).parent)
+"""What makes it, and the headers that it is made with."""
 
 
 def kept(
@@ -46,18 +48,23 @@ def kept(
 
 def place(bitcode: Sequence[Path] = ()) -> Path:
     """Return where the runtime is kept that is made of what is here now."""
-    files = bitcode or sorted(HEADERS.rglob("*.h"))
+    files = [*_code(), *bitcode]
     made_of = {
         "tvm": [version_of(name) for name in ("apache-tvm", "apache-tvm-ffi")],
         "emscripten": emscripten.version(),
         "zig": zig.version(),
-        "options": OPTIONS,
         "files": [_digest(file) for file in files],
         "bitcode": bool(bitcode),
     }
     text = json.dumps(made_of, sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()
     return home() / _FOLDER / f"{key[:16]}.o"
+
+
+def _code() -> Iterator[Path]:
+    for folder in _CODE:
+        files = sorted(folder.rglob("*"))
+        yield from (file for file in files if file.suffix in {".py", ".h"})
 
 
 def _digest(file: Path) -> str:

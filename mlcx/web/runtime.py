@@ -11,9 +11,9 @@ from mlcx.errors import BuildError
 from mlcx.toolchain import emscripten, zig
 from mlcx.web.pieces import source_tree
 
-__all__ = ["OPTIONS", "make"]
+__all__ = ["make"]
 
-OPTIONS = ("-O3", "-Wno-ignored-attributes")
+_OPTIONS = ("-O3", "-Wno-ignored-attributes")
 """For compiling; TVM's marks for symbols are ignored, and reported, in many places."""
 
 _LANGUAGE = ("-std=c++17", "-I.", "-Iinclude", "-I3rdparty/tvm-ffi/include")
@@ -76,5 +76,5 @@ def _of_bitcode(bitcode: Sequence[Path], folder: Path) -> list[Path]:
 def _compile(words: list[str | Path], folder: Path) -> Path:
     # The same name, and so the same bytes, wherever the folder is.
     output = Path(words[-1]).with_suffix(".o").name
-    emscripten.run([*OPTIONS, *words, "-o", output], folder)
+    emscripten.run([*_OPTIONS, *words, "-o", output], folder)
     return folder / output

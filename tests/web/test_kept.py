@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,29 @@ def test_another_version_of_a_tool_makes_another_one(
     assert place() != first
     assert kept() != first
     assert len(made) == 2
+
+
+def test_other_code_or_headers_make_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are in a checkout of mlcx that is edited, or another version of it."""
+    first = place()
+    folders = tuple(tmp_path / folder.name for folder in module._CODE)
+    for folder, copy in zip(module._CODE, folders, strict=True):
+        shutil.copytree(folder, copy)
+    monkeypatch.setattr(module, "_CODE", folders)
+    assert place() == first
+    found = {first}
+    for name, old, new in (
+        ("web/runtime.py", "-std=c++17", "-std=c++20"),
+        ("web/runtime.py", '"dlmalloc"', '"emmalloc"'),
+        ("toolchain/emscripten.py", "import", "import  "),
+        (next((tmp_path / "web").rglob("*.h")), "\n", "\n\n"),
+    ):
+        file = tmp_path / name
+        file.write_text(file.read_text().replace(old, new, 1))
+        found.add(place())
+    assert len(found) == 5
 
 
 def test_other_bitcode_makes_another_one(made: list[Path], tmp_path: Path) -> None:
