@@ -20,6 +20,14 @@ class Policy(Enum):
     READONLY = "take what is up to date, else fail"
     OFF = "fail, also for what is up to date"
 
+    def redoes(self, verb: str) -> bool:
+        """Whether what ``verb`` made is looked at again, also when up to date."""
+        return self.always and verb == "compile"
+
+    def refuses(self, verb: str) -> bool:
+        """Whether ``verb`` may not run: of those that compile a library or its part."""
+        return not self.compiles and verb in {"compile", "web_runtime"}
+
     @property
     def always(self) -> bool:
         """Whether also a library that is up to date is looked at again."""

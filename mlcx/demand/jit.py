@@ -133,8 +133,7 @@ def _runtime(
     step = asked.web_runtime(bitcode)
     wish = Wish(place(bitcode), step.key, "web_runtime web runtime", step)
     if not wish.file.is_file():
-        kept = Policy.ON if chosen is Policy.REDO else chosen
-        _obtain(wish, kept, began, environ)
+        _obtain(wish, chosen, began, environ)
     return wish.file
 
 
@@ -151,10 +150,10 @@ def _obtain(
     """
     from mlcx.demand.obtain import obtain  # noqa: PLC0415
 
-    redo = chosen is Policy.REDO
+    redo = chosen.redoes(library.step.inputs.verb)
     there = partial(_made_since, library.file, began if redo else 0)
     refusal = f"{library.file} is missing, and {VARIABLE} is {chosen.name}"
-    refusal = "" if chosen.compiles else refusal
+    refusal = refusal if chosen.refuses(library.step.inputs.verb) else ""
     obtain(library, there, environ, began, takes_cached=not redo, refusal=refusal)
 
 

@@ -97,7 +97,7 @@ class Why:
         part = self._fault(request) or ("" if inputs else self._differs(request))
         if part:
             yield Change("damaged", part)
-        if request.verb == "compile" and self._policy.always:
+        if self._policy.redoes(request.verb):
             yield Change("policy", f"{VARIABLE}={self._policy.name}")
         if record is None:
             yield self._unrecorded(request)

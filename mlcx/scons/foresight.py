@@ -143,7 +143,7 @@ class Foresight:
         return keys(request, lambda path: self._digest(request, path))
 
     def _shares(self, request: Request) -> bool:
-        forced = request.verb == "compile" and self._setting.policy.always
+        forced = self._setting.policy.redoes(request.verb)
         known = request.verb in CACHED_VERBS
         return known and not forced and self._setting.cache is not None
 
@@ -167,7 +167,7 @@ class Foresight:
 
     def _refused(self, request: Request) -> str:
         policy = self._setting.policy
-        if request.verb == "compile" and not policy.compiles:
+        if policy.refuses(request.verb):
             return f"{VARIABLE} is {policy.name}"
         return request.lacks.partition("\n")[0]
 

@@ -87,8 +87,7 @@ class Graph:
         signs.keep(nodes)
         if request.verb not in CACHED_VERBS:
             self._env.NoCache(nodes)
-        policy = self._session.services.policy
-        always = request.verb == "compile" and policy.always
+        always = self._session.services.policy.redoes(request.verb)
         if request.is_shared:
             self._env.NoClean(nodes)
             always = hub_settings().policy.always

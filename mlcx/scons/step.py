@@ -93,7 +93,7 @@ class Step:
     @property
     def takes_cached(self) -> bool:
         """Whether it will do with what another build made."""
-        return not (self.verb == "compile" and self.services.policy.always)
+        return not self.services.policy.redoes(self.verb)
 
     @cached_property
     def shared(self) -> Shared | None:
@@ -248,7 +248,7 @@ class Step:
 
     def _refusal(self) -> str:
         policy = self.services.policy
-        if self.verb != "compile" or policy.compiles:
+        if not policy.refuses(self.verb):
             return self.lacks
         state = "would have to be compiled"
         if policy is Policy.READONLY:
