@@ -1,4 +1,4 @@
-"""The files that a build leaves and a runtime reads: names, reading, writing.
+"""Files that builds read and leave, and runtimes read: names, reading, writing.
 
 Knows nothing of how they are made. Writing is atomic: a reader sees the file as it was
 before or as it is after, never half of it.
@@ -23,7 +23,9 @@ from mlcx.errors import BuildError, InputError, Problem
 __all__ = [
     "APP_CONFIG",
     "CHAT_CONFIG",
+    "CHECKPOINTS",
     "COMPILE_CONFIG",
+    "MODEL_CONFIG",
     "QUANTIZATION_RECIPE",
     "STAGING",
     "TENSOR_CACHE",
@@ -49,6 +51,15 @@ QUANTIZATION_RECIPE = "quantization_recipe"
 
 MLC's readers take a name for ``quantization``, and pass over keys that are new to them.
 """
+
+MODEL_CONFIG = "config.json"
+"""Of a Hugging Face checkpoint."""
+
+CHECKPOINTS = {
+    "huggingface-safetensor": ("model.safetensors.index.json", "model.safetensors"),
+    "huggingface-torch": ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+}
+"""Format to what a checkpoint has one of, its index or all in one: the first counts."""
 
 TENSOR_CACHE = "tensor-cache.json"
 TENSOR_CACHE_B16 = "tensor-cache-b16.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import pre_tokenizers
 
+from mlcx import artifact
 from mlcx.artifact import (
     TokenizerNames,
     byte_characters,
@@ -24,6 +25,23 @@ def test_a_file_is_replaced_in_one_go(tmp_path: Path) -> None:
         assert not target.exists()
     assert target.read_text() == "new"
     assert [path.name for path in target.parent.iterdir()] == ["x"]
+
+
+def test_names_of_files_that_packages_must_agree_on_stand_once() -> None:
+    owner = Path(artifact.__file__)
+    values = (getattr(artifact, name) for name in artifact.__all__ if name.isupper())
+    names = {each for each in values if isinstance(each, str)}
+    names |= {name for pair in artifact.CHECKPOINTS.values() for name in pair}
+    named = {f'"{name}"' for name in names if name.endswith((".json", ".safetensors"))}
+    assert len(named) > 8
+    texts = {path: path.read_text() for path in owner.parent.rglob("*.py")}
+    copies = [
+        (path.relative_to(owner.parent).as_posix(), name)
+        for path, text in texts.items()
+        for name in named
+        if name in text and path != owner
+    ]
+    assert copies == []
 
 
 def test_a_new_file_has_the_rights_that_the_umask_leaves(

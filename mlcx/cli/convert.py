@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlcx.artifact import read_json
+from mlcx.artifact import MODEL_CONFIG, read_json
 from mlcx.cli.model import folder_of, given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
@@ -242,7 +242,7 @@ def _load(args: argparse.Namespace) -> _Model:
     from mlcx.models import architecture
 
     model = given(args.config, args.model_type, kind="checkpoint")
-    path = model.path / "config.json" if model.path.is_dir() else model.path
+    path = model.path / MODEL_CONFIG if model.path.is_dir() else model.path
     if not path.is_file():
         message = "expected a checkpoint: config.json, or the folder that holds it"
         raise InputError.in_file(model.path, message)

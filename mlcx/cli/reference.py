@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from mlcx.artifact import MODEL_CONFIG
 from mlcx.errors import BuildError, InputError, UsageError
 from mlcx.spec.folder import Place
 from mlcx.spec.resolve import local
@@ -29,7 +30,7 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
         UsageError: It has no weights, or nothing to read a text with.
         BuildError: A step failed; it has said why.
     """
-    if not (checkpoint / "config.json").is_file():
+    if not (checkpoint / MODEL_CONFIG).is_file():
         message = "expected a checkpoint with config.json, or a reference's .json file"
         raise InputError.in_file(checkpoint, message)
     if missing := reference_lacks(

@@ -15,6 +15,7 @@ from typing import Any
 from mlcx.artifact import (
     CHAT_CONFIG,
     COMPILE_CONFIG,
+    MODEL_CONFIG,
     QUANTIZATION_RECIPE,
     read_json,
     write_json,
@@ -123,10 +124,10 @@ def find(model: Path) -> Path:
     """
     if model.is_file():
         return model
-    for name in (COMPILE_CONFIG, CHAT_CONFIG, "config.json"):
+    for name in (COMPILE_CONFIG, CHAT_CONFIG, MODEL_CONFIG):
         if (model / name).is_file():
             return model / name
-    message = f"expected a model: a folder with {CHAT_CONFIG} or config.json"
+    message = f"expected a model: a folder with {CHAT_CONFIG} or {MODEL_CONFIG}"
     raise InputError.in_file(model, message)
 
 

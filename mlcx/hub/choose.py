@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import PurePath
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, TENSOR_CACHE_B16
+from mlcx.artifact import CHAT_CONFIG, CHECKPOINTS, TENSOR_CACHE, TENSOR_CACHE_B16
 from mlcx.errors import UsageError
+from mlcx.spec.folder import CONFIGS, OLD_INDEX, is_text
 from mlcx.spec.lock import is_plain
 from mlcx.spec.types import SourceKind
 
-__all__ = ["CONFIGS", "INDEX", "RENAMED", "Read", "kind_of", "shards_of", "texts_of"]
-
-CONFIGS: dict[SourceKind, str] = {"mlc": CHAT_CONFIG, "checkpoint": "config.json"}
-"""Kind to the config that makes a repository one; the first that exists decides."""
+__all__ = ["INDEX", "RENAMED", "Read", "kind_of", "shards_of", "texts_of"]
 
 RENAMED = {
-    "ndarray-cache.json": TENSOR_CACHE,
+    OLD_INDEX: TENSOR_CACHE,
     "ndarray-cache-b16.json": TENSOR_CACHE_B16,
 }
 """What MLC called files before 2025 to what it calls them, with the same content."""
 
-INDEX = "model.safetensors.index.json"
-_SINGLE = "model.safetensors"
-_TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
+INDEX, _SINGLE = CHECKPOINTS["huggingface-safetensor"]
 _TOKENIZERS = frozenset(
     "tokenizer.model tokenizer.json tokenizer_config.json tokenizer_model vocab.json "
     "merges.txt added_tokens.json special_tokens_map.json".split()
@@ -50,9 +45,7 @@ def kind_of(names: Collection[str]) -> SourceKind:
 def texts_of(kind: SourceKind, names: Collection[str], read: Read) -> list[str]:
     """Return the config and the files of the tokenizer, sorted."""
     if kind == "checkpoint":
-        chosen = (name for name in names if PurePath(name).suffix in _TEXTS)
-        texts = {each for each in chosen if not each.endswith(".index.json")}
-        return sorted(texts - RENAMED.keys())
+        return sorted(set(filter(is_text, names)) - RENAMED.keys())
     listed = read(CHAT_CONFIG).get("tokenizer_files", [])
     wanted = _TOKENIZERS | {CHAT_CONFIG} | set(listed if _are_texts(listed) else ())
     return sorted(wanted.intersection(names))

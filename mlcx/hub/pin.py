@@ -13,9 +13,10 @@ from typing import Any
 
 from mlcx.artifact import read_json
 from mlcx.errors import BuildError, UsageError
-from mlcx.hub.choose import CONFIGS, RENAMED, kind_of, shards_of, texts_of
+from mlcx.hub.choose import RENAMED, kind_of, shards_of, texts_of
 from mlcx.hub.fetch import Fetch, Progress, digest
 from mlcx.hub.remote import Hub, Listing, RemoteFile
+from mlcx.spec.folder import CONFIGS
 from mlcx.spec.hub import HubSettings, Repository
 from mlcx.spec.lock import LockedFile, LockedModel, is_plain
 

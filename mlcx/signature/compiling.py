@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mlcx.signature import inputs
 from mlcx.signature.facts import Fact
 from mlcx.spec.devices import DEVICES
+from mlcx.spec.options import text_of
 from mlcx.toolchain.triple import AUTO
 
 __all__ = ["Inputs", "compiling", "normalizing", "override_text", "web_runtime"]
@@ -88,8 +89,4 @@ def web_runtime(device: str, host: str) -> Inputs:
 
 def override_text(overrides: Iterable[tuple[str, object]]) -> str:
     """Return ``overrides`` as a command line takes them: ``key=value;key=value``."""
-    return ";".join(f"{key}={_value(value)}" for key, value in overrides)
-
-
-def _value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ";".join(f"{key}={text_of(value)}" for key, value in overrides)

@@ -6,45 +6,43 @@ import json
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mlcx.artifact import CHAT_CONFIG, CHECKPOINTS, MODEL_CONFIG, TENSOR_CACHE
 from mlcx.errors import InputError, Problem
 from mlcx.spec.lock import LockedModel
 from mlcx.spec.model_config import config_problems
 from mlcx.spec.types import SourceKind
 
 __all__ = [
+    "CONFIGS",
+    "OLD_INDEX",
     "WEIGHTS",
     "ModelFolder",
     "Place",
     "is_file",
     "is_folder",
+    "is_text",
     "kind_of",
     "lacks",
     "look_into",
 ]
 
-# mlcx.artifact and mlcx.weights own these names too, but a spec may not import them.
-_CONFIGS: dict[SourceKind, str] = {
-    "mlc": "mlc-chat-config.json",
-    "checkpoint": "config.json",
-}
+CONFIGS: dict[SourceKind, str] = {"mlc": CHAT_CONFIG, "checkpoint": MODEL_CONFIG}
 """Kind to the file that makes a folder one; the first that exists decides."""
 
 WEIGHTS: dict[SourceKind, tuple[str, ...]] = {
-    "mlc": ("tensor-cache.json",),
-    "checkpoint": (
-        "model.safetensors.index.json",
-        "model.safetensors",
-        "pytorch_model.bin.index.json",
-        "pytorch_model.bin",
-    ),
+    "mlc": (TENSOR_CACHE,),
+    "checkpoint": tuple(chain.from_iterable(CHECKPOINTS.values())),
 }
 """What a model has one of when it has weights: the first one counts."""
 
-_OLD_INDEX = "ndarray-cache.json"
+OLD_INDEX = "ndarray-cache.json"
 """What MLC called ``tensor-cache.json`` before 2025; its runtimes have forgotten it."""
+
+_TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +87,14 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def is_text(name: str) -> bool:
+    """Say whether a model's config may be made of the checkpoint's file ``name``."""
+    return Path(name).suffix in _TEXTS and not name.endswith(".index.json")
+
+
 def kind_of(folder: Path) -> SourceKind | None:
     """Return what ``folder`` holds; None: no model, or no such folder."""
-    for kind, name in _CONFIGS.items():
+    for kind, name in CONFIGS.items():
         if is_file(folder / name):
             return kind
     return None
@@ -104,8 +107,8 @@ def lacks(place: Place) -> str:
         names = tuple(name for name in names if not name.startswith("pytorch"))
     if any(map(place.has, names)):
         return ""
-    if place.has(_OLD_INDEX):
-        return f"{place} has them under the name {_OLD_INDEX}: rename it to {names[0]}"
+    if place.has(OLD_INDEX):
+        return f"{place} has them under the name {OLD_INDEX}: rename it to {names[0]}"
     why = ", and PyTorch's files, which can hold code, are not taken from the hub"
     hint = why if place.locked is not None and place.kind == "checkpoint" else ""
     return f"{place} has no {' and no '.join(names)}{hint}"
@@ -121,7 +124,7 @@ def look_into(place: Place, ready: bool = False) -> ModelFolder:
             or no quantization, or lacks a size; holds every problem.
     """
     kind = place.kind
-    path = place.path / _CONFIGS[kind]
+    path = place.path / CONFIGS[kind]
     if place.locked is None:
         config, file = _read(path), str(path)
     else:

@@ -15,7 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import read_json, write_text
+from mlcx.artifact import (
+    CHECKPOINTS,
+    TENSOR_CACHE,
+    TENSOR_CACHE_B16,
+    read_json,
+    write_text,
+)
 from mlcx.errors import InputError
 from mlcx.spec.hub import MAIN, Repository
 from mlcx.spec.types import SourceKind
@@ -49,8 +55,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _WEIGHTS = (".safetensors", ".bin")
-_INDEXES = {"tensor-cache.json", "tensor-cache-b16.json"}
-_INDEXES |= {"model.safetensors.index.json"}
+_INDEXES = {TENSOR_CACHE, TENSOR_CACHE_B16, CHECKPOINTS["huggingface-safetensor"][0]}
 _KINDS: dict[str, SourceKind] = {"checkpoint": "checkpoint", "mlc": "mlc"}
 
 

@@ -11,7 +11,7 @@ from mlcx.spec.devices import Device
 from mlcx.toolchain.cuda_archs import canonical
 from mlcx.toolchain.triple import AUTO
 
-__all__ = ["DEFAULTS", "archs_for", "host_for"]
+__all__ = ["DEFAULTS", "archs_for", "host_for", "text_of"]
 
 DEFAULTS: dict[str, Any] = {
     "bundle_weight": False,
@@ -77,3 +77,8 @@ def host_for(device: Device, given: str) -> str:
         message = f"expected a version such as 18.0, found {version!r}"
         raise UsageError(f"{_MACABI_VERSION}: {message}")
     return f"{arch or _MACS[0]}-apple-ios{version or '18.0'}-macabi"
+
+
+def text_of(value: object) -> str:
+    """Return the value of an option or an override as a command line takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlcx.spec.options import text_of
 from mlcx.spec.source import Source, Steps
 
 __all__ = ["origin"]
@@ -23,7 +24,7 @@ def origin(
         new: The value as a command line takes it.
     """
     for steps, owner, what in _places(source.value, model_id, device):
-        if key in owner and _text(owner[key]) == new:
+        if key in owner and text_of(owner[key]) == new:
             return f"{what} in {source.file}:{source.line((*steps, key))}"
     return ""
 
@@ -62,7 +63,3 @@ def _with_overrides(
 ) -> Iterator[tuple[Steps, Mapping[str, Any], str]]:
     yield (*steps, "overrides"), owner.get("overrides", {}), f"overrides of {name}"
     yield steps, owner, name
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

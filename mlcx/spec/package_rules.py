@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mlcx.artifact import APP_CONFIG
 from mlcx.errors import Problem, UsageError
 from mlcx.spec.folder import ModelFolder, is_file, lacks
 from mlcx.spec.prefix import canonical_prefix
@@ -17,7 +18,6 @@ from mlcx.spec.violations import did_you_mean
 
 __all__ = ["package_problems"]
 
-_APP_CONFIG = "mlc-app-config.json"
 _LIBRARIES = "model_lib_path_for_prepare_libs"
 _OF_CHECKPOINTS = {"conv_template": "conversation template", "float32": "weights"}
 """What an entry says of a checkpoint alone, and what else a model directory has."""
@@ -54,8 +54,8 @@ def _ids(checked: Checked) -> Iterator[Problem]:
             continue
         model_id, at = entry["model_id"], (*steps, "model_id")
         yield from of_name(checked, at, model_id)
-        if model_id.lower() == _APP_CONFIG:
-            message = f"{_APP_CONFIG} is the name of a file in the same folder"
+        if model_id.lower() == APP_CONFIG:
+            message = f"{APP_CONFIG} is the name of a file in the same folder"
             yield checked.source.problem(at, f"{message}: choose another")
         # Two names that differ in case alone are one folder on macOS and Windows.
         earlier = first.setdefault(model_id.lower(), at)

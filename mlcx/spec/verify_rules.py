@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from mlcx.artifact import TOKENIZER
 from mlcx.errors import Problem
 from mlcx.spec.devices import Device
 from mlcx.spec.folder import Place, is_file, lacks
@@ -21,7 +22,7 @@ RUNNABLE = frozenset({"cpu"})
 """Devices that mlcx can run a library on."""
 
 _TOKENIZERS = (
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer.model",
     "merges.txt",
     "*.tiktoken",

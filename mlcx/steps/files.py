@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json, tokenizer_names
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    CHECKPOINTS,
+    MODEL_CONFIG,
+    TENSOR_CACHE,
+    read_json,
+    tokenizer_names,
+)
 from mlcx.errors import InputError
-from mlcx.spec.folder import WEIGHTS
+from mlcx.spec.folder import WEIGHTS, is_text
 from mlcx.spec.lock import FETCHED
 from mlcx.spec.types import Fetched
 from mlcx.steps.parts import parts
@@ -22,8 +29,8 @@ __all__ = [
     "weight_files",
 ]
 
-_CONFIG = "config.json"
-_TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
+
+_, _SINGLE = CHECKPOINTS["huggingface-safetensor"]
 
 
 def fetched_weights(fetched: Fetched) -> Path:
@@ -33,15 +40,11 @@ def fetched_weights(fetched: Fetched) -> Path:
 
 def text_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]:
     """Return the files that a model's config can be made of, its own config first."""
-    config = checkpoint / _CONFIG
+    config = checkpoint / MODEL_CONFIG
     if fetched is not None:
-        names = [name for name, _ in fetched.texts if name != _CONFIG]
+        names = [name for name, _ in fetched.texts if name != MODEL_CONFIG]
         return [config, *(checkpoint / name for name in names)]
-    others = (
-        path
-        for path in sorted(checkpoint.iterdir())
-        if path.suffix in _TEXTS and not path.name.endswith(".index.json")
-    )
+    others = (path for path in sorted(checkpoint.iterdir()) if is_text(path.name))
     return [config, *(path for path in others if path != config)]
 
 
@@ -52,17 +55,17 @@ def weight_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]
         InputError: The index of the weights is not what it must be.
     """
     if fetched is not None:
-        return [checkpoint / _CONFIG, fetched_weights(fetched)]
+        return [checkpoint / MODEL_CONFIG, fetched_weights(fetched)]
     named = WEIGHTS["checkpoint"]
     existing = (name for name in named if (checkpoint / name).exists())
-    index = checkpoint / next(existing, "model.safetensors")
+    index = checkpoint / next(existing, _SINGLE)
     if index.suffix != ".json":
-        return [checkpoint / _CONFIG, index]
+        return [checkpoint / MODEL_CONFIG, index]
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict):
         raise InputError.in_file(index, "expected an object 'weight_map', found none")
     shards = sorted({str(name) for name in places.values()})
-    return [checkpoint / _CONFIG, index, *(checkpoint / name for name in shards)]
+    return [checkpoint / MODEL_CONFIG, index, *(checkpoint / name for name in shards)]
 
 
 def tokenizer_files(checkpoint: Path, fetched: Fetched | None = None) -> list[str]:

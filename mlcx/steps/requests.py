@@ -25,6 +25,7 @@ from mlcx.signature.compiling import (
 )
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import canonical_json, digest_json
+from mlcx.spec.folder import CONFIGS
 from mlcx.spec.types import (
     BundleJob,
     Fetched,
@@ -191,7 +192,7 @@ def weights(job: WeightsJob, directory: Path) -> Iterator[Request]:
 
 def model_config(job: LibraryJob) -> Path:
     """Return the file in ``job.model`` that says what to compile."""
-    return job.model / (CHAT_CONFIG if job.kind == "mlc" else "config.json")
+    return job.model / CONFIGS[job.kind]
 
 
 def library(

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlcx.artifact import read_json
+from mlcx.artifact import CHECKPOINTS, read_json
 from mlcx.errors import InputError, Problem
 from mlcx.weights.pytorch import SUFFIXES, read_tensors
 from mlcx.weights.safetensors import read_header
 from mlcx.weights.tensor import Tensor
 
-__all__ = ["FORMATS", "find", "read_checkpoint"]
-
-FORMATS = {
-    "huggingface-safetensor": ("model.safetensors.index.json", "model.safetensors"),
-    "huggingface-torch": ("pytorch_model.bin.index.json", "pytorch_model.bin"),
-}
-"""What to look for in a folder: the first one found is taken."""
+__all__ = ["find", "read_checkpoint"]
 
 
 def find(source: Path, kind: str = "auto") -> Path:
@@ -24,7 +18,7 @@ def find(source: Path, kind: str = "auto") -> Path:
 
     Args:
         source: A directory, a file of tensors or an index.
-        kind: One of ``FORMATS``, to look for no other; auto: any.
+        kind: One of ``CHECKPOINTS``, to look for no other; auto: any.
 
     Raises:
         InputError: There is no checkpoint.
@@ -33,7 +27,7 @@ def find(source: Path, kind: str = "auto") -> Path:
         return source
     if not source.is_dir():
         raise InputError.in_file(source, "expected a checkpoint here, found nothing")
-    chosen = FORMATS.values() if kind == "auto" else [FORMATS[kind]]
+    chosen = CHECKPOINTS.values() if kind == "auto" else [CHECKPOINTS[kind]]
     names = [name for each in chosen for name in each]
     for name in names:
         if (source / name).is_file():

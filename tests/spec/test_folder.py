@@ -17,7 +17,7 @@ from mlcx.spec.folder import (
     lacks,
     look_into,
 )
-from mlcx.weights.checkpoint import FORMATS
+from mlcx.weights.checkpoint import find
 
 
 def test_a_folder_is_known_by_its_config(here: Path) -> None:
@@ -34,14 +34,13 @@ def test_with_both_configs_it_is_an_mlc_model_directory(here: Path) -> None:
 
 
 def test_a_checkpoint_has_weights_where_a_conversion_looks_for_them(here: Path) -> None:
-    names = [name for each in FORMATS.values() for name in each]
-    assert list(WEIGHTS["checkpoint"]) == names
-    for name in names:
+    for name in WEIGHTS["checkpoint"]:
         folder = here / name.replace(".", "-")
         folder.mkdir()
         assert lacks(Place(folder, "checkpoint")).startswith(f"{folder} has no model.")
         (folder / name).touch()
         assert lacks(Place(folder, "checkpoint")) == ""
+        assert find(folder) == folder / name
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mlcx.artifact import CHECKPOINTS
 from mlcx.errors import InputError
-from mlcx.weights.checkpoint import FORMATS, find, read_checkpoint
+from mlcx.weights.checkpoint import find, read_checkpoint
 
-INDEX, SINGLE = FORMATS["huggingface-safetensor"]
+INDEX, SINGLE = CHECKPOINTS["huggingface-safetensor"]
 
 ONE = np.ones(1, np.float16)
 

@@ -7,6 +7,7 @@ from tvm.ir.transform import Pass, PassContext, module_pass
 from tvm.relax.op import call_tir
 from tvm.target import Target
 
+from mlcx.artifact import CHAT_CONFIG
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.softmax import softmax_with_temperature
 from mlcx.compiler.kernels.gpu import softmax as gpu
@@ -36,7 +37,7 @@ def AttachSoftmax(  # noqa: N802
     active = vocab_size if active_vocab_size is None else active_vocab_size
     if not 0 < active <= vocab_size:
         raise InputError.in_file(
-            "mlc-chat-config.json",
+            CHAT_CONFIG,
             f"active_vocab_size must be 1 to vocab_size, {vocab_size}, but is "
             f"{active}: set it to the number of the tokenizer's tokens, or remove it",
         )
