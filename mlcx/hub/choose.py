@@ -11,7 +11,7 @@ from mlcx.spec.folder import CONFIGS, OLD_INDEX, is_text
 from mlcx.spec.lock import is_plain
 from mlcx.spec.types import SourceKind
 
-__all__ = ["INDEX", "RENAMED", "Read", "kind_of", "shards_of", "texts_of"]
+__all__ = ["RENAMED", "Read", "kind_of", "shards_of", "texts_of"]
 
 RENAMED = {
     OLD_INDEX: TENSOR_CACHE,
@@ -19,7 +19,7 @@ RENAMED = {
 }
 """What MLC called files before 2025 to what it calls them, with the same content."""
 
-INDEX, _SINGLE = CHECKPOINTS["huggingface-safetensor"]
+_INDEX, _SINGLE = CHECKPOINTS["huggingface-safetensor"]
 _TOKENIZERS = frozenset(
     "tokenizer.model tokenizer.json tokenizer_config.json tokenizer_model vocab.json "
     "merges.txt added_tokens.json special_tokens_map.json".split()
@@ -63,7 +63,7 @@ def shards_of(kind: SourceKind, names: Collection[str], read: Read) -> list[str]
     """
     old = kind == "mlc" and TENSOR_CACHE not in names
     ours, b16 = RENAMED if old else RENAMED.values()
-    index = ours if kind == "mlc" else INDEX
+    index = ours if kind == "mlc" else _INDEX
     if index not in names:
         return [_SINGLE] if kind == "checkpoint" and _SINGLE in names else []
     try:
@@ -84,7 +84,7 @@ def _listed(kind: SourceKind, index: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _check(index: str, name: object, names: Collection[str]) -> None:
-    suffix = ".safetensors" if index == INDEX else ".bin"
+    suffix = ".safetensors" if index == _INDEX else ".bin"
     if not is_plain(name) or not str(name).endswith(suffix):
         message = f"expected names like NAME{suffix}, found {name!r}"
         raise UsageError(f"{index} is not safe to follow: {message}")
