@@ -180,7 +180,7 @@ class HuggingFace:
                 remedy = "try again later; what has come so far is kept"
                 raise _PassingError(BuildError(f"{message}: {remedy}")) from error
             raise self._refusal(repository, status, error) from error
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, UnicodeError) as error:  # of names of hosts, too
             reason = str(error) or type(error).__name__
             message = f"{self._endpoint} cannot be reached for {repository} ({reason})"
             remedy = "try again when it can; what has come so far is kept"

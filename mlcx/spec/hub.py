@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mlcx.errors import UsageError
 from mlcx.home import home
+from mlcx.spec.address import address
 
 __all__ = [
     "MAIN",
@@ -99,11 +99,12 @@ class Repository:
         Raises:
             UsageError: It is neither.
         """
-        found = None
+        found, parts = None, address(model)
+        hosts = {known.netloc for known in map(address, _hubs(endpoint)) if known}
         if model.startswith("HF://"):
             found = cls.of_key(model.removeprefix("HF://"))
-        elif urlsplit(model).netloc in {urlsplit(at).netloc for at in _hubs(endpoint)}:
-            page = _PAGE.fullmatch(urlsplit(model).path)
+        elif parts is not None and parts.netloc in hosts:
+            page = _PAGE.fullmatch(parts.path)
             if page is not None and ".." not in model and model.endswith(page[0]):
                 found = cls(page[1], page[2], page[3] or MAIN)
         else:
@@ -149,7 +150,8 @@ class HubSettings:
             known = ", ".join(DownloadPolicy.__members__)
             raise UsageError(f"{POLICY}: expected one of {known}, found {name!r}")
         endpoint = (environ.get("HF_ENDPOINT") or _ENDPOINT).rstrip("/")
-        if urlsplit(endpoint).scheme not in {"https", "http"}:
+        parts = address(endpoint)
+        if parts is None or parts.scheme not in {"https", "http"} or not parts.netloc:
             raise UsageError(f"HF_ENDPOINT: expected https://…, found {endpoint!r}")
         offline = environ.get("HF_HUB_OFFLINE") or environ.get("TRANSFORMERS_OFFLINE")
         return cls(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 from mlcx.errors import UsageError
+from mlcx.spec.address import address
 
 if TYPE_CHECKING:
     from asyncio import Semaphore
@@ -93,8 +93,8 @@ class ObjectStore:
             UsageError: There is no such kind of URL, or no such folder, or obstore is
                 not installed.
         """
-        self.url, parts = _SECRET.sub("", url), urlsplit(url)
-        if parts.scheme not in SCHEMES:
+        self.url, parts = _SECRET.sub("", url), address(url)
+        if parts is None or parts.scheme not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             raise UsageError(f"cache {self.url!r}: expected a URL with one of {known}")
         if parts.scheme == "file" and not (creates or Path(parts.path).is_dir()):

@@ -249,13 +249,17 @@ def test_a_hub_that_keeps_failing_gets_one_message(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "http://xn--a.b..c"])
 def test_a_hub_that_is_gone_gets_one_message(
-    hub: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    hub: StandIn,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
 ) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
     status, err = refused(capsys, MODEL)
     assert status == 1
-    assert "http://127.0.0.1:9 cannot be reached for HF://user/checkpoint" in err
+    assert f"{endpoint} cannot be reached for HF://user/checkpoint" in err
 
 
 def test_wrong_bytes_leave_nothing(

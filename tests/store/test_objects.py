@@ -268,10 +268,21 @@ def test_a_server_that_says_nothing_is_given_up_soon(
     assert time.monotonic() - begin < 30
 
 
-@pytest.mark.parametrize("wrong", ["ftp://host/x", "bucket", "s3://", ""])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "ftp://me:secret@host/x",
+        "bucket",
+        "s3://",
+        "",
+        "https://me:secret@[x",
+        "s3://x:y",
+    ],
+)
 def test_a_url_of_another_kind_is_refused(wrong: str) -> None:
-    with pytest.raises(UsageError, match=r"^cache "):
+    with pytest.raises(UsageError, match=r"^cache ") as raised:
         ObjectStore(wrong)
+    assert "secret" not in str(raised.value)
 
 
 def test_without_obstore_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
