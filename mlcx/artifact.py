@@ -200,7 +200,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in ``path``.
 
     Raises:
-        InputError: The file is missing, is not UTF-8 or JSON, or holds no object.
+        InputError: The file is missing, is not UTF-8 or JSON, holds no object, or
+            numbers or lists that Python does not read.
     """
     try:
         value = json.loads(path.read_bytes())
@@ -214,6 +215,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError.in_file(path, "not JSON: not UTF-8 text") from error
     except RecursionError as error:
         raise InputError.in_file(path, "lists are nested too deep") from error
+    except ValueError as error:  # Python's limit on the digits that it converts
+        raise InputError.in_file(path, "a number has too many digits") from error
     if not isinstance(value, dict):
         found = type(value).__name__
         raise InputError.in_file(path, f"expected a JSON object, found {found}")

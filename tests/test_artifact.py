@@ -87,6 +87,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         (b"{", "x:1:2: not JSON"),
         (b'{"a": "\xff"}', "x: not JSON: not UTF-8"),
         (b"[]", "x: expected a JSON object, found list"),
+        (b"[" * 100_000, "x: lists are nested too deep"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "x: a number has too many digits"),
     ],
 )
 def test_what_is_no_json_object_is_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,7 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, CHECKPOINTS, MODEL_CONFIG, TENSOR_CACHE
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    CHECKPOINTS,
+    MODEL_CONFIG,
+    TENSOR_CACHE,
+    read_json,
+)
 from mlcx.errors import InputError, Problem
 from mlcx.spec.lock import LockedModel
 from mlcx.spec.model_config import config_problems
@@ -120,13 +125,13 @@ def look_into(place: Place, ready: bool = False) -> ModelFolder:
     A model directory whose library is ``ready`` may be of any architecture.
 
     Raises:
-        InputError: The config is not a JSON object, names no architecture that there is
+        InputError: The config is no JSON object, names no architecture that there is
             or no quantization, or lacks a size; holds every problem.
     """
     kind = place.kind
     path = place.path / CONFIGS[kind]
     if place.locked is None:
-        config, file = _read(path), str(path)
+        config, file = read_json(path), str(path)
     else:
         config, file = dict(place.locked.config), f"{place}: {path.name}"
     flaws = () if ready and kind == "mlc" else config_problems(config)
@@ -138,22 +143,6 @@ def look_into(place: Place, ready: bool = False) -> ModelFolder:
     if problems:
         raise InputError(problems)
     return ModelFolder(kind, quantization, _has_window(config), place)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_bytes())
-    except json.JSONDecodeError as error:
-        problem = Problem(
-            str(path), error.lineno, error.colno, f"not JSON: {error.msg}"
-        )
-        raise InputError(problem) from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError.in_file(path, f"cannot be read: {reason}") from error
-    if not isinstance(config, dict):
-        raise InputError.in_file(path, "expected a JSON object as the root")
-    return config
 
 
 def _has_window(config: dict[str, Any]) -> bool:

@@ -93,10 +93,11 @@ def test_a_window_is_found(
     ("data", "message"),
     [
         (b"{\n,", ":2:1: not JSON: "),
-        (b"[]", ": expected a JSON object as the root"),
-        (b'"\xff"', ": cannot be read: "),
+        (b"[]", ": expected a JSON object, found list"),
+        (b'"\xff"', ": not JSON: not UTF-8 text"),
         (b"{}", ": model_type: expected one of "),
-        (b"[" * 100_000, ": cannot be read: "),
+        (b"[" * 100_000, ": lists are nested too deep"),
+        (b'{"a": ' + b"1" * 5000 + b"}", ": a number has too many digits"),
     ],
 )
 def test_a_broken_config_is_named(here: Path, data: bytes, message: str) -> None:
