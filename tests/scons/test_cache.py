@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .project import Project
+from .project import Project, wait_for
 from .test_builds import COMPILE_ONE
 
 LIBRARIES = ("dist/lib/one.so", "dist/lib/two.so")
@@ -259,3 +259,23 @@ def test_a_second_level_that_is_gone_only_warns(project: Project) -> None:
     assert len(warnings) == 1
     assert "http://127.0.0.1:9/cache" in warnings[0]
     assert os.linesep not in warnings[0]
+
+
+@pytest.mark.slow
+def test_a_source_that_is_edited_during_a_step_is_not_shared(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    made = "gen_config build/one/model"
+    project.order("slow", "one/model")
+    build = project.start(MLCX_CACHE_DIR=str(folder))
+    wait_for(lambda: made in project.calls())
+    project.edit("models/one/generation_config.json", temperature=0.9)
+    out, err = build.communicate(timeout=60)
+    assert build.returncode == 0, err
+    said = "mlc-chat-config.json is not stored in the cache: a source changed while"
+    assert said in out + err
+    another = Project(tmp_path / "another", tmp_path / "others", project.sources)
+    another.create()
+    assert made in another.build(MLCX_CACHE_DIR=str(folder))
+    assert made in project.build(MLCX_CACHE_DIR=str(folder))
+    assert "0.9" in (project.root / "build/one/model/mlc-chat-config.json").read_text()
