@@ -9,6 +9,7 @@ text that begins with one of them, or with a space, has no space put before it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ __all__ = ["tokenizer_json"]
 
 _SPACE = "\u2581"
 _EXTRA_SPACES = r"\A +| +\z| +(?= )"
+_ADDED = "added_tokens.json"
+_CONFIG = "tokenizer_config.json"
+_REMEDY = "download it again"
+_ID = re.compile("[0-9]{1,9}")
 _NEVER = -1e6
 """Score of pieces that are no text: worse than any path through a text."""
 
@@ -38,7 +43,8 @@ def tokenizer_json(checkpoint: Path) -> str:
     tokenizer_config.json, and from the latter whether a text begins with a token.
 
     Raises:
-        InputError: The model is damaged or of a kind that tokenizer.json does not have.
+        InputError: The model is damaged or of a kind that tokenizer.json does not have,
+            or what adds to it is damaged.
     """
     from tokenizers import Tokenizer  # noqa: PLC0415 (only when there is one)
 
@@ -55,7 +61,7 @@ def tokenizer_json(checkpoint: Path) -> str:
     )
     _prepare_text(tokenizer, model)
     tokenizer.decoder = _decoder(model)
-    config = _optional(checkpoint / "tokenizer_config.json")
+    config = _optional(checkpoint / _CONFIG)
     _add_tokens(tokenizer, model, _declared(checkpoint, config), path)
     _surround(tokenizer, model, config)
     return str(tokenizer.to_str(pretty=True))
@@ -143,11 +149,26 @@ def _optional(path: Path) -> dict[str, Any]:
 
 
 def _declared(checkpoint: Path, config: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Return the tokens that a checkpoint adds to the model, by id."""
-    plain = _optional(checkpoint / "added_tokens.json")
-    added = {index: {"content": text} for text, index in plain.items()}
+    """Return the tokens that a checkpoint adds to the model, by id.
+
+    Raises:
+        InputError: They are not declared as transformers does.
+    """
+    plain = _optional(checkpoint / _ADDED)
+    if not all(type(index) is int for index in plain.values()):
+        message = "expected tokens, each with its id, a whole number"
+        raise InputError.in_file(checkpoint / _ADDED, f"{message}; {_REMEDY}")
     listed = config.get("added_tokens_decoder", {})
+    if not (isinstance(listed, dict) and all(map(_is_token, listed, listed.values()))):
+        message = 'added_tokens_decoder: expected ids, each with {"content": "…"}'
+        raise InputError.in_file(checkpoint / _CONFIG, f"{message}; {_REMEDY}")
+    added = {index: {"content": text} for text, index in plain.items()}
     return added | {int(index): token for index, token in listed.items()}
+
+
+def _is_token(index: str, token: object) -> bool:
+    texts = isinstance(token, dict) and isinstance(token.get("content"), str)
+    return texts and bool(_ID.fullmatch(index))
 
 
 def _add_tokens(
@@ -184,8 +205,8 @@ def _surround(
     """Put the tokens for beginning and end around a text, as Llama's does."""
     from tokenizers import processors  # noqa: PLC0415
 
-    begins = model.bos_id >= 0 and config.get("add_bos_token", True)
-    ends = model.eos_id >= 0 and config.get("add_eos_token", False)
+    begins = model.bos_id >= 0 and bool(config.get("add_bos_token", True))
+    ends = model.eos_id >= 0 and bool(config.get("add_eos_token", False))
     used = [*[model.bos_id] * begins, *[model.eos_id] * ends]
     if not used:
         return

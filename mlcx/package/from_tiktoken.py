@@ -60,7 +60,7 @@ def tokenizer_files(path: Path) -> dict[str, str]:
 
 def _special(config: Path) -> tuple[str, ...]:
     name = read_json(config).get("tokenizer_class")
-    if name not in _SPECIAL:
+    if not isinstance(name, str) or name not in _SPECIAL:
         raise InputError.in_file(
             config,
             f"tokenizer_class: expected {' or '.join(_SPECIAL)}, found {name!r}, whose "

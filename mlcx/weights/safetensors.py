@@ -66,11 +66,16 @@ def _tensor(file: Path, data: int, name: str, entry: object) -> Tensor:
         InputError: The entry is malformed or contradicts itself.
     """
     fields = entry if isinstance(entry, dict) else {}
-    shape, offsets = fields.get("shape"), fields.get("data_offsets")
-    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+    names = ("dtype", "shape", "data_offsets")
+    dtype, shape, offsets = (fields.get(each) for each in names)
+    if not (
+        isinstance(dtype, str)
+        and _are_sizes(shape)
+        and _are_sizes(offsets)
+        and len(offsets) == 2
+    ):
         message = f"the header's entry of tensor {name} is damaged: {entry!r}"
         raise _damaged(file, message)
-    dtype = fields.get("dtype")
     if dtype not in SIZES:
         message = f"tensor {name} has the unknown dtype {dtype!r}"
         raise InputError.in_file(file, message)

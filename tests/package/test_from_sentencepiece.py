@@ -120,6 +120,35 @@ def test_a_token_whose_id_does_not_follow_is_refused(tmp_path: Path) -> None:
         tokenizer_json(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("added_tokens.json", {"<|tab|>": "420"}, "expected tokens, each with its id"),
+        ("added_tokens.json", {"<|tab|>": [420]}, "expected tokens, each with its id"),
+        *(
+            ("tokenizer_config.json", {"added_tokens_decoder": wrong}, "expected ids, ")
+            for wrong in (
+                [],
+                {"x": {"content": "a"}},
+                {"1" * 5000: {"content": "a"}},
+                {"420": "a"},
+                {"420": {}},
+                {"420": {"content": 1}},
+            )
+        ),
+    ],
+)
+def test_damaged_declarations_of_tokens_are_named(
+    tmp_path: Path, name: str, content: object, message: str
+) -> None:
+    trained(tmp_path, model_type="bpe")
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message) as caught:
+        tokenizer_json(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert str(caught.value).endswith("; download it again")
+
+
 def test_a_model_of_whole_words_is_refused(tmp_path: Path) -> None:
     trained(tmp_path, model_type="word")
     with pytest.raises(InputError, match=r"tokenizer\.model: expected a BPE or unigr"):

@@ -122,7 +122,10 @@ def test_ranks_without_every_byte_are_refused(tmp_path: Path, path: Path) -> Non
         tokenizer_files(path)
 
 
-@pytest.mark.parametrize("settings", ["{}", '{"tokenizer_class": "OwnTokenizer"}'])
+@pytest.mark.parametrize(
+    "settings",
+    ["{}", '{"tokenizer_class": "OwnTokenizer"}', '{"tokenizer_class": ["x"]}'],
+)
 def test_a_tokenizer_that_is_not_known_is_refused(path: Path, settings: str) -> None:
     path.with_name("tokenizer_config.json").write_text(settings)
     with pytest.raises(InputError, match="tokenizer_class: expected QWenTokenizer, fo"):

@@ -52,6 +52,11 @@ BROKEN = {
     "an entry of a wrong type": ({"a": 7}, 0, "tensor a is damaged"),
     "no offsets": ({"a": {"dtype": "F16", "shape": [1]}}, 2, "tensor a is damaged"),
     "negative": ({"a": {**WEIGHT, "shape": [-2, -3]}}, 12, "tensor a is damaged"),
+    "a dtype of a wrong type": (
+        {"a": {**WEIGHT, "dtype": ["F16"]}},
+        12,
+        "tensor a is damaged",
+    ),
     "a strange dtype": ({"a": {**WEIGHT, "dtype": "F12"}}, 12, "unknown dtype 'F12'"),
     "a wrong size": ({"a": {**WEIGHT, "shape": [2, 4]}}, 12, "takes 16 bytes.* 12"),
     "an overlap": (
