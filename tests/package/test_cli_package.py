@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
-import threading
 from pathlib import Path
 
 import one_layer
 import pytest
 
 from mlcx.__main__ import main
-from mlcx.cli import package
 
 
 @pytest.fixture
@@ -50,12 +45,3 @@ def test_a_bundle_that_is_of_no_model_any_more_is_pointed_out(
     assert capsys.readouterr().err == (
         "mlcx: warning: bundle/old is of no model of app.json: remove it, or it ships\n"
     )
-
-
-def test_a_signal_reaches_the_build_and_not_its_caller() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    assert package._run(command, os.environ) == -signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is before

@@ -237,7 +237,7 @@ def test_two_specs_that_clash_are_refused(project: Project) -> None:
 def test_output_and_build_folders_can_be_named(project: Project) -> None:
     project.build("OUTPUT=out", "BUILD=obj")
     assert (project.root / "out/lib/one.so").exists()
-    assert (project.root / "obj/log/out_lib_one.so.log").exists()
+    assert (project.root / "obj/log/out/lib/one.so.log").exists()
     assert not (project.root / "dist").exists()
 
 

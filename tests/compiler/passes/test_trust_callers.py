@@ -8,7 +8,7 @@ import tvm
 from tvm import relax
 from tvm.script import tirx as T
 
-from mlcx.compiler.passes.trust_callers import PIPELINE, TrustCallers
+from mlcx.compiler.passes.trust_callers import PIPELINE, TRUSTS, TrustCallers
 
 from .built_module import tensors
 
@@ -104,6 +104,26 @@ def test_the_order_of_kernels_is_that_of_their_calls() -> None:
         for each in sorted(called, key=lambda each: names.index(each.name_hint)):
             out = builder.emit(relax.call_tir(each, [out], x.ty))
         builder.emit_func_output(out)
-    module = TrustCallers()(builder.get())
+    module = TrustCallers()(relax.transform.CallTIRRewrite()(builder.get()))
     found = [name.name_hint for name in module.functions]
     assert [name for name in found if name in names] == names
+
+
+def test_a_kernel_that_is_handed_to_the_runtime_is_called_with_what_that_has() -> None:
+    builder = relax.BlockBuilder()
+    names = [
+        builder.add_func(each, name) for each, name in ((double, "a"), (triple, "b"))
+    ]
+    x = relax.Var("x", relax.TensorType([4], "float32"))
+    with builder.function("main", [x]):
+        for name in names:
+            out = relax.call_tir(name, [x], relax.TensorType([4], "float32"))
+            last = builder.emit(out)
+        builder.emit(
+            relax.call_pure_packed("create", names[1], ty_args=relax.AnyType())
+        )
+        builder.emit_func_output(last)
+    module = relax.transform.CallTIRRewrite()(builder.get())
+    marked = TrustCallers()(module)
+    found = {name: bool(marked[name].attrs.get(TRUSTS)) for name in ("a", "b")}
+    assert found == {"a": True, "b": False}
