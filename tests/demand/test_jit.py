@@ -28,9 +28,12 @@ CONFIG = {
 }
 HOST = "--host auto --mcpu auto"
 ASK = """
+import signal
 import sys
 import mlcx
 from mlcx.demand import steps
+# Whoever runs tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 steps.COMMAND = (sys.executable, sys.argv[2])
 print(mlcx.jit(sys.argv[1], {}, "cpu").model_lib_path)
 print(*sys.modules)
