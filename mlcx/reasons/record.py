@@ -17,7 +17,7 @@ from typing import Any
 from mlcx.artifact import TENSOR_CACHE, write_bytes
 from mlcx.reasons.changes import Change
 from mlcx.signature.facts import Fact
-from mlcx.spec.digest import digest_file
+from mlcx.spec.digest import digest_file, state
 
 __all__ = ["Content", "Record", "Records", "facts", "look", "options"]
 
@@ -43,8 +43,7 @@ class Content:
 
     def stands(self, found: os.stat_result) -> bool:
         """Whether the file is the one that this was in, and not written to since."""
-        state = found.st_size, found.st_mtime_ns, found.st_ino
-        return state == (self.size, self.written, self.inode)
+        return state(found) == (self.size, self.written, self.inode)
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ def look(path: Path, before: Content | None = None) -> Content | None:
     if before is not None and before.stands(found):
         return before
     values = _values(path) if found.st_size <= _VALUES else None
-    digest = digest_file(path)
-    return Content(found.st_size, digest, values, found.st_mtime_ns, found.st_ino)
+    size, *since = state(found)
+    return Content(size, digest_file(path), values, *since)
 
 
 def _values(path: Path) -> dict[str, Any] | None:

@@ -25,8 +25,6 @@ from mlcx.store.cache import Cache, Found
 
 __all__ = ["Foresight", "Setting"]
 
-"""Changes that SCons may not see as such."""
-
 _LARGE = 1 << 26
 """Bytes from which on a file is not read to tell whether a cache has what it makes."""
 

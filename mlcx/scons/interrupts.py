@@ -19,12 +19,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._executors: list[Executor] = []
-        self._happened = False
-
-    @property
-    def happened(self) -> bool:
+        self.happened = False
         """Whether there was one."""
-        return self._happened
 
     def stop(self, executor: Executor) -> None:
         """Stop ``executor`` when the process gets a signal to end.
@@ -43,7 +39,7 @@ class Interrupts:
     def _watch(self, reader: int) -> None:
         while numbers := os.read(reader, 64):
             if _SIGNALS.intersection(numbers):
-                self._happened = True
+                self.happened = True
                 for executor in self._executors:
                     threading.Thread(target=executor.stop, daemon=True).start()
 

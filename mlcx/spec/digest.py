@@ -16,6 +16,7 @@ __all__ = [
     "digest_json",
     "digest_sources",
     "source_digests",
+    "state",
 ]
 
 _PACKAGE = Path(__file__).parents[1]
@@ -44,6 +45,14 @@ def digest_file(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def state(found: os.stat_result) -> tuple[int, int, int]:
+    """Return size, nanoseconds of writing and inode: while they stand, so may a digest.
+
+    Not the time of any change: a hard link to the file changes that.
+    """
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def digest_sources(packages: Iterable[str], root: Path = _PACKAGE) -> str:

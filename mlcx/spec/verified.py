@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import write_text
-from mlcx.spec.digest import digest_file
+from mlcx.spec.digest import digest_file, state
 from mlcx.spec.lock import LockedFile
 
 __all__ = ["VERIFIED", "Verified"]
@@ -69,7 +69,7 @@ def _look(path: Path) -> list[int]:
         found = path.stat()
     except OSError:
         return []
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
+    return [*state(found)]
 
 
 def _read(file: Path) -> dict[str, list[Any]]:

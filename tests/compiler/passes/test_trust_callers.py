@@ -13,20 +13,20 @@ from mlcx.compiler.passes.trust_callers import PIPELINE, TRUSTS, TrustCallers
 from .built_module import tensors
 
 
-@T.prim_func(s_tir=True)
-def double(x: T.Buffer((4,), "float32"), out: T.Buffer((4,), "float32")):
-    for i in range(4):
-        with T.sblock("double"):
-            at = T.axis.spatial(4, i)
-            out[at] = x[at] * T.float32(2)
+def times(factor: float) -> tvm.tirx.PrimFunc:
+    """Return the kernel that multiplies by ``factor``."""
+
+    @T.prim_func(s_tir=True)
+    def kernel(x: T.Buffer((4,), "float32"), out: T.Buffer((4,), "float32")):
+        for i in range(4):
+            with T.sblock("times"):
+                at = T.axis.spatial(4, i)
+                out[at] = x[at] * T.float32(factor)
+
+    return kernel
 
 
-@T.prim_func(s_tir=True)
-def triple(x: T.Buffer((4,), "float32"), out: T.Buffer((4,), "float32")):
-    for i in range(4):
-        with T.sblock("triple"):
-            at = T.axis.spatial(4, i)
-            out[at] = x[at] * T.float32(3)
+double, triple = times(2), times(3)
 
 
 @pytest.fixture(scope="module")
