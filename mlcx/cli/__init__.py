@@ -19,6 +19,7 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {
+    "init": Verb("init", "write a spec for models, and what SCons needs beside it"),
     "validate": Verb("check", "check spec files and report every violation"),
     "plan": Verb("plan", "say what a build of a spec would do"),
     "explain": Verb("explain", "say why targets are built again"),

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlcx.artifact import MODEL_CONFIG, read_json
+from mlcx.cli.conversation import other_template
 from mlcx.cli.model import folder_of, given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
@@ -183,6 +184,8 @@ def gen_config(args: argparse.Namespace) -> int:
     fields = _override(model, args)
     source = model.path.parent
     tokenizer = inspect(source, _warn)
+    if warning := other_template(source, args.conv_template):
+        _warn(warning)
     generation = source / "generation_config.json"
     files = [(generation, read_json(generation))] if generation.exists() else []
     files.append((model.path, model.content))

@@ -9,6 +9,17 @@ from one_layer import CONFIG
 
 from mlcx.__main__ import main
 
+LLAMA_3 = (
+    "{% for m in messages %}"
+    "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' }}"
+    "{{ m.content + '<|eot_id|>' }}{% endfor %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
+)
+LLAMA_2 = (
+    "{% for m in messages %}{% if m.role == 'user' %}<s>[INST] {{ m.content }} [/INST]"
+    "{% else %} {{ m.content }} </s>{% endif %}{% endfor %} "
+)
+
 
 @pytest.fixture(autouse=True)
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -62,6 +73,27 @@ def test_what_was_written_is_said_in_a_line(
     assert capsys.readouterr().out.endswith("; tokenizer_model\n")
     made = model.parent / "out" / "tokenizer_model"
     assert made.read_bytes() == b"\x81\x01\xc4\x01a"
+
+
+@pytest.mark.parametrize(
+    ("chat_template", "warning"),
+    [
+        ("{% for m in messages %}[INST] {{ m.content }}{% endfor %}", ""),
+        (LLAMA_3, ""),
+        (LLAMA_3.replace("eot_id", "end"), ""),
+        (LLAMA_2, "lays out turns otherwise than the checkpoint's own chat template"),
+        ("{% for %}", "nothing tells whether the conversation template suits"),
+    ],
+)
+def test_a_template_that_is_not_the_models_own_is_warned_of(
+    model: Path, capsys: pytest.CaptureFixture[str], chat_template: str, warning: str
+) -> None:
+    fields = json.dumps({"chat_template": chat_template})
+    (model / "tokenizer_config.json").write_text(fields)
+    assert gen_config() == 0
+    err = capsys.readouterr().err
+    assert ("conversation template" in err) == bool(warning)
+    assert warning in err
 
 
 def test_a_size_that_does_not_fit_the_others_is_put_right_and_said(

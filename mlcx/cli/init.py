@@ -1,0 +1,210 @@
+"""``init``: the files that a repository needs to build its models with mlcx."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlcx.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlcx.spec.types import SourceKind
+
+__all__ = ["init", "init_arguments"]
+
+_SPEC = "mlc-package-config.json"
+_FILES = {
+    "SConstruct": f"""\
+\"\"\"Build what {_SPEC} asks for: scons -j4\"\"\"
+
+env = Environment(tools=["mlc"])
+env.MLCPackage("{_SPEC}")
+""",
+    "site_scons/site_tools/mlc.py": '''\
+"""The SCons tool ``mlc``."""
+
+from mlcx.scons import exists, generate
+
+__all__ = ["exists", "generate"]
+''',
+    ".gitignore": "/build/\n/dist/\n.sconsign.dblite\n__pycache__/\n",
+}
+"""Beside the spec; one that is there already stays as it is."""
+
+
+def init_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``init``."""
+    from mlcx.spec.devices import DEVICES
+
+    parser.description = (
+        f"Write {_SPEC} for models, with the conversation template that lays out "
+        "turns as each model's own chat template does, and what SCons needs to build "
+        "it. No file that exists is changed."
+    )
+    add = parser.add_argument
+    add(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="a folder with a checkpoint or an MLC model directory, or "
+        "HF://USER/REPO[@REVISION]",
+    )
+    add(
+        "--device",
+        default="cpu",
+        metavar="D",
+        help="what to build for (default: cpu): " + ", ".join(DEVICES),
+    )
+    add(
+        "--quantization",
+        default="q4f16_1",
+        metavar="Q",
+        help="scheme for checkpoints (default: q4f16_1)",
+    )
+    add(
+        "--conv-template",
+        metavar="T",
+        help="conversation template of all checkpoints (default: found by their own)",
+    )
+    add(
+        "-C",
+        "--directory",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder of the repository (default: this one)",
+    )
+
+
+def init(args: argparse.Namespace) -> int:
+    """Write the spec, and what is missing of the other files."""
+    from mlcx.artifact import write_json, write_text
+    from mlcx.spec.devices import DEVICES
+
+    spec = args.directory / _SPEC
+    if os.path.lexists(spec):
+        raise UsageError(f"{spec} is there already: add models to it, or remove it")
+    if args.device not in DEVICES:
+        raise UsageError.unknown("device", args.device, DEVICES)
+    models = [_look(model, args) for model in args.models]
+    args.directory.mkdir(parents=True, exist_ok=True)
+    write_json(spec, {"device": args.device, "model_list": [m.entry for m in models]})
+    for model in models:
+        print(model.summary)
+    print(f"wrote {spec}")
+    for name, text in _FILES.items():
+        if os.path.lexists(path := args.directory / name):
+            print(f"kept {path}")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+        print(f"wrote {path}")
+    return _conclude(spec)
+
+
+def _conclude(spec: Path) -> int:
+    """Say what to do next: to build.
+
+    Raises:
+        InputError: The spec cannot be built as it is, such as two models of one name.
+    """
+    from mlcx.spec.reading import load
+
+    load(spec)
+    go = "" if spec.parent == Path() else f"cd {shlex.quote(str(spec.parent))} && "
+    print(f"next: {go}mlcx plan {_SPEC}, then scons -j4 or mlcx package -j4")
+    return 0
+
+
+@dataclass(frozen=True)
+class _Model:
+    entry: dict[str, Any]
+    summary: str
+
+
+def _look(model: str, args: argparse.Namespace) -> _Model:
+    """Return the entry of a spec for ``model``, once it has been looked into.
+
+    Raises:
+        UsageError: There is no such model, or none can tell its template.
+        BuildError: The files of one of the hub cannot be had.
+    """
+    from mlcx.cli.model import folder_of
+    from mlcx.spec.folder import kind_of
+    from mlcx.spec.hub import is_remote
+
+    folder = folder_of(model, "texts")
+    kind = kind_of(folder)
+    if kind is None:
+        expected = (
+            "a folder with config.json or mlc-chat-config.json, or HF://USER/REPO"
+        )
+        raise UsageError(f"{model}: expected {expected}")
+    remote = is_remote(model)
+    entry: dict[str, Any] = {"model": model if remote else _path(folder, args)}
+    entry["model_id"] = _name(model.partition("@")[0] if remote else folder)
+    note = "has its own quantization and conversation template"
+    if kind == "checkpoint":
+        entry["model_id"] += f"-{args.quantization}"
+        template, note = _template(model, folder, args.conv_template)
+        entry |= {"quantization": args.quantization, "conv_template": template}
+    entry["bundle_weight"] = True
+    return _Model(entry, f"{model}: {_KINDS[kind]}, {note}")
+
+
+_KINDS: dict[SourceKind, str] = {
+    "checkpoint": "a checkpoint",
+    "mlc": "an MLC model directory",
+}
+
+
+def _path(folder: Path, args: argparse.Namespace) -> str:
+    """Return ``folder`` as the spec may name it: relative to itself, if it was."""
+    if folder.is_absolute():
+        return str(folder)
+    return Path(os.path.relpath(folder, args.directory)).as_posix()
+
+
+def _name(model: str | Path) -> str:
+    """Return an id for ``model``: of its last name what may stand in one."""
+    last = Path(os.path.abspath(model)).name  # noqa: PTH100
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.") or "model"
+
+
+def _template(model: str, folder: Path, named: str | None) -> tuple[str, str]:
+    """Return the conversation template of a checkpoint, and how it was found.
+
+    Raises:
+        UsageError: There is none of the name, or none can be told.
+    """
+    from mlcx.cli.conversation import other_template, suiting
+    from mlcx.package.templates import load_template
+
+    if named is not None:
+        load_template(named)
+        warning = other_template(folder, named)
+        return named, f"template {named}" + (f"; but {warning}" if warning else "")
+    found = suiting(folder)
+    if found is None:
+        raise _untold(model, "the model has no chat template of its own to tell it by")
+    if not found:
+        raise _untold(model, "none lays out turns as the model's own chat template")
+    best = found[0]
+    note = f"template {best.name}, which lays out turns as its own chat template does"
+    but = "" if best.exact else ", but for white space and what ends an answer"
+    return best.name, note + but
+
+
+def _untold(model: str, why: str) -> UsageError:
+    from mlcx.package.templates import template_names
+
+    return UsageError(
+        f"{model}: {why}: name a conversation template with --conv-template, LM for a "
+        "model that only continues texts; expected one of "
+        + ", ".join(template_names())
+    )
