@@ -149,6 +149,8 @@ def judge_quality(args: argparse.Namespace) -> int:
     from mlcx.runtime.quality.verdict import read, table
 
     measured, limits = read(args.figures), _limits(args)
+    # A verdict that some other library, or other thresholds, passed must not stay.
+    args.output.unlink(missing_ok=True)
     _require_good(measured, limits)
     write_json(args.output, _report(measured, limits))
     print(table(measured, limits))
@@ -264,6 +266,9 @@ def _reference(args: argparse.Namespace) -> Path:
     from mlcx.spec.types import Verify
 
     given = folder_of(args.reference, kind="checkpoint")
+    if not given.exists():
+        there_is_none = f"there is no checkpoint's folder nor reference {given}"
+        raise UsageError(f"--reference: {there_is_none}")
     if not given.is_dir():
         if args.text is not None:
             message = "--text: a reference has its tokens: give the checkpoint's folder"

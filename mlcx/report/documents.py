@@ -90,10 +90,11 @@ def _cells(row: Row, link: str) -> tuple[str, ...]:
     result, before = row.result, row.before or row.result
     target = _code(result.target)
     log = f" ([log](<{link}/{result.log}>))" if result.log else ""
+    measured = f": {row.measured}" if row.measured else ""
     return (
         f"**{result.status}**" if result.status == "failed" else result.status,
         row.verb,
-        target + log.replace("|", "%7C"),
+        target + log.replace("|", "%7C") + measured,
         _code(str(row.about)) if str(row.about) else "",
         _compared(before.seconds, result.seconds, duration),
         _compared(before.bytes, result.bytes, size),

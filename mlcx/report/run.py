@@ -41,6 +41,14 @@ class Row:
             flat["before"] = {name: getattr(self.before, name) for name in names}
         return flat if self.figures is None else {**flat, "figures": self.figures}
 
+    @property
+    def measured(self) -> str:
+        """What a library has lost, for people; empty when it was not measured."""
+        kl, top1 = ((self.figures or {}).get(name) for name in ("mean_kl", "top1"))
+        if not (isinstance(kl, float) and isinstance(top1, float)):
+            return ""
+        return f"mean KL {kl:.3g} nats per token, top-1 {100 * top1:.1f} %"
+
     def failed_by(self, verdict: Row) -> Row:
         """Return this row of a library on which the ``verdict`` is that it failed."""
         log, error = verdict.result.log, verdict.result.error
@@ -82,4 +90,9 @@ def summary(rows: Sequence[Row], report: str) -> str:
         for row in rows
         if row.result.status == "failed"
     ]
-    return "\nmlcx: ".join([*failed, f"{', '.join(shown)}, see {report}"])
+    measured = [
+        f"{row.result.target}: {row.measured}"
+        for row in rows
+        if row.ran and row.measured and row.result.status != "failed"
+    ]
+    return "\nmlcx: ".join([*measured, *failed, f"{', '.join(shown)}, see {report}"])

@@ -54,6 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("--tokens", "1"), "--tokens: expected 2 or more, found 1"),
         (("--text", "no.txt"), "--text: there is no file no.txt"),
         (("--text", "text.txt"), "checkpoint has no tokenizer.json to read a text"),
+        (("--reference", "gone"), "--reference: there is no checkpoint's folder"),
         (("--reference", "model"), "model: expected a checkpoint with config.json, or"),
         (("--max-kl", "-1"), "--max-kl: expected 0 or more, found -1"),
         (("--min-top1", "nan"), "--min-top1: expected 0 to 1, found nan"),

@@ -76,6 +76,15 @@ def test_the_page_says_of_each_job_what_it_was_and_is(tmp_path: Path) -> None:
     assert third[0].strip() == "not built"
 
 
+def test_what_a_library_has_lost_is_beside_its_verdict(tmp_path: Path) -> None:
+    result = Result("quality/one.so.json", "built")
+    verdict = Row("judge", About("one"), result, {"mean_kl": 0.02169, "top1": 0.9473})
+    write(Run(50.0, 3.0, (verdict,)), tmp_path, tmp_path)
+    said = "mean KL 0.0217 nats per token, top-1 94.7 %"
+    assert f"`quality/one.so.json`: {said} |" in (tmp_path / "report.md").read_text()
+    assert said in (tmp_path / "report.html").read_text()
+
+
 def test_the_page_needs_no_other_file_and_runs_nothing_foreign(tmp_path: Path) -> None:
     text = written(tmp_path)[1]
     page = Page(text)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mlcx.report.run import figures_in
+from mlcx.report.journal import Result, Status
+from mlcx.report.run import Row, figures_in, summary
+from mlcx.steps.about import About
 
 
 def test_figures_are_those_of_the_file(tmp_path: Path) -> None:
@@ -20,3 +22,21 @@ def test_a_damaged_file_has_none(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     assert figures_in(file) is None
     assert figures_in(tmp_path / "absent.json") is None
+
+
+def judged(status: Status, ran: bool) -> Row:
+    result = Result("q/one.so.json", status, log="log")
+    figures = {"mean_kl": 0.5, "top1": 0.75}
+    return Row("judge-quality", About("one"), result, figures, ran=ran)
+
+
+def test_a_build_ends_with_what_its_libraries_have_lost() -> None:
+    first, last = summary([judged("built", ran=True)], "r.json").splitlines()
+    assert first == "q/one.so.json: mean KL 0.5 nats per token, top-1 75.0 %"
+    assert last == "mlcx: 1 built, see r.json"
+
+
+def test_what_was_measured_before_or_failed_is_not_said_again() -> None:
+    assert "KL" not in summary([judged("up to date", ran=False)], "r.json")
+    # The error has the numbers and the thresholds.
+    assert "KL" not in summary([judged("failed", ran=True)], "r.json")

@@ -102,6 +102,11 @@ def test_a_library_is_its_own_equal(
     judge = ["judge-quality", str(file), "--max-kl", "0", "--min-top1", "1"]
     assert main([*judge, "-o", str(tmp_path / "v.json")]) == 0
     assert json.loads((tmp_path / "v.json").read_text())["passed"] is True
+    content = json.loads(file.read_text())
+    content["figures"]["top1"] = 0.5
+    file.write_text(json.dumps(content))
+    assert main([*judge, "-o", str(tmp_path / "v.json")]) == 1
+    assert not (tmp_path / "v.json").exists()
 
 
 def test_without_a_text_the_tokens_are_always_the_same(
@@ -139,7 +144,7 @@ def test_a_library_beyond_a_threshold_fails_with_the_numbers(
         (["--max-kl", "nan"], "--max-kl: expected 0 or more, found nan"),
         (["--min-top1", "90"], "--min-top1: expected 0 to 1, found 90.0"),
         (["--reference", "tests"], "expected a checkpoint with config.json, or a"),
-        (["--reference", "x.json"], "x.json: cannot be read: No such file"),
+        (["--reference", "x.json"], "there is no checkpoint's folder nor reference"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
