@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlcx.scons.watchdog import Watchdog
+
 __all__ = ["Executor", "LocalExecutor", "Outcome", "tail", "warnings"]
 
 _SPEAKER = "mlcx: "
@@ -72,6 +74,7 @@ class LocalExecutor:
         self._inherited = inherited
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Condition()
+        self._watchdog = Watchdog()
         self._stopped = False
 
     @property
@@ -101,6 +104,7 @@ class LocalExecutor:
                 return _wait(process)
             finally:
                 with self._guard:
+                    self._watchdog.ended(process.pid)
                     self._running.discard(process)
                     self._guard.notify_all()
 
@@ -139,6 +143,7 @@ class LocalExecutor:
         with self._guard:
             if self._stopped:
                 return None
+            self._watchdog.start()
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -149,6 +154,7 @@ class LocalExecutor:
                 start_new_session=True,
             )
             self._running.add(process)
+            self._watchdog.began(process.pid)
             return process
 
 

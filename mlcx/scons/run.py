@@ -1,7 +1,6 @@
 """SCons as verbs run it: in the process of the verb, or in one that ends with it.
 
-So whoever kills a verb kills SCons. The steps that run at that moment end by
-themselves, and the next build waits for them.
+So whoever kills a verb kills SCons, and the steps that run at that moment end with it.
 """
 
 from __future__ import annotations

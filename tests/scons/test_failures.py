@@ -36,6 +36,13 @@ def hanging(project: Project) -> int:
     return process
 
 
+def kill(process: subprocess.Popen[str], step: int) -> None:
+    """Kill a build alone, and wait until its step has ended by itself."""
+    process.kill()
+    process.wait()
+    wait_for(lambda: not running(step))
+
+
 def test_a_failure_names_and_quotes_its_log_and_the_command(project: Project) -> None:
     project.order("fail", ONE)
     done = project.scons(ONE)
@@ -155,9 +162,7 @@ def test_a_killed_build_goes_on_to_what_a_clean_one_makes(
     built.order("hang", output)
     process = built.start()
     step = hanging(built)
-    os.kill(process.pid, signal.SIGKILL)
-    os.killpg(step, signal.SIGKILL)
-    process.wait()
+    kill(process, step)
     built.order("hang")
     assert built.build() != []
     assert built.files() == clean
@@ -174,9 +179,7 @@ def test_a_killed_build_loses_no_step_that_was_done(
     journal = project.root / "build/journal.jsonl"
     wait_for(lambda: len(journal.read_text().splitlines()) >= others)
     time.sleep(0.2)  # in which SCons learns of the last one
-    os.kill(process.pid, signal.SIGKILL)
-    os.killpg(step, signal.SIGKILL)
-    process.wait()
+    kill(process, step)
     done = len(journal.read_text().splitlines())
     project.order("hang")
     assert len(project.build()) == 11 - done
@@ -193,9 +196,7 @@ def test_a_killed_rebuild_keeps_the_old_library(built: Project) -> None:
     built.order("hang", ONE)
     process = built.start()
     step = hanging(built)
-    os.kill(process.pid, signal.SIGKILL)
-    os.killpg(step, signal.SIGKILL)
-    process.wait()
+    kill(process, step)
     assert (built.root / ONE).read_bytes() == before
     built.order("hang")
     assert f"compile {ONE}" in built.build()
@@ -228,7 +229,9 @@ def test_an_interrupted_build_ends_its_steps_and_reports(
     assert f"compile {ONE}" in built.build()
 
 
-def test_a_step_that_ignores_the_interrupt_is_killed(project: Project) -> None:
+@pytest.fixture
+def stubborn(project: Project) -> Project:
+    """Return a project whose steps ignore interrupts."""
     script = project.root / "stubborn.py"
     script.write_text(
         "import os, pathlib, signal, time\n"
@@ -238,20 +241,27 @@ def test_a_step_that_ignores_the_interrupt_is_killed(project: Project) -> None:
         "time.sleep(600)\n"
     )
     project.use_command(sys.executable, str(script))
-    process = project.start()
-    step = hanging(project)
+    return project
+
+
+def test_a_step_that_ignores_the_interrupt_is_killed(stubborn: Project) -> None:
+    process = stubborn.start()
+    step = hanging(stubborn)
     process.terminate()
     process.communicate(timeout=20)
     assert not running(step)
+
+
+def test_so_is_one_whose_build_was_killed(stubborn: Project) -> None:
+    process = stubborn.start()
+    kill(process, hanging(stubborn))
 
 
 def test_the_journal_survives_a_kill(project: Project) -> None:
     project.order("hang", ONE)
     process = project.start()
     step = hanging(project)
-    os.kill(process.pid, signal.SIGKILL)
-    os.killpg(step, signal.SIGKILL)
-    process.wait()
+    kill(process, step)
     lines = (project.root / "build/journal.jsonl").read_text().splitlines()
     done = {json.loads(line)["target"] for line in lines}
     assert "build/one/model/tensor-cache.json" in done
@@ -304,22 +314,24 @@ def test_whoever_is_killed_of_builds_in_one_folder_harms_no_other(
     waiting(built, second)
     os.killpg(beside.pid, signal.SIGKILL)
     assert running(step)
-    os.kill(first.pid, signal.SIGKILL)
     built.order("hang")
-    time.sleep(0.2)
-    assert second.poll() is None, "the step of the first still runs"
-    os.killpg(step, signal.SIGKILL)
+    kill(first, step)
     out, err = second.communicate(timeout=60)
     assert second.returncode == 0, out + err
     assert built.files() == clean
     assert built.build() == []
 
 
-def test_a_build_waits_for_a_step_that_a_killed_build_left(project: Project) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_build_waits_for_a_step_that_outlives_its_build(project: Project) -> None:
     project.order("hang", ONE)
     first = project.start(ONE)
     step = hanging(project)
-    os.kill(first.pid, signal.SIGKILL)
+    children = Path(f"/proc/{first.pid}/task").glob("*/children")
+    for child in {int(each) for file in children for each in file.read_text().split()}:
+        if child != step:  # what would end it
+            os.kill(child, signal.SIGKILL)
+    first.kill()
     first.wait()
     project.order("hang")
     second = project.start(ONE)

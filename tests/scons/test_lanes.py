@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +15,7 @@ from SCons.Taskmaster.Job import NewParallel
 from mlcx.scons.lanes import Lanes, replaced
 
 from .project import Project, wait_for
-from .test_failures import hanging
+from .test_failures import hanging, kill
 
 
 def test_a_lane_is_the_lowest_that_is_free() -> None:
@@ -124,7 +122,6 @@ def test_half_of_a_build_is_not_idle_while_another_makes_what_it_needs(
     twin.order("hang", "one.so")
     first = twin.start("dist/lib/one.so", **shared)
     step = hanging(twin)
-    assert step
     project.order("slow", *caches, "model")
     second = project.start("-j2", "dist/lib/one.so", *caches, **shared)
     journal = project.root / "build/journal.jsonl"
@@ -138,9 +135,7 @@ def test_half_of_a_build_is_not_idle_while_another_makes_what_it_needs(
     one, two = (rows()[name] for name in caches)
     assert {one["lane"], two["lane"]} == {0, 1}
     assert abs(one["started"] - two["started"]) < min(one["seconds"], two["seconds"])
-    first.kill()
-    twin.end()
-    os.killpg(step, signal.SIGKILL)
+    kill(first, step)
     out, err = second.communicate(timeout=60)
     assert second.returncode == 0, out + err
     assert "dist/lib/one.so waits for an equal one that is being made" in out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ import pytest
 from mlcx.scons.lock import BUILD, OUTPUT, Locks
 
 from .project import Project, wait_for
-from .test_failures import hanging
+from .test_failures import hanging, kill
 
 ONE = "dist/lib/one.so"
 
@@ -98,9 +97,8 @@ def test_builds_with_folders_of_their_own_share_no_output(built: Project) -> Non
         assert line, "the second build did not wait"
         line = second.stdout.readline()
     assert f"of process {first.pid}, which holds dist/{OUTPUT} since " in line
-    first.kill()
     built.order("hang")
-    os.killpg(step, signal.SIGKILL)
+    kill(first, step)
     out, err = second.communicate(timeout=60)
     assert second.returncode == 0, out + err
     assert products(built) == clean

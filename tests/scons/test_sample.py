@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -187,7 +188,8 @@ def kill(process: subprocess.Popen[str]) -> None:
     steps = [int(step) for path in listed for step in path.read_text().split()]
     os.kill(process.pid, signal.SIGKILL)
     for step in steps:
-        os.killpg(step, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ends by itself, too
+            os.killpg(step, signal.SIGKILL)
     process.wait()
 
 
