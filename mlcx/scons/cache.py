@@ -3,6 +3,7 @@
 SCons' own cache has the path of a file in its key, and believes what it finds. Here a
 key is what a step depends on, whatever its files are called, and what is taken is
 verified; ``--cache-disable``, ``--cache-readonly`` and ``--cache-show`` mean the same.
+What is fetched lies in a folder of the user's, which is a cache of its own.
 """
 
 from __future__ import annotations
@@ -43,15 +44,18 @@ class StepCache(SCons.CacheDir.CacheDir):
         step = env["SPAWN"]
         if not (SCons.Action.execute_actions or env["VERBOSE"]):
             return False  # a table says what is there, and asks for all at once
-        shared = step.shared if isinstance(step, Step) else None
-        if shared is None:
+        if not isinstance(step, Step):
+            return False
+        if step.request.is_shared:
+            return step.is_held and self._taken(node, step, time.monotonic())
+        if step.shared is None:
             return False
         if not SCons.Action.execute_actions:
-            return shared.holds()
-        return self._take(node, step, shared)
+            return step.shared.holds()
+        return self._take(node, step, step.shared)
 
     def _take(self, node: Any, step: Step, shared: Shared) -> bool:
-        position = step.targets.index(str(Path(node.get_internal_path())))
+        position = _position(node, step)
         several = len(step.targets) > 1
         # What SCons has taken in part it removes, with what was there before.
         if position == 0 and several and not shared.holds():
@@ -59,10 +63,15 @@ class StepCache(SCons.CacheDir.CacheDir):
         started = time.monotonic()
         if not shared.take(position):
             return False
-        if position < len(step.targets) - 1:
+        return self._taken(node, step, started)
+
+    def _taken(self, node: Any, step: Step, started: float) -> bool:
+        """Write down that all targets were taken, when the last one was."""
+        if _position(node, step) < len(step.targets) - 1:
             return True
-        with ending.failing(step.services.reporter):
-            step.cached(time.monotonic() - started)
+        if SCons.Action.execute_actions:
+            with ending.failing(step.services.reporter):
+                step.cached(time.monotonic() - started)
         return self._show(node, step)
 
     def push(self, node: Any) -> None:
@@ -84,5 +93,11 @@ class StepCache(SCons.CacheDir.CacheDir):
         if SCons.CacheDir.cache_show:
             node.build(presub=0, execute=0)
         elif SCons.Action.print_actions:
-            sys.stdout.write(f"Retrieved `{step.target}' from cache\n")
+            name = step.request.shown or step.target
+            sys.stdout.write(f"Retrieved `{name}' from cache\n")
         return True
+
+
+def _position(node: Any, step: Step) -> int:
+    """Return which of the targets of ``step`` the file of ``node`` is."""
+    return step.targets.index(str(Path(node.get_internal_path())))

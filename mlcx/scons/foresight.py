@@ -18,7 +18,7 @@ from mlcx.report.journal import Journal
 from mlcx.report.outlook import MADE, Fate, Outlook
 from mlcx.scons.explain import Unsigned
 from mlcx.spec.hub import POLICY, DownloadPolicy
-from mlcx.steps.disk import pinned
+from mlcx.steps.disk import held, pinned
 from mlcx.steps.keys import CACHED_VERBS, keys
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.cache import Cache, Found
@@ -118,6 +118,9 @@ class Foresight:
         if found and len(found) == len(names or ()):
             self._expect(request, found)
             return self._taken(request, since, found)
+        if not self._setting.downloads.always and held(request):
+            plain = self._with_fate(request, "in cache", since)
+            return replace(plain, level=str(request.output), bytes=_pinned(request))
         self._expect_made(request)
         if not study.certain:
             return self._with_fate(request, "perhaps", since)

@@ -85,7 +85,7 @@ class Graph:
         # A step replaces its target in one go: SCons must not remove it before.
         self._env.Precious(nodes)
         signs.keep(nodes)
-        if request.verb not in CACHED_VERBS:
+        if request.verb not in CACHED_VERBS and not request.is_shared:
             self._env.NoCache(nodes)
         always = self._session.services.policy.redoes(request.verb)
         if request.is_shared:

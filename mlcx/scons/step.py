@@ -27,6 +27,7 @@ from mlcx.scons.lanes import Lanes, replaced
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Reporter
 from mlcx.scons.shared import Shared
+from mlcx.spec.resolve import hub_settings
 from mlcx.steps.about import About
 from mlcx.steps.parts import fault, leftovers
 from mlcx.steps.requests import Request
@@ -94,6 +95,13 @@ class Step:
     def takes_cached(self) -> bool:
         """Whether it will do with what another build made."""
         return not self.services.policy.redoes(self.verb)
+
+    @cached_property
+    def is_held(self) -> bool:
+        """Whether it is a download of what is here, by an earlier one of any build."""
+        from mlcx.steps.disk import held  # noqa: PLC0415 (no null build needs it)
+
+        return not hub_settings().policy.always and held(self.request)
 
     @cached_property
     def shared(self) -> Shared | None:

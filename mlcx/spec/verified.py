@@ -47,15 +47,19 @@ class Verified:
             self._known = known
             write_text(self._file, json.dumps(known, indent=0, sort_keys=True))
 
+    def stands(self, name: str, sha256: str) -> bool:
+        """Whether the file ``name`` was verified to be this, and looks as it did."""
+        return self._known.get(name) == [sha256, *_look(self._folder / name)]
+
     def is_touched(self, name: str) -> bool:
         """Whether the file ``name`` was verified, and no longer looks as it did."""
         known = self._known.get(name)
         return known is not None and known[1:] != _look(self._folder / name)
 
     def _has(self, file: LockedFile) -> bool:
-        path = self._folder / file.name
-        if self._known.get(file.name) == [file.sha256, *_look(path)]:
+        if self.stands(file.name, file.sha256):
             return True
+        path = self._folder / file.name
         try:
             same = path.stat().st_size == file.size
             return same and digest_file(path) == file.sha256

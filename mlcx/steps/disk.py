@@ -14,11 +14,12 @@ from mlcx.errors import InputError
 from mlcx.spec import lock
 from mlcx.spec.lock import PARTIAL, LockedFile, LockedModel
 from mlcx.spec.resolve import hub_settings
+from mlcx.spec.verified import Verified
 from mlcx.steps import schemes
-from mlcx.steps.parts import listed, size_of
+from mlcx.steps.parts import fault, listed, size_of
 from mlcx.steps.requests import Request
 
-__all__ = ["Downloads", "downloads", "pinned", "written"]
+__all__ = ["Downloads", "downloads", "held", "pinned", "written"]
 
 Downloads = Mapping[Path, LockedModel]
 """Each file that a download makes, to the model that it is of."""
@@ -43,6 +44,20 @@ def pinned(request: Request) -> list[LockedFile]:
     model = _locked(request)
     names = dict(request.facts[0].parts) if model else {}
     return [file for file in model.files if file.name in names] if model else []
+
+
+def held(request: Request) -> bool:
+    """Whether all that a download brings is here, as it was found right before.
+
+    Reads no weights: what was written to since is taken for missing.
+    """
+    if not request.is_shared or not all(path.is_file() for path in request.targets):
+        return False
+    verified = Verified(request.output)
+    files = request.facts[0].parts
+    return all(verified.stands(*file) for file in files) and not any(
+        map(fault, request.targets)
+    )
 
 
 def written(request: Request, coming: Downloads) -> int:

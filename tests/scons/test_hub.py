@@ -86,6 +86,50 @@ def test_a_lock_file_is_enough_for_another_user(
     assert not [line for line in hub.log if "/api/" in line], "it is pinned"
 
 
+def test_a_fresh_clone_takes_what_this_user_has_fetched_before(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    remote.build(**around)
+    for folder in ("dist", "build"):
+        shutil.rmtree(remote.root / folder)
+    (remote.root / ".sconsign.dblite").unlink()
+    plan = json.loads(run(remote, around, "plan", "mlc-package-config.json", "--json"))
+    texts, weights, *_ = plan["steps"]
+    assert {texts["state"], weights["state"]} == {"in cache"}
+    assert weights["bytes"] == 3000
+    (folder,) = (tmp_path / "home/model_weights/commits/user/one").glob("[!.]*")
+    assert weights["level"] == str(folder)
+    table = remote.scons("-n", **around).stdout.splitlines()
+    assert sum(line.startswith("fetch ") and "in cache" in line for line in table) == 2
+    done = remote.scons(**around)
+    assert "Retrieved `HF://user/one, texts' from cache\n" in done.stdout
+    assert "fetch HF" not in done.stdout
+    statuses = {row["verb"]: row["status"] for row in remote.report().values()}
+    assert statuses["fetch"] == "cached"
+    assert statuses["convert_weight"] == "built"
+    assert remote.build(**around) == []
+    assert remote.report()[str(folder / "config.json")]["status"] == "up to date"
+
+
+def test_what_was_fetched_before_must_still_be_so(
+    remote: Project, hub: StandIn, tmp_path: Path
+) -> None:
+    around = environ(hub, tmp_path)
+    remote.build(**around)
+    shutil.rmtree(remote.root / "build")
+    (remote.root / ".sconsign.dblite").unlink()
+    (weights,) = (tmp_path / "home").rglob("model.safetensors")
+    weights.write_bytes(b"two" * 1000)
+    plan = json.loads(run(remote, around, "plan", "mlc-package-config.json", "--json"))
+    states = {row["target"].rpartition("/")[2]: row["state"] for row in plan["steps"]}
+    assert states["config.json"] == "in cache"
+    assert states["fetched-weights.json"] == "to build"
+    ran = [line for line in remote.build(**around) if line.startswith("fetch ")]
+    assert len(ran) == 1
+    assert weights.read_bytes() == b"one" * 1000
+
+
 def test_models_for_which_there_is_no_room_are_not_begun(
     remote: Project, hub: StandIn, tmp_path: Path
 ) -> None:
