@@ -1,7 +1,7 @@
-"""WebAssembly: what its memory holds at the start, and what it exports.
+"""WebAssembly: what its memory holds at the start, and its sections.
 
-After the core specification's binary format, of which this reads the sections that a
-library says something in.
+After the core specification's binary format, of which this reads what a library says
+something in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from mlcx.library.stream import Stream
 
-__all__ = ["MAGIC", "memory"]
+__all__ = ["MAGIC", "memory", "number", "sections"]
 
 MAGIC = b"\0asm\1\0\0\0"
 _DATA = 11
@@ -43,41 +43,46 @@ def memory(data: bytes) -> bytes:
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the active segments of data: offset and content."""
-    for kind, section in _sections(data):
+    for kind, section in sections(data):
         if kind != _DATA:
             continue
         stream = Stream(section)
-        for _ in range(_number(stream)):
-            flags = _number(stream)
+        for _ in range(number(stream)):
+            flags = number(stream)
             if flags == _ANY_MEMORY:
-                _number(stream)
+                number(stream)
             offset = None if flags == _PASSIVE else _constant(stream)
-            content = stream.take(_number(stream))
+            content = stream.take(number(stream))
             if offset is not None:
                 yield offset, content
 
 
-def _sections(data: bytes) -> Iterator[tuple[int, bytes]]:
+def sections(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the sections of a module: kind and content.
+
+    Raises:
+        ValueError: This is no WebAssembly, or it is damaged.
+    """
     if not data.startswith(MAGIC):
         raise ValueError("no WebAssembly")
     stream = Stream(data, len(MAGIC))
     while stream.position < len(data):
         kind = stream.integer(1)
-        yield kind, stream.take(_number(stream))
+        yield kind, stream.take(number(stream))
 
 
 def _constant(stream: Stream) -> int:
     """Return the value of the expression ``i32.const``, as an address."""
     if stream.integer(1) != _CONST:
         raise ValueError("an offset that is no constant")
-    value = _number(stream, signed=True)
+    value = number(stream, signed=True)
     if stream.integer(1) != _END:
         raise ValueError("an offset that is no constant")
     return value % (1 << 32)
 
 
-def _number(stream: Stream, signed: bool = False) -> int:
-    """Return an integer in LEB128."""
+def number(stream: Stream, signed: bool = False) -> int:
+    """Return an integer in LEB128, and go past it."""
     value = shift = 0
     while True:
         byte = stream.integer(1)
