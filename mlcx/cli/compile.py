@@ -140,10 +140,22 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
         host = preset.host_for(host_for(preset, host))
         _check(args, preset, host, archs_for(preset, args.archs))
     progress.say("loading TVM")
+    from mlcx.compiler import rocm
+
+    with rocm.quiet(name):
+        _compile(args, name, host)
+    size, seconds = args.output.stat().st_size, time.perf_counter() - begun
+    print(f"{args.output}: {size} bytes, {seconds:.1f} s")
+    return 0
+
+
+def _compile(args: argparse.Namespace, name: str, host: str) -> None:
+    """Compile for a device, a preset or not, to be run on ``host``."""
     from mlcx.compiler.build import Options, compile_library
     from mlcx.compiler.cuda.archs import archs_of, with_archs
     from mlcx.compiler.targets import target_of
 
+    preset = DEVICES.get(name)
     target = target_of(name, host, args.mcpu)
     device = preset or _described(name, target)
     if archs := archs_for(device, args.archs):
@@ -156,9 +168,6 @@ def compile(args: argparse.Namespace) -> int:  # noqa: A001 (the verb's name)
     runtime = _web_runtime(args)
     options = Options(name, target, opt, prefix, args.debug_dump, runtime)
     compile_library(config, options, args.output, progress.say)
-    size, seconds = args.output.stat().st_size, time.perf_counter() - begun
-    print(f"{args.output}: {size} bytes, {seconds:.1f} s")
-    return 0
 
 
 def _name(args: argparse.Namespace) -> str:
