@@ -60,6 +60,7 @@ class Fields:
         self._model_type = model_type
         self._data = data
         self._problems: list[str] = []
+        self._wrong: set[str] = set()
 
     def has(self, key: str) -> bool:
         """Say whether ``key`` is set, and not left open."""
@@ -229,9 +230,12 @@ class Fields:
         self._problems.append(f"'weight_block_size': {message}")
         return None
 
-    def require(self, holds: bool, otherwise: str) -> None:
-        """Report ``otherwise`` unless ``holds``."""
-        if not holds:
+    def require(self, holds: bool, otherwise: str, *about: str) -> None:
+        """Report ``otherwise`` unless ``holds``.
+
+        What is ``about`` fields that were reported themselves would say nothing more.
+        """
+        if not holds and self._wrong.isdisjoint(about):
             self._problems.append(otherwise)
 
     def finish(self) -> None:
@@ -254,6 +258,7 @@ class Fields:
         return self.positive(key, 1 if key in _ALONE else None)
 
     def _expect(self, key: str, what: str) -> None:
+        self._wrong.add(key)
         found = repr(self._data[key]) if key in self._data else "nothing"
         self._problems.append(f"{key!r}: expected {what}, found {found}")
 
@@ -327,12 +332,16 @@ def derive_heads(fields: Fields) -> tuple[int, int]:
         heads % keys == 0,
         f"num_attention_heads is {heads}: expected a multiple of num_key_value_heads, "
         f"which is {keys}",
+        "num_attention_heads",
+        "num_key_value_heads",
     )
     width = fields.positive("head_dim", fields.positive("hidden_size") // heads)
-    # What is wrong is read as 1, and reported already.
     fields.require(
-        width % 2 == 0 or width == 1,
+        width % 2 == 0,
         f"a head is {width} wide: expected an even number, as it rotates",
+        "num_attention_heads",
+        "hidden_size",
+        "head_dim",
     )
     return keys, width
 
@@ -341,9 +350,15 @@ def derive_gpt_sizes(fields: Fields) -> tuple[int, int]:
     """Return the width of a head and of the feed-forward layers, in GPT-2's names."""
     hidden, heads = fields.positive("n_embd"), fields.positive("n_head")
     width = max(1, hidden // heads)
-    fields.require(width * heads == hidden, "n_embd must be a multiple of n_head")
+    sizes = ("n_embd", "n_head")
     fields.require(
-        fields.positive("head_dim", width) == width, "head_dim must be n_embd / n_head"
+        width * heads == hidden, "n_embd must be a multiple of n_head", *sizes
+    )
+    fields.require(
+        fields.positive("head_dim", width) == width,
+        "head_dim must be n_embd / n_head",
+        "head_dim",
+        *sizes,
     )
     inner = fields.positive("n_inner") if fields.has("n_inner") else 4 * hidden
     return width, inner

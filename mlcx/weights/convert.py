@@ -23,7 +23,7 @@ from mlcx.weights.assemble import assemble
 from mlcx.weights.blocks import Converter, blocks, stored
 from mlcx.weights.checkpoint import find, read_checkpoint
 from mlcx.weights.journal import Journal, identify
-from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights
+from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights, no_use_for
 from mlcx.weights.reader import Reader
 from mlcx.weights.shards import Record, Shard, index_text, lay_out
 from mlcx.weights.writer import ShardWriter, check_space, publish, staging
@@ -93,7 +93,7 @@ def convert(
     tensors = read_checkpoint(source)
     weights = map_weights(parameters, recipes, unused, tensors, find(source))
     if weights.ignored:
-        reporter.warn(_ignored(weights))
+        reporter.warn(no_use_for(weights.ignored))
     records = _stored(weights, exact_float32)
     shards = lay_out(itertools.chain(*records))
     identity = identify(key, weights.mapped, shards) if key else None
@@ -121,13 +121,6 @@ def _converted(records: Sequence[Record], elements: int) -> Converted:
     bits = 8 * sum(record.memory_bytes for record in records)
     nbytes = sum(record.nbytes for record in records)
     return Converted(len(records), nbytes, bits / elements)
-
-
-def _ignored(weights: WeightMap) -> str:
-    names = ", ".join(weights.ignored[:5])
-    more = ", …" if len(weights.ignored) > 5 else ""
-    count = len(weights.ignored)
-    return f"the model has no use for {count} tensors of the checkpoint: {names}{more}"
 
 
 def _write_shards(

@@ -19,8 +19,9 @@ from mlcx.quant.packing import Given, Packer, Packing
 from mlcx.recipe import Join, Recipe
 from mlcx.weights.tensor import Tensor, sources_of
 
-__all__ = ["Mapped", "Parameter", "Run", "WeightMap", "map_weights"]
+__all__ = ["Mapped", "Parameter", "Run", "WeightMap", "map_weights", "no_use_for"]
 
+_NAMED = 5
 _HINTS = 3
 _COMPARED = 1000
 """How many missing tensors get a hint, and of how many names at most."""
@@ -199,11 +200,20 @@ def _messages(
     """Return all that keeps the tensors ``known`` from making what is ``wanted``."""
     names = (name for recipe in wanted.values() for name in recipe.tensors)
     hints = _hints((name for name in names if name not in known), extra)
-    return [
+    found = [
         message
         for parameter, recipe in wanted.items()
         for message in _check(parameter, recipe, known, hints)
     ]
+    return [*found, no_use_for(extra)] if found and extra else found
+
+
+def no_use_for(extra: Sequence[str]) -> str:
+    """Say that the model takes none of the tensors ``extra``, and name some."""
+    names = ", ".join(extra[:_NAMED])
+    more = ", …" if len(extra) > _NAMED else ""
+    many = "1 tensor" if len(extra) == 1 else f"{len(extra)} tensors"
+    return f"the model has no use for {many} of the checkpoint: {names}{more}"
 
 
 def _hints(missing: Iterable[str], extra: Sequence[str]) -> dict[str, str]:

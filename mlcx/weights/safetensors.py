@@ -77,7 +77,8 @@ def _tensor(file: Path, data: int, name: str, entry: object) -> Tensor:
         message = f"the header's entry of tensor {name} is damaged: {entry!r}"
         raise _damaged(file, message)
     if dtype not in SIZES:
-        message = f"tensor {name} has the unknown dtype {dtype!r}"
+        known = ", ".join(sorted(SIZES))
+        message = f"tensor {name}: expected one of the dtypes {known}, found {dtype!r}"
         raise InputError.in_file(file, message)
     tensor = Tensor(name, file, dtype, tuple(shape), data + offsets[0])
     if offsets[1] - offsets[0] != tensor.nbytes:

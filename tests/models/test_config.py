@@ -87,6 +87,7 @@ def test_the_newest_spelling_of_theta_is_read() -> None:
         ({"num_hidden_layers": 10**9}, "'num_hidden_layers': expected a whole number"),
         ({"num_hidden_layers": 10_001}, "number from 1 to 10000, found 10001"),
         ({"head_dim": 15}, "a head is 15 wide: expected an even number"),
+        ({"head_dim": 1}, "a head is 1 wide: expected an even number"),
         ({"rope_scaling": "x"}, "'rope_scaling': expected an object, found 'x'"),
         ({"rope_scaling": {"rope_type": "yarn"}}, "expected one of linear, llama3"),
         (
@@ -101,6 +102,23 @@ def test_a_wrong_field_is_named_with_what_was_expected(
     with pytest.raises(InputError) as caught:
         Config.from_hf(TINY | fields)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_attention_heads": 0},
+        {"num_key_value_heads": -2},
+        {"head_dim": 0.5},
+        {"hidden_size": -64},
+    ],
+    ids=repr,
+)
+def test_a_wrong_field_is_reported_once_and_nothing_that_follows(wrong: dict) -> None:
+    with pytest.raises(InputError) as caught:
+        Config.from_hf(TINY | wrong)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith(f"{next(iter(wrong))!r}: expected")
 
 
 def test_all_missing_fields_are_reported_at_once() -> None:

@@ -83,6 +83,7 @@ def test_everything_that_does_not_fit_is_reported_at_once() -> None:
         "l.0.qk: expected [4, 2], found l.0.q [3, 2] + l.0.k [1, 3]",
         "tensor l.10.q: expected one of the dtypes F16, BF16, F32, found I32",
         "l.10.qk: expected [4, 2], found l.10.q [3, 2] + l.10.k [2, 2]",
+        "the model has no use for 1 tensor of the checkpoint: embeds",
     ]
 
 
@@ -91,7 +92,9 @@ def test_only_the_first_missing_tensors_are_compared_with_what_there_is() -> Non
     found = [tensor(f"text_model.{n}.weight", 2) for n in range(5)]
     with pytest.raises(InputError) as caught:
         map_weights(wanted, {}, (), found, FILE)
-    hints = ["did it mean" in each.message for each in caught.value.problems]
+    *missing, extra = (each.message for each in caught.value.problems)
+    assert "no use for 5 tensors" in extra
+    hints = ["did it mean" in message for message in missing]
     assert hints == [True, True, True, False, False]
 
 

@@ -57,7 +57,11 @@ BROKEN = {
         12,
         "tensor a is damaged",
     ),
-    "a strange dtype": ({"a": {**WEIGHT, "dtype": "F12"}}, 12, "unknown dtype 'F12'"),
+    "a strange dtype": (
+        {"a": {**WEIGHT, "dtype": "F12"}},
+        12,
+        "expected one of the dtypes BF16, .*, found 'F12'",
+    ),
     "a wrong size": ({"a": {**WEIGHT, "shape": [2, 4]}}, 12, "takes 16 bytes.* 12"),
     "an overlap": (
         {"a": WEIGHT, "b": {**OTHER, "data_offsets": [8, 16]}},
