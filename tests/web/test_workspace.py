@@ -24,14 +24,16 @@ HOST = "wasm32-unknown-unknown-wasm"
 SIZE = 64
 
 
-@pytest.mark.parametrize(("scope", "expected"), [("global", 1), ("shared", 0)])
+@pytest.mark.parametrize("is_shared", [False, True])
 def test_a_library_for_the_web_allocates_what_a_kernel_has_in_global_memory(
-    scope: str, expected: int, tmp_path: Path
+    is_shared: bool, tmp_path: Path
 ) -> None:
     def emit() -> None:
         x, y = (array(name, (SIZE,), "float32") for name in "xy")
-        between = T.alloc_buffer((SIZE,), "float32", scope=scope)
+        between = None if is_shared else T.alloc_buffer((SIZE,), "float32")
         with T.thread_binding(0, SIZE, "threadIdx.x") as i:
+            if between is None:
+                between = T.alloc_buffer((SIZE,), "float32", scope="shared")
             T.buffer_store(between, x[i], [i])
             T.buffer_store(y, between[i], [i])
 
@@ -43,4 +45,5 @@ def test_a_library_for_the_web_allocates_what_a_kernel_has_in_global_memory(
     (tmp_path / "made").mkdir()
     objects, runtime = [tmp_path / "copy.o"], kept(given_bitcode())
     library = make(objects, ".wasm", parse(HOST), tmp_path / "made", [runtime])
-    assert calls(library.read_bytes(), "TVMBackendAllocWorkspace") == expected
+    found = calls(library.read_bytes(), "TVMBackendAllocWorkspace")
+    assert found == (0 if is_shared else 1)
