@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.options import archs_for
-from mlcx.toolchain.needs import Need, needs
+from mlcx.toolchain.needs import Need, missing, needs
 from mlcx.toolchain.triple import AUTO, parse
 
 __all__ = ["doctor", "doctor_arguments"]
@@ -99,16 +99,17 @@ def _is_ready(found: Iterable[Need]) -> bool:
     return all(need.found for need in found)
 
 
-def _lines(patient: _Patient, found: Iterable[Need]) -> Iterator[str]:
+def _lines(patient: _Patient, found: Sequence[Need]) -> Iterator[str]:
     own = DEVICES[patient.device].host
     yield (
         patient.device
         if patient.host in (own, AUTO)
         else (f"{patient.device} on {patient.host}")
     )
+    lacks = missing(found)
     for need in found:
         name = f"{need.tool.name:21}"
         if need.found:
             yield f"  ok       {name}  {need.found.version}  {need.found.path}"
-        else:
+        elif need.tool in lacks:
             yield f"  missing  {name}  {need.tool.remedy}"

@@ -34,14 +34,14 @@ def web_runtime_arguments(parser: argparse.ArgumentParser) -> None:
 
 def web_runtime(args: argparse.Namespace) -> int:
     """Write the runtime, which is made once for a user and copied from then on."""
-    from mlcx.toolchain.needs import require_tools
+    from mlcx.toolchain.needs import WEB_RUNTIME, require_tools
     from mlcx.web.kept import kept
     from mlcx.web.pieces import check_bitcode, given_bitcode
 
     if args.output.suffix != ".o":
         raise UsageError(f"--output: expected a name in .o, found {args.output.name}")
     begun = time.perf_counter()
-    require_tools("web_runtime", ("tvm", "zig", "emscripten"))
+    require_tools("web_runtime", WEB_RUNTIME)
     check_bitcode(args.bitcode)
     path = kept(args.bitcode or given_bitcode(), announce)
     with replacing(args.output) as temporary:

@@ -1,4 +1,4 @@
-"""Emscripten: the compiler of C++ for the web, and the libraries that come with it.
+"""Emscripten: the compiler of C++ for the web.
 
 Only compiling and the libraries are Emscripten's here: linking is for zig, which takes
 a tenth of a second where ``emcc`` takes minutes.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlcx.errors import BuildError
 
-__all__ = ["REMEDY", "folder_of_libraries", "program", "run", "version"]
+__all__ = ["REMEDY", "program", "run", "version"]
 
 REMEDY = "apt-get install emscripten"
 
@@ -23,8 +23,6 @@ _PROGRAM = "emcc"
 _VERSION = "emscripten-version.txt"
 """Beside the program."""
 _RELEASE = re.compile(r"[0-9]+(\.[0-9]+)+")
-_LIBRARIES = "sysroot/lib/wasm32-emscripten"
-"""Below Emscripten's cache, where distributions put what they have built."""
 
 
 def program() -> str | None:
@@ -54,24 +52,6 @@ def _asked(program: str) -> str:
     words = [program, "--version"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout.partition("\n")[0].rpartition("GNU ld)")[2].strip()
-
-
-def folder_of_libraries() -> Path:
-    """Return the folder of the C and C++ libraries.
-
-    Raises:
-        BuildError: Emscripten does not say where they are.
-    """
-    path = _found().with_name("em-config")
-    try:
-        words = [str(path), "CACHE"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise BuildError(f"{path}: {error.strerror}: {REMEDY}") from error
-    folder = Path(done.stdout.strip(), _LIBRARIES)
-    if done.returncode or not folder.is_dir():
-        raise BuildError(f"{path} CACHE names no folder with {_LIBRARIES}: {REMEDY}")
-    return folder
 
 
 def run(options: Sequence[str | Path], folder: Path) -> None:

@@ -9,7 +9,19 @@ from mlcx.errors import BuildError
 from mlcx.toolchain.tools import TOOLS, Found, Tool
 from mlcx.toolchain.triple import Triple
 
-__all__ = ["Need", "needs", "refusal", "require", "require_tools", "versions"]
+__all__ = [
+    "WEB_RUNTIME",
+    "Need",
+    "missing",
+    "needs",
+    "refusal",
+    "require",
+    "require_tools",
+    "versions",
+]
+
+WEB_RUNTIME = ("tvm", "zig", "emscripten", "emscripten sysroot")
+"""What the runtime takes that a library for the web holds."""
 
 _OF_KIND = {
     "cuda": ("nvrtc",),
@@ -47,18 +59,23 @@ def _linking(triple: Triple, suffix: str) -> tuple[str, ...]:
     if suffix == ".tar":
         return ()
     if triple.system == "wasm":
-        return ("zig", "emscripten")
+        return WEB_RUNTIME
     native = suffix == ".so" and triple.is_here and triple.system == "linux"
     return ("linker",) if native else ("zig",)
 
 
+def missing(found: Iterable[Need]) -> list[Tool]:
+    """Return the tools that are missing, but those that come with another of them."""
+    tools = {need.tool.name: need.tool for need in found if need.found is None}
+    return [tool for tool in tools.values() if tool.part_of not in tools]
+
+
 def refusal(device: str, found: Iterable[Need]) -> str:
     """Say what of ``found`` is missing for ``device``, and the remedy; "": nothing."""
-    missing = (need.tool for need in found if need.found is None)
     lines = (
         f"{device} needs {tool.name}, which {tool.purpose} and is missing: "
         f"{tool.remedy}"
-        for tool in missing
+        for tool in missing(found)
     )
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from mlcx.toolchain import emscripten, fatbinary, nvrtc, rocm, zig
+from mlcx.toolchain import emscripten, fatbinary, nvrtc, rocm, sysroot, zig
 from mlcx.toolchain.distributions import folder_of, version_of
 from mlcx.toolchain.products import native_linker
 
@@ -36,6 +36,8 @@ class Tool:
     remedy: str
     """The command that installs it, or what else to do."""
     find: Callable[[], Found | None]
+    part_of: str = ""
+    """Tool that brings it along, mostly."""
 
 
 def _tvm() -> Found | None:
@@ -69,6 +71,11 @@ def _fatbinary() -> Found | None:
 def _emscripten() -> Found | None:
     path, version = emscripten.program(), emscripten.version()
     return Found(f"emscripten {version}", path) if path and version else None
+
+
+def _sysroot() -> Found | None:
+    folder, version = sysroot.folder(), emscripten.version()
+    return Found(f"emscripten {version}", str(folder)) if folder and version else None
 
 
 def _rocm() -> Found | None:
@@ -123,6 +130,13 @@ TOOLS: dict[str, Tool] = {
             "compiles the runtime of the web",
             emscripten.REMEDY,
             _emscripten,
+        ),
+        Tool(
+            "emscripten sysroot",
+            "holds the C++ library of the web",
+            sysroot.REMEDY,
+            _sysroot,
+            part_of="emscripten",
         ),
         Tool(
             "rocm-device-libs",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlcx.artifact import replacing
 from mlcx.errors import BuildError
-from mlcx.toolchain import emscripten, zig
+from mlcx.toolchain import emscripten, sysroot, zig
 from mlcx.web.pieces import source_tree
 
 __all__ = ["make"]
@@ -17,13 +17,6 @@ _OPTIONS = ("-O3", "-Wno-ignored-attributes")
 """For compiling; TVM's marks for symbols are ignored, and reported, in many places."""
 
 _LANGUAGE = ("-std=c++17", "-I.", "-Iinclude", "-I3rdparty/tvm-ffi/include")
-_LIBRARIES = (
-    *("standalonewasm-memgrow", "stubs", "noexit", "c", "dlmalloc", "compiler_rt"),
-    *("c++-noexcept", "c++abi-noexcept"),
-)
-"""Of Emscripten, that a module without JavaScript of its own needs."""
-_START = "crt1_reactor.o"
-"""Defines ``_initialize``, which the page calls first."""
 
 
 def make(output: Path, bitcode: Sequence[Path] = ()) -> None:
@@ -36,8 +29,9 @@ def make(output: Path, bitcode: Sequence[Path] = ()) -> None:
     Raises:
         BuildError: A tool is missing or failed.
     """
-    libraries = emscripten.folder_of_libraries()
-    _check(libraries)
+    libraries = sysroot.folder()
+    if libraries is None:
+        raise BuildError(f"emscripten's sysroot is not complete: {sysroot.REMEDY}")
     with tempfile.TemporaryDirectory(prefix="mlcx-web-") as name:
         folder = Path(name)
         objects = _of_bitcode(bitcode, folder) if bitcode else _of_sources(folder)
@@ -47,21 +41,12 @@ def make(output: Path, bitcode: Sequence[Path] = ()) -> None:
             "-o",
             "runtime.o",
             *objects,
-            libraries / _START,
+            libraries / sysroot.START,
         ]
-        words += [f"-L{libraries}", *(f"-l{library}" for library in _LIBRARIES)]
+        words += [f"-L{libraries}", *(f"-l{library}" for library in sysroot.LIBRARIES)]
         zig.run(words, folder)
         with replacing(output) as temporary:
             temporary.write_bytes((folder / "runtime.o").read_bytes())
-
-
-def _check(libraries: Path) -> None:
-    files = (_START, *(f"lib{name}.a" for name in _LIBRARIES))
-    lacking = [name for name in files if not (libraries / name).is_file()]
-    if lacking:
-        built = " ".join(Path(name).stem for name in lacking)
-        message = f"emscripten's libraries in {libraries} lack {', '.join(lacking)}"
-        raise BuildError(f"{message}: embuilder build {built}")
 
 
 def _of_sources(folder: Path) -> list[Path]:

@@ -76,6 +76,7 @@ for name, tool in TOOLS.items():
         ("zig", "windows:adreno_x86"),
         ("zig", "webgpu"),
         ("emscripten", "webgpu"),
+        ("emscripten sysroot", "webgpu"),
     ],
 )
 def test_each_tool_is_named_and_nothing_is_started(

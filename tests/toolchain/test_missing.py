@@ -25,6 +25,7 @@ NEEDED = {
     "nvrtc": ("cuda",),
     "fatbinary": ("cuda",),
     "emscripten": ("webgpu", "webgpu:subgroups"),
+    "emscripten sysroot": ("webgpu",),
     "rocm-device-libs": ("rocm",),
     "vulkan code generator": ("vulkan",),
 }

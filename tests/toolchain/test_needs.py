@@ -9,6 +9,7 @@ from mlcx.toolchain import needs, tools
 from mlcx.toolchain.triple import AUTO, parse
 
 ROOT = Path(__file__).parents[2]
+WEB = "wasm32-unknown-unknown-wasm"
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
         ("cuda", AUTO, ".so", "tvm linker nvrtc"),
         ("rocm", AUTO, ".so", "tvm linker zig rocm-device-libs"),
         ("vulkan", AUTO, ".so", "tvm linker vulkan code generator"),
-        ("webgpu", "wasm32-unknown-unknown-wasm", ".wasm", "tvm zig emscripten"),
+        ("webgpu", WEB, ".wasm", "tvm zig emscripten emscripten sysroot"),
     ],
 )
 def test_a_library_needs_what_its_kernels_and_its_format_do(
@@ -55,6 +56,16 @@ def test_what_is_missing_is_refused_with_the_remedy(
     assert tvm.startswith("cuda needs tvm, which generates code and is missing: pip")
     assert "install gcc, or pip install 'mlcx[cross]'" in linker
     assert nvrtc.endswith("is missing: pip install 'mlcx[cuda]'")
+
+
+def test_a_part_is_not_asked_for_beside_the_tool_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tools.zig, "program", lambda: Path("zig"))
+    monkeypatch.setattr(tools.emscripten, "program", lambda: None)
+    said = needs.refusal("webgpu", needs.needs("webgpu", parse(WEB), ".wasm"))
+    assert said.endswith("is missing: apt-get install emscripten")
+    assert len(said.splitlines()) == 1
 
 
 def test_another_version_is_another_signature(

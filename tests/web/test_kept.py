@@ -65,7 +65,7 @@ def test_other_code_or_headers_make_another_one(
     found = {first}
     for name, old, new in (
         ("web/runtime.py", "-std=c++17", "-std=c++20"),
-        ("web/runtime.py", '"dlmalloc"', '"emmalloc"'),
+        ("toolchain/sysroot.py", '"dlmalloc"', '"emmalloc"'),
         ("toolchain/emscripten.py", "import", "import  "),
         (next((tmp_path / "web").rglob("*.h")), "\n", "\n\n"),
     ):
