@@ -44,6 +44,7 @@ class Fp8Packing:
     kind: Literal["fp8"] = "fp8"
     model_dtype: Literal["float16"] = "float16"
     transposed: Literal[False] = False
+    multiple: Literal[1] = 1
 
     def parts(self, name: str, shape: tuple[int, ...]) -> Parts:
         """Return the shape and dtype of what ``<module>.weight`` is stored as."""

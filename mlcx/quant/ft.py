@@ -38,7 +38,7 @@ __all__ = ["TILE", "FtPacking", "FtScheme", "in_order", "out_of_order"]
 TILE = 64
 """Elements of a row that are stored before those of the next of its four."""
 
-_ROWS = 4
+_ROWS: Literal[4] = 4
 _FALLBACK = 8
 """Rows of a layer that is not packed like this unless there is a multiple of it."""
 
@@ -60,6 +60,7 @@ class FtPacking:
     model_dtype: Literal["float16"] = "float16"
     storage_dtype: Literal["int8"] = "int8"
     transposed: Literal[False] = False
+    multiple: Literal[4] = _ROWS
 
     def parts(self, name: str, shape: tuple[int, ...]) -> Parts:
         """Return the shapes and dtypes of what ``<module>.weight`` is stored as.

@@ -56,6 +56,7 @@ class GroupPacking:
     """Of a weight (N, K); KN: words and scales are stored transposed."""
     kind: Literal["group"] = "group"
     storage_dtype: Literal["uint32"] = "uint32"
+    multiple: Literal[1] = 1
 
     @property
     def max_code(self) -> int:

@@ -91,13 +91,17 @@ class Packer(Protocol):
     def transposed(self) -> bool:
         """Whether packed rows are columns of every part."""
 
+    @property
+    def multiple(self) -> int:
+        """Of how many rows what is packed at a time is a multiple."""
+
     def parts(self, name: str, shape: tuple[int, ...]) -> Parts:
         """Return what the parameter ``name`` (``….weight``) of ``shape`` becomes."""
 
     def pack(
         self, weight: npt.NDArray[Any], scratch: Scratch | None = None
     ) -> dict[str, npt.NDArray[Any]]:
-        """Pack rows (..., K) in the model's dtype; rows are packed one by one.
+        """Pack rows (..., K) in the model's dtype: the same, however they are cut.
 
         Returns:
             The parts in their order, named without the module.

@@ -73,7 +73,8 @@ def _piled(mapped: Mapped) -> Iterator[tuple[tuple[Run, ...], int]]:
     parameter = mapped.parameter
     whole = mapped.recipe.transposed or parameter.packing is not None
     columns = parameter.shape[-1] if whole else 1
-    most = max(1, _ELEMENTS // columns)
+    multiple = mapped.packer.multiple if mapped.packer else 1
+    most = max(1, _ELEMENTS // columns // multiple) * multiple
     for run in mapped.runs():
         rows = run.size // columns
         for row in range(0, rows, most):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 
 from mlcx.artifact import CHECKPOINTS, read_json
@@ -43,7 +44,8 @@ def read_checkpoint(source: Path) -> tuple[Tensor, ...]:
     """Return the tensors of the checkpoint ``source``, in the order of conversion.
 
     That is: of a single file, the order of the data; of several, the order of the index
-    within each, and the files in the order in which the index first names them.
+    within each, and the files in the order in which the index first names them. What an
+    index has in one file is passed over in others.
 
     Args:
         source: A directory, a file of tensors or an index.
@@ -56,8 +58,10 @@ def read_checkpoint(source: Path) -> tuple[Tensor, ...]:
         return tuple(_read(path))
     tensors: list[Tensor] = []
     problems: list[Problem] = []
-    for file, names in _read_index(path).items():
-        found = _select(path.parent / file, names)
+    files = _read_index(path)
+    indexed = {name for names in files.values() for name in names}
+    for file, names in files.items():
+        found = _select(path.parent / file, names, indexed)
         if isinstance(found, InputError):
             problems += found.problems
         else:
@@ -87,8 +91,10 @@ def _read_index(path: Path) -> dict[str, list[str]]:
     return files
 
 
-def _select(file: Path, names: list[str]) -> list[Tensor] | InputError:
-    """Return the tensors of ``file``: those called ``names`` first, in that order."""
+def _select(
+    file: Path, names: list[str], indexed: Container[str]
+) -> list[Tensor] | InputError:
+    """Return the tensors ``names`` of ``file``, then those that are not ``indexed``."""
     try:
         found = {tensor.name: tensor for tensor in _read(file)}
     except InputError as error:
@@ -97,5 +103,5 @@ def _select(file: Path, names: list[str]) -> list[Tensor] | InputError:
     if missing:
         named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         return InputError.in_file(file, f"lacks tensors that the index names: {named}")
-    indexed = {name: found[name] for name in names}
-    return list((indexed | found).values())
+    others = [tensor for name, tensor in found.items() if name not in indexed]
+    return [*(found[name] for name in names), *others]

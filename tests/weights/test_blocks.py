@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mlcx.quant.awq import GptqPacking
+from mlcx.quant.block_scale import BlockScalePacking
 from mlcx.quant.fp8 import ScaledFp8Packing
-from mlcx.quant.packing import Layer
-from mlcx.quant.scheme import scheme
+from mlcx.quant.packing import Given, Layer, Packing
+from mlcx.quant.plain import Array, dtype_named
+from mlcx.quant.scheme import SCHEMES, scheme
 from mlcx.recipe import Recipe
 from mlcx.weights.convert import convert
 from mlcx.weights.mapping import Parameter
@@ -106,3 +109,53 @@ def test_blocks_share_a_scale_that_all_of_them_decide(
     scale = whole["q_scale"].astype(ml_dtypes.bfloat16)
     assert found["p.q_scale"] == scale.tobytes()
     assert len(found["p.q_calibration_scale"]) == 2
+
+
+SHAPE = (24, 11008)
+
+
+def packings() -> dict[str, Packing]:
+    """Return how each scheme packs a linear layer; blocks are those of a config."""
+    packed = {"gptq": GptqPacking(), "blocks": BlockScalePacking(128, 128, True)}
+    for name, each in SCHEMES.items():
+        if not name.startswith("fp8"):
+            packing = each.packing(Layer("x", "linear", SHAPE))
+            packed |= {} if packing is None else {name: packing}
+    return packed
+
+
+PACKINGS = packings()
+
+
+def tensors_of(packing: Packing, rng: np.random.Generator) -> dict[str, Array]:
+    """Return what a checkpoint has of a weight of that shape."""
+    if not isinstance(packing, Given):
+        weight = rng.standard_normal(SHAPE)
+        return {"x.weight": weight.astype(dtype_named(packing.model_dtype))}
+    tensors = {}
+    for part, (shape, dtype) in packing.parts("x.weight", SHAPE).items():
+        numbers = rng.standard_normal(shape).astype(dtype_named(dtype))
+        if dtype == "uint32":
+            numbers = rng.integers(1 << 32, size=shape, dtype=np.uint32)
+        if part == "x.qweight" and isinstance(packing, GptqPacking):
+            numbers = numbers.reshape(-1, SHAPE[0])
+        tensors[part] = numbers
+    return tensors
+
+
+@pytest.mark.parametrize("name", PACKINGS)
+def test_blocks_of_few_rows_come_to_the_whole(
+    name: str, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packing = PACKINGS[name]
+    save_file(tensors_of(packing, rng), tmp_path / "model.safetensors")
+    wanted = [Parameter("x.weight", SHAPE, packing.model_dtype, packing)]
+    found = []
+    for elements in (1 << 40, SHAPE[1]):
+        monkeypatch.setattr("mlcx.weights.blocks._ELEMENTS", elements)
+        recorder, out = Recorder(), tmp_path / str(elements)
+        convert(wanted, {}, (), tmp_path, out, recorder, exact_float32=True)
+        found.append((stored(out), len(recorder.done)))
+    (whole, once), (cut, often) = found
+    assert cut == whole
+    assert once < often

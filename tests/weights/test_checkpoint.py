@@ -31,6 +31,15 @@ def test_an_index_orders_tensors_and_what_it_leaves_out_comes_last(
     assert [tensor.name for tensor in read_checkpoint(sharded)] == ["c", "a", "z", "b"]
 
 
+def test_of_a_tensor_in_two_files_the_one_that_the_index_names_counts(
+    sharded: Path,
+) -> None:
+    save_file({"b": ONE, "a": ONE, "c": 2 * ONE, "y": ONE}, sharded / "2.safetensors")
+    found = [(each.name, each.file.name) for each in read_checkpoint(sharded)]
+    first = [(name, "1.safetensors") for name in "caz"]
+    assert found == [*first, ("b", "2.safetensors"), ("y", "2.safetensors")]
+
+
 def test_the_index_is_taken_before_a_single_file(sharded: Path) -> None:
     save_file({"a": ONE}, sharded / SINGLE)
     assert find(sharded) == sharded / INDEX
