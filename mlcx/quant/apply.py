@@ -12,7 +12,7 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.nn.moe import Experts
+from mlcx.nn.moe import Experts, Router
 from mlcx.quant.fit import fit
 from mlcx.quant.mixed import MixedScheme
 from mlcx.quant.packing import Layer, Packing, Role, Scheme
@@ -37,11 +37,12 @@ replaces and the packing.
 """
 
 _ROLES: tuple[tuple[type[nn.Module], Role], ...] = (
+    (Router, "router"),
     (nn.Linear, "linear"),
     (nn.Embedding, "embedding"),
     (Experts, "experts"),
 )
-"""Classes of layers whose ``weight`` may be packed."""
+"""Classes of layers that a scheme looks at; of two that fit, the first counts."""
 
 
 @dataclass(frozen=True)

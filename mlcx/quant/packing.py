@@ -42,14 +42,14 @@ __all__ = [
     "Scheme",
 ]
 
-Role = Literal["linear", "embedding", "experts"]
+Role = Literal["linear", "router", "embedding", "experts"]
 """What a layer does with its weight."""
 
 Parts = dict[str, tuple[tuple[int, ...], str]]
 """Names of stored tensors to their shapes and dtypes, in the order of storing."""
 
 _FINAL_FC = frozenset({"head", "lm_head", "lm_head.linear", "embed_out"})
-_WIDEST_ROUTER = 256
+_LARGEST_GATE = 256
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,12 @@ class Layer:
 
     @property
     def is_router(self) -> bool:
-        """Whether this chooses among experts, by MLC's rule: no scheme touches it."""
+        """Whether no scheme touches this: it chooses among experts, or may for MLC.
+
+        To MLC, which knows no roles, every small linear layer called gate is a router.
+        """
         named = self.role == "linear" and self.name.endswith("gate")
-        return named and self.shape[0] <= _WIDEST_ROUTER
+        return self.role == "router" or (named and self.shape[0] <= _LARGEST_GATE)
 
 
 class Packer(Protocol):

@@ -1,7 +1,11 @@
 """Qwen 3 with experts: its config; the rest is compared with transformers elsewhere."""
 
-from mlcx.models import qwen3
+import pytest
+
+from mlcx.models import architecture, qwen3
 from mlcx.models.qwen3_moe import Config
+from mlcx.quant.apply import parameters
+from mlcx.quant.scheme import scheme
 
 from .conftest import tiny
 
@@ -24,3 +28,21 @@ def test_blocks_of_8_bit_floats_are_as_the_checkpoint_says() -> None:
     quantized = {"quantization_config": {"weight_block_size": [128, 64]}}
     config = Config.from_hf(tiny("qwen3_moe", **quantized))
     assert config.weight_block_size == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "quantization"),
+    [
+        ("qwen3_moe", "q4f16_1"),
+        ("mixtral", "e4m3_e4m3_f16"),
+    ],
+)
+def test_the_router_of_many_experts_stays_as_it_is(
+    kind: str, quantization: str
+) -> None:
+    module = architecture(kind)
+    many = dict.fromkeys(("num_experts", "num_local_experts"), 264)
+    config = module.Config.from_hf(tiny(kind, num_hidden_layers=1, **many))
+    found = parameters(module, config, scheme(quantization))
+    packings = [one.packing for one in found if one.name.endswith(".gate.weight")]
+    assert packings == [None]

@@ -67,9 +67,10 @@ def test_embedding_and_head_stay_as_they_are_where_the_scheme_says_so() -> None:
         (Layer("model.layers.0.mlp.gate", "linear", (257, 64)), True),
         (Layer("model.layers.0.mlp.gate_proj", "linear", (8, 64)), True),
         (Layer("gate", "embedding", (8, 64)), True),
+        (Layer("choice", "router", (257, 64)), False),
     ],
 )
-def test_a_small_linear_layer_called_gate_is_a_router_and_not_packed(
+def test_routers_and_small_linear_layers_called_gate_are_not_packed(
     layer: Layer, packed: bool
 ) -> None:
     assert (scheme("q4f16_1").packing(layer) is not None) is packed
