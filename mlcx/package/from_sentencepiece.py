@@ -50,11 +50,12 @@ def tokenizer_json(checkpoint: Path) -> str:
 
     path = checkpoint / "tokenizer.model"
     model = read_model(path)
-    if model.algorithm not in (UNIGRAM, BPE) or model.whitespace_as_suffix:
+    spaced = model.escape_whitespaces and not model.whitespace_as_suffix
+    if model.algorithm not in (UNIGRAM, BPE) or not spaced:
         raise InputError.in_file(
             path,
-            "expected a BPE or unigram model with spaces before words; add a "
-            "tokenizer.json to the checkpoint",
+            f"expected a BPE or unigram model with spaces before words, as {_SPACE}; "
+            "add a tokenizer.json to the checkpoint",
         )
     tokenizer = Tokenizer(
         _unigram(model) if model.algorithm == UNIGRAM else _bpe(model)

@@ -140,7 +140,8 @@ class Converter:
             packer: Packs its rows; None: they are stored as they are.
 
         Raises:
-            InputError: A weight is not finite, or not when cast to the model's dtype.
+            InputError: A weight is not finite, or not when cast to the model's dtype or
+                to what it is stored as.
         """
         scratch = self._own.scratch
         source = self._read(block, scratch)
@@ -165,7 +166,7 @@ class Converter:
             part = _encoded(weight, exact)
             parts = (part.copy() if part is weight else part,)
         if not finite:
-            raise _not_finite(block, source)
+            raise _not_finite(block, source, weight)
         return parts
 
     def _valued(self, source: Array, block: Block) -> Array:
@@ -217,12 +218,15 @@ def _the_same(block: Block, sources: Sequence[Array]) -> Array:
     return sources[0]
 
 
-def _not_finite(block: Block, source: Array) -> InputError:
+def _not_finite(block: Block, source: Array, weight: Array) -> InputError:
+    """Say where infinity or NaN comes from: of ``source``, its cast, or packing that."""
     tensor, dtype = block.tensor, block.parameter.dtype
     if all_finite(source):
+        remedy = "a quantization with a model dtype of more range"
+        if all_finite(weight):
+            dtype, remedy = stored(block.parameter)[0].dtype, "another quantization"
         largest = float(abs(source).max())
-        message = f"holds {largest:g}, which is too large for {dtype}; choose a "
-        message += "quantization with a model dtype of more range"
+        message = f"holds {largest:g}, which is too large for {dtype}; choose {remedy}"
     else:
         message = "holds NaN or infinity: the checkpoint is damaged; download it again"
     return InputError.in_file(tensor.file, f"tensor {tensor.name} {message}")

@@ -19,6 +19,9 @@ LINES = [line for line in Path(__file__).read_text().splitlines() if line.strip(
     "ﬁne ① straße 12 345",
 ] * 5
 PLAIN = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False}
+UNESCAPED = b"\x1a\x02\x28\x00"
+"""Field 3 of a model, its normalizer: field 5 of that, escape_whitespaces, is false."""
+
 CHARACTERS = "abc deXYZ  0123\n\t▁éß日本🙂.,-_ﬁ①\u3000"
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -149,9 +152,28 @@ def test_damaged_declarations_of_tokens_are_named(
     assert str(caught.value).endswith("; download it again")
 
 
-def test_a_model_of_whole_words_is_refused(tmp_path: Path) -> None:
-    trained(tmp_path, model_type="word")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model_type": "word"},
+        {"model_type": "bpe", "treat_whitespace_as_suffix": True},
+    ],
+    ids=["whole words", "spaces after words"],
+)
+def test_a_model_of_another_kind_is_refused(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    trained(tmp_path, **options)
     with pytest.raises(InputError, match=r"tokenizer\.model: expected a BPE or unigr"):
+        tokenizer_json(tmp_path)
+
+
+def test_a_model_with_spaces_as_they_are_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path, model_type="bpe")
+    with (tmp_path / "tokenizer.model").open("ab") as file:
+        file.write(UNESCAPED)
+    assert " " in spm.SentencePieceProcessor(str(file.name)).normalize("a b")
+    with pytest.raises(InputError, match=r"expected a BPE .* with spaces before words"):
         tokenizer_json(tmp_path)
 
 

@@ -156,6 +156,17 @@ def test_a_weight_too_large_for_the_model_dtype_is_refused(tmp_path: Path) -> No
     run(source, tmp_path / "single", "q4f32_1")
 
 
+def test_a_weight_too_large_for_what_it_is_stored_as_is_refused(tmp_path: Path) -> None:
+    content = tensors()
+    content["model.layers.0.mlp.down_proj.weight"][3, 4] = 64000
+    source = save(tmp_path / "source", content)
+    message = (
+        r"down_proj\.weight holds 64000, which is too large for float8_e5m2; choose"
+    )
+    with pytest.raises(InputError, match=message):
+        run(source, tmp_path / "out", "e5m2_e5m2_f16")
+
+
 def test_what_a_larger_conversion_left_is_gone_afterwards(
     tmp_path: Path, source: Path
 ) -> None:
