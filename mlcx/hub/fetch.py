@@ -11,16 +11,19 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Protocol
 
 from mlcx.errors import BuildError
 from mlcx.hub.remote import Hub
 from mlcx.spec.hub import Repository
 from mlcx.spec.lock import PARTIAL, LockedFile
-from mlcx.spec.verified import Verified
+from mlcx.spec.verified import Look, Verified, look
 
 __all__ = ["Fetch", "Progress", "digest"]
 
@@ -69,6 +72,7 @@ class Fetch:
         self._hub = hub
         self._progress = progress
         self._barred = barred
+        self._stopped = Event()
 
     def run(
         self,
@@ -92,29 +96,34 @@ class Fetch:
             verified = Verified(self._folder)
             missing = list(files) if again else verified.lacking(files)
             wanted = [
-                file for file in missing if again or not self._take(file, elsewhere)
+                file
+                for file in missing
+                if again or not self._take(file, elsewhere, verified)
             ]
             if wanted:
                 self._check(wanted)
                 nbytes = sum(file.size for file in wanted)
                 self._progress.begin(nbytes, str(self._repository))
-                self._all([self._job(file) for file in wanted])
-            verified.note(files)
+                self._all([self._job(file, verified) for file in wanted])
+            verified.write()
             return bool(missing)
 
-    def _job(self, file: LockedFile) -> Callable[[], None]:
+    def _job(self, file: LockedFile, verified: Verified) -> Callable[[], None]:
         def get() -> None:
-            self.obtain(file, file.sha256, "sha256")
+            verified.remember(file, self.obtain(file, file.sha256, "sha256"))
 
         return get
 
-    def obtain(self, file: LockedFile, expected: str, kind: str) -> None:
+    def obtain(self, file: LockedFile, expected: str, kind: str) -> Look:
         """Download a file into its place, once its hash is found right.
 
         Args:
             file: Its names and its size; its SHA-256 may not be known yet.
             expected: Its hash.
             kind: ``sha256``, or ``git`` for the id of a blob.
+
+        Returns:
+            How it looked before it was read, as it does while nobody writes to it.
         """
         partial = self._folder / PARTIAL / expected
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +133,9 @@ class Fetch:
             file.remote,
             file.size,
             partial,
-            self._progress.advance,
+            self._advance,
         )
+        before = look(partial)
         header = b"blob %d\0" % file.size
         found = digest(partial, "sha1", header) if kind == "git" else digest(partial)
         if found != expected:
@@ -137,6 +147,7 @@ class Fetch:
             message += "try again, and if it stays so, look at who answers for the hub"
             raise BuildError(message)
         partial.replace(self._folder / file.name)
+        return before
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -158,15 +169,32 @@ class Fetch:
             lock.release()
 
     def _all(self, jobs: Sequence[Callable[[], None]]) -> None:
-        """Run ``jobs`` side by side; after a failure no new one begins."""
-        with ThreadPoolExecutor(min(_THREADS, len(jobs))) as pool:
-            running = [pool.submit(job) for job in jobs]
-            try:
-                for each in running:
-                    each.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        """Run ``jobs`` side by side; a failure, or Ctrl-C, waits for none of them.
+
+        Those that run end with the next bytes that they get, or with the process, which
+        a ThreadPoolExecutor would let wait for them: what has come is kept.
+        """
+        todo, ended = deque(jobs), SimpleQueue[BaseException | None]()
+
+        def work() -> None:
+            with contextlib.suppress(IndexError):
+                while not self._stopped.is_set():
+                    ended.put(_failure(todo.popleft()))
+
+        try:
+            for _ in range(min(_THREADS, len(jobs))):
+                Thread(target=work, daemon=True).start()
+            for _ in jobs:
+                if failure := ended.get():
+                    raise failure
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _advance(self, nbytes: int) -> None:
+        if self._stopped.is_set():
+            raise CancelledError
+        self._progress.advance(nbytes)
 
     def _check(self, wanted: Sequence[LockedFile]) -> None:
         """Refuse what cannot be done before a byte has come."""
@@ -181,29 +209,50 @@ class Fetch:
             message = f"{self._repository} needs {needed} more bytes, and the disk of"
             raise BuildError(f"{message} {self._folder} has {free}: make room")
 
-    def _take(self, file: LockedFile, elsewhere: Sequence[Path]) -> bool:
+    def _take(
+        self, file: LockedFile, elsewhere: Sequence[Path], verified: Verified
+    ) -> bool:
         """Take ``file`` from a folder that has it; say whether one has."""
         for source in (at / name for at in elsewhere for name in _names(file)):
             with contextlib.suppress(OSError):
-                right = source.stat().st_size == file.size
-                if right and digest(source) == file.sha256:
-                    _place(source.resolve(), self._folder / file.name)
+                if source.stat().st_size == file.size and (
+                    before := _place(source.resolve(), self._folder, file)
+                ):
+                    verified.remember(file, before)
                     return True
         return False
+
+
+def _failure(job: Callable[[], None]) -> BaseException | None:
+    """Return what ``job`` ended in; None: it is done."""
+    try:
+        job()
+    except BaseException as error:
+        return error
+    return None
 
 
 def _names(file: LockedFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys((file.name, file.remote)))
 
 
-def _place(source: Path, target: Path) -> None:
-    """Make ``target`` have the bytes of ``source``: by a link, else by a copy."""
+def _place(source: Path, folder: Path, file: LockedFile) -> Look:
+    """Make ``folder`` have ``file`` by a link to ``source``, else by a copy.
+
+    Returns:
+        How it looked before it was read; empty: it is not what it must be.
+    """
+    target = folder / file.name
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         try:
             temporary.hardlink_to(source)
         except OSError:
             shutil.copyfile(source, temporary)
+        before = look(temporary)
+        if digest(temporary) != file.sha256:
+            return []
         temporary.replace(target)
+        return before
     finally:
         temporary.unlink(missing_ok=True)

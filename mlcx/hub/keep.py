@@ -17,7 +17,7 @@ from mlcx.hub.fetch import Fetch, Progress, digest
 from mlcx.hub.remote import Hub
 from mlcx.spec.hub import POLICY, DownloadPolicy, HubSettings
 from mlcx.spec.lock import FETCHED, LockedFile, LockedModel
-from mlcx.spec.verified import Verified
+from mlcx.spec.verified import VERIFIED, Verified
 
 __all__ = ["PARTS", "Part", "keep", "may_download"]
 
@@ -138,9 +138,12 @@ def _replace(place: Path, folder: Path, model: LockedModel) -> None:
     for each in (made, old):  # which a killed run may have left
         shutil.rmtree(each, ignore_errors=True)
     made.mkdir()
-    for file in model.files:
-        _link(folder / file.name, made / file.name)
-    Verified(made).note(model.files)
+    for name in (VERIFIED, *(file.name for file in model.files)):
+        _link(folder / name, made / name)
+    # Links look as what they are links to did when it was read; copies are read.
+    verified = Verified(made)
+    verified.lacking(model.files)
+    verified.write()
     write_text(made / _MARK, f"{model.commit}\n")
     if place.exists():
         place.rename(old)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import pkgutil
 import shutil
 import signal
 import subprocess
@@ -456,6 +458,45 @@ def test_what_was_verified_is_not_read_again_while_nobody_writes_to_it(
     assert set(read_files) == WANTED - OURS
 
 
+@pytest.mark.parametrize("way", ["downloaded", "elsewhere", "here"])
+def test_what_is_written_to_between_reading_and_noting_is_not_taken_for_verified(
+    hub: StandIn,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    name = SHARDS[0]
+    place = tmp_path / "shared/hf/user/checkpoint"
+    if way == "elsewhere":
+        place.mkdir(parents=True)
+        (place / name).write_bytes(checkpoint()[name])
+        monkeypatch.setenv("MLC_LLM_READONLY_WEIGHT_CACHE", str(tmp_path / "shared"))
+    if way == "here":
+        (fetched(capsys, MODEL) / ".verified").unlink()
+    right = digest_file_of(checkpoint()[name])
+
+    def digest(path: Path, *kind: object) -> str:
+        found = known(path, *kind)
+        if found == right:
+            time.sleep(0.02)  # for the clock of the file system
+            harm(path)
+        return found
+
+    where = "spec.verified.digest_file" if way == "here" else "hub.fetch.digest"
+    known = pkgutil.resolve_name(f"mlcx.{where}")
+    monkeypatch.setattr(f"mlcx.{where}", digest)
+    folder = fetched(capsys, MODEL)
+    assert (folder / name).read_bytes() != checkpoint()[name]
+    monkeypatch.setattr(f"mlcx.{where}", known)
+    fetched(capsys, MODEL)
+    assert (folder / name).read_bytes() == checkpoint()[name]
+
+
+def digest_file_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def start(*args: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mlcx", "fetch", *args]
     pipe = subprocess.PIPE
@@ -472,6 +513,14 @@ def test_two_at_once_download_once(hub: StandIn, home: Path) -> None:
     assert sorted(asked) == sorted(SHARDS)
 
 
+def await_bytes(home: Path, count: int) -> None:
+    """Wait until bytes of so many files have come."""
+    deadline = time.monotonic() + 60
+    while sum(path.stat().st_size > 0 for path in home.rglob(".partial/*")) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_after_a_kill_it_goes_on_where_it_was(
     hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -481,10 +530,7 @@ def test_after_a_kill_it_goes_on_where_it_was(
     fetched(capsys, "user/big", "--part", "texts")
     hub.faults.slow = 60
     killed = start("user/big")
-    deadline = time.monotonic() + 30
-    while not any(path.stat().st_size for path in home.rglob(".partial/*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    await_bytes(home, 1)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     (partial,) = home.rglob(".partial/*")
@@ -496,3 +542,34 @@ def test_after_a_kill_it_goes_on_where_it_was(
     (asked,) = (line for line in hub.log if "/cdn/" in line)
     assert asked.endswith(f"bytes={there}-")
     assert not list(home.rglob(".partial"))
+
+
+def test_ctrl_c_waits_for_no_download(
+    hub: StandIn, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {name: os.urandom(24_000_000) for name in SHARDS}
+    hub.add("user/checkpoint", {**checkpoint(), **weights})
+    fetched(capsys, MODEL, "--part", "texts")
+    hub.faults.slow = 30  # from the first half of each file to the second
+    stopped = start(MODEL)
+    await_bytes(home, 2)
+    began = time.monotonic()
+    stopped.send_signal(signal.SIGINT)
+    _, err = stopped.communicate(timeout=60)
+    assert (stopped.returncode, err.splitlines()[-1]) == (130, "mlcx: interrupted")
+    assert time.monotonic() - began < 15
+    assert len(list(home.rglob(".partial/*"))) == 2, "to go on with"
+
+
+def test_a_file_that_fails_waits_for_no_other(
+    hub: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched(capsys, MODEL, "--part", "texts")
+    hub.faults.slow = 30
+    hub.faults.slow_file = SHARDS[0]
+    hub.faults.swapped = {SHARDS[1]: checkpoint()[SHARDS[1]][::-1]}
+    began = time.monotonic()
+    status, err = refused(capsys, MODEL)
+    assert status == 1
+    assert "is not what it must be" in err
+    assert time.monotonic() - began < 15

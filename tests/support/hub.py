@@ -31,6 +31,8 @@ class Faults:
     """Requests for files whose connection ends in the middle."""
     slow: float = 0.0
     """Seconds that a file's second half takes to come."""
+    slow_file: str = ""
+    """The one that is slow; empty: all."""
     swapped: dict[str, bytes] = field(default_factory=dict)
     """Files whose bytes are others than the list says."""
     refusal: tuple[int, str] | None = None
@@ -180,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[:half])
                 self.close_connection = True
                 return
-            if faults.slow:
+            if faults.slow and self.path.endswith(faults.slow_file):
                 self.wfile.write(body[:half])
                 self.wfile.flush()
                 time.sleep(faults.slow)
