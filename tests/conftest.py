@@ -1,8 +1,8 @@
 """The table of what was compared with independent references, and how close it came.
 
-``pytest --table`` keeps what the tests of a run note, and writes docs/models.md's table
-of all that is kept: a row for each model or golden model, a column for each
-quantization. A cell says whether the converted files were equal, and the largest
+``pytest --table`` keeps what the tests of a run note, and writes the tables of all that
+is kept into docs/models.md: a row for each model or golden model, a column for each
+quantization. Cells say whether the converted files were equal, or have the largest
 difference of a logit.
 """
 
@@ -40,7 +40,7 @@ def record(record_property: Callable[[str, object], None]) -> Record:
 
 
 class _Table:
-    """Gathers what was noted, keeps it, and writes the page's table of all that is."""
+    """Gathers what was noted, keeps it, and writes the page's tables of all that is."""
 
     def __init__(self) -> None:
         self._found: dict[str, figures.Figure] = {}

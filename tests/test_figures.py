@@ -32,27 +32,47 @@ def test_what_is_kept_is_read_back(tmp_path: Path) -> None:
     assert figures.read(tmp_path / "none.json") == {}
 
 
-def test_a_cell_has_the_largest_difference_and_says_whether_files_are_equal() -> None:
+def test_a_cell_says_that_files_are_equal_or_has_the_largest_difference() -> None:
     found = [
         figure("llama", "q0f32", 3e-6),
         figure("llama", "q0f32", 1e-6),
         figure("llama", "q4f16_1", 1, "bytes"),
         figure("phi", "q4f16_1", 1, "bytes"),
         figure("phi", "q4f16_1", 0.0021),
+        figure("rwkv5", "q4f16_1", 0.002),
         figure("phi", "q8f16_1", 0.002),
-        figure("rwkv5", "q0f32", 0),
         figure("olmo2", "e5m2_e5m2_f16", 0.5),
-        figure("llama", "e5m2_e5m2_f16", 0.25),
+        figure("qwen3", "q8bf16_1", 0),
     ]
     assert figures.table(found).splitlines() == [
-        "| model | q0f32 | q4f16_1 | e5m2_e5m2_f16 |",
-        "| --- | --- | --- | --- |",
-        "| llama | 3.0e-06 | equal | 2.5e-01 |",
-        "| olmo2 |  |  | 5.0e-01 |",
-        "| phi |  | equal, 2.1e-03 |  |",
-        "| rwkv5 | 0.0e+00 |  |  |",
+        "### Files",
         "",
+        "| model | q4f16_1 |",
+        "| --- | --- |",
+        "| llama | equal |",
+        "| phi | equal |",
+        "",
+        "### Logits in float32",
+        "",
+        "| model | q0f32 |",
+        "| --- | --- |",
+        "| llama | 3.0e-06 |",
+        "",
+        "### Logits in float16",
+        "",
+        "| model | q4f16_1 |",
+        "| --- | --- |",
+        "| phi | 2.1e-03 |",
+        "| rwkv5 | 2.0e-03 |",
+        "",
+        "- `e5m2_e5m2_f16`: olmo2 5.0e-01",
         "- `q8f16_1`: phi 2.0e-03",
+        "",
+        "### Logits in bfloat16",
+        "",
+        "| model | q8bf16_1 |",
+        "| --- | --- |",
+        "| qwen3 | 0.0e+00 |",
     ]
 
 

@@ -34,7 +34,6 @@ QUANTIZED = ("q0f16", "q0bf16", "q3f16_1", "q4f16_0", "q4f16_1", "q4bf16_1", "q8
 
 Shapes = Mapping[str, tuple[int, ...]]
 Compute = Callable[..., NDArray[np.float32]]
-Continue = Callable[..., dict[str, NDArray[Any]]]
 Build = Callable[[Mapping[str, Any], Shapes, str], Path]
 Record = Callable[[str, str, str, float], None]
 """Of what the tests of all packages note for the table of comparisons."""
@@ -125,22 +124,6 @@ def compute(build: Build) -> Compute:
         return traced(folder, tokens, f"{prefill}.npz", *options)["logits"]
 
     return logits
-
-
-@pytest.fixture(scope="session")
-def continued(build: Build) -> Continue:
-    """Return a text's ``logits``, and its first 16 tokens, ``greedy``."""
-
-    def run(
-        config: Mapping[str, Any],
-        shapes: Shapes,
-        text: Sequence[int],
-        quantization: str,
-    ) -> dict[str, NDArray[Any]]:
-        folder = build(config, shapes, quantization)
-        return traced(folder, text, "greedy.npz", "--greedy", "16")
-
-    return run
 
 
 def greedy(logits: Callable[[list[int]], NDArray[Any]], text: list[int]) -> list[int]:

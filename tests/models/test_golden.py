@@ -199,15 +199,17 @@ def test_half_precision_follows_the_reference_of_its_weights(
     model: str, quantization: str, trace: Trace, record: Record
 ) -> None:
     expected = reference(model)
-    found = trace(model, quantization, expected["input_ids"])
     # Transposed, a weight of float16 has the same codes and scales.
     codes = quantization.replace("q4f16_0", "q4f16_1")
     prefix = "" if codes == "q0f16" else f"{codes}_"
-    difference = abs(found["logits"][-1] - expected[f"{prefix}logits_last"]).max()
-    record(model, quantization, "logits", difference)
-    assert difference < HALVES
-    # Where the reference hardly prefers a token, the text may go on otherwise.
-    margins = expected[f"{prefix}greedy_margins"]
-    sure = int(np.append(margins < 4 * difference, True).argmax())
     greedy = expected[f"{prefix}greedy_tokens"]
-    assert found["greedy"][:sure].tolist() == greedy[:sure].tolist()
+    margins = expected[f"{prefix}greedy_margins"]
+    for prefill in ("12", "1"):
+        options = ("--prefill", prefill)
+        found = trace(model, quantization, expected["input_ids"], *options)
+        difference = abs(found["logits"][-1] - expected[f"{prefix}logits_last"]).max()
+        record(model, quantization, "logits", difference)
+        assert difference < HALVES
+        # Where the reference hardly prefers a token, the text may go on otherwise.
+        sure = int(np.append(margins < 4 * difference, True).argmax())
+        assert found["greedy"][:sure].tolist() == greedy[:sure].tolist()

@@ -15,13 +15,14 @@ from .conftest import (
     LARGEST,
     QUANTIZED,
     WIDE_TEXT,
+    Build,
     Compute,
-    Continue,
     Record,
     greedy,
     packed_weights,
     random_weights,
     tiny,
+    traced,
 )
 from .reference import Array, Weights, attention, layer, linear, rms_norm, silu
 
@@ -100,20 +101,31 @@ def test_logits_are_those_of_numpy(
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
+def test_a_text_goes_on_as_in_numpy(build: Build) -> None:
+    tensors = shapes(CONFIG)
+    folder = build(CONFIG, tensors, "q0f32")
+    found = traced(folder, WIDE_TEXT[:20], "greedy.npz", "--greedy", "16")["greedy"]
+    expected = partial(logits, CONFIG, random_weights(tensors))
+    assert found.tolist() == greedy(expected, WIDE_TEXT[:20])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("quantization", QUANTIZED)
 def test_quantized_logits_are_those_of_the_dequantized_weights(
-    quantization: str, continued: Continue, record: Record
+    quantization: str, build: Build, record: Record
 ) -> None:
     tensors = shapes(CONFIG)
-    prompt = WIDE_TEXT[3:11]  # Of 4 bits, each likeliest token leads by 0.05 here.
-    found = continued(CONFIG, tensors, prompt, quantization)
+    folder = build(CONFIG, tensors, quantization)
     expected = partial(logits, CONFIG, packed_weights(tensors, quantization))
-    difference = abs(found["logits"] - expected(prompt)).max()
-    record("internlm2", quantization, "logits", difference)
-    assert difference < LARGEST[scheme(quantization).model_dtype]
+    for prefill in ("1", "60"):
+        found = traced(folder, WIDE_TEXT, "logits.npz", "--prefill", prefill)["logits"]
+        difference = abs(found - expected(WIDE_TEXT)).max()
+        record("internlm2", quantization, "logits", difference)
+        assert difference < LARGEST[scheme(quantization).model_dtype]
     if quantization == "q4f16_1":
-        assert found["greedy"].tolist() == greedy(expected, prompt)
+        prompt = WIDE_TEXT[3:11]  # Each likeliest token leads by 0.05 here.
+        found = traced(folder, prompt, "greedy.npz", "--greedy", "16")["greedy"]
+        assert found.tolist() == greedy(expected, prompt)
 
 
 def test_the_config_has_the_fields_of_the_format() -> None:

@@ -96,20 +96,22 @@ def test_logits_are_those_of_transformers(
 def test_quantized_logits_are_those_of_the_dequantized_weights(
     name: str, quantization: str, build: Build, record: Record
 ) -> None:
+    """In chunks of 24 tokens, and one by one."""
     case = family(name).first
     expected = references.logits(name, case, quantization)
     folder = build(name, case, quantization)
     tokens = text(family(name).cases[case]["vocab_size"])
-    options = ("--greedy", str(len(expected["greedy"])))
-    found = traced(folder, tokens, "greedy.npz", *options)
-    difference = abs(found["logits"][list(POSITIONS)] - expected["logits"]).max()
-    record(name, quantization, "logits", difference)
     largest = largest_difference(name, SCHEMES[quantization].model_dtype)
-    assert difference < largest
     # Where the reference hardly prefers a token, the text may go on otherwise.
     close = np.append(expected["margins"] < 2 * largest, True)
     sure = int(close.argmax())
-    assert found["greedy"][:sure].tolist() == expected["greedy"][:sure].tolist()
+    for prefill in (LENGTH, 1):
+        options = ("--prefill", str(prefill), "--greedy", str(len(expected["greedy"])))
+        found = traced(folder, tokens, f"{prefill}.npz", *options)
+        difference = abs(found["logits"][list(POSITIONS)] - expected["logits"]).max()
+        record(name, quantization, "logits", difference)
+        assert difference < largest, f"prefill {prefill}"
+        assert found["greedy"][:sure].tolist() == expected["greedy"][:sure].tolist()
 
 
 def largest_difference(name: str, dtype: str) -> float:

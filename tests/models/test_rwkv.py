@@ -147,10 +147,13 @@ def test_quantized_logits_are_those_of_the_dequantized_weights(
     name: str, quantization: str, build: Build, record: Record
 ) -> None:
     built = build(name, quantization=quantization)
-    found = traced(built.folder, TEXT, "logits.npz")["logits"]
-    difference = abs(found - built.logits(TEXT)).max()
-    record(name, quantization, "logits", difference)
-    assert difference < LARGEST[scheme(quantization).model_dtype]
+    expected = built.logits(TEXT)
+    for prefill in ("1", "60"):
+        options = ("--prefill", prefill)
+        found = traced(built.folder, TEXT, "logits.npz", *options)["logits"]
+        difference = abs(found - expected).max()
+        record(name, quantization, "logits", difference)
+        assert difference < LARGEST[scheme(quantization).model_dtype]
 
 
 @each

@@ -7,7 +7,6 @@ cases, takes away those of cases that fail, and leaves the others, each with its
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,19 +71,23 @@ def larger(old: Figure | None, new: Figure) -> Figure:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """Return a row for each model, and lists of what few models were tried in."""
-    cells = _cells(figures)
-    models = sorted({model for model, _ in cells})
-    columns, rare = [], []
-    for name in sorted({name for _, name in cells}, key=_order):
-        tried = sum((model, name) in cells for model in models)
-        (columns if tried >= _COMMON * len(models) else rare).append(name)
-    rows = [["model", *columns], ["---"] * (len(columns) + 1)]
-    rows += [[m, *(cells.get((m, name), "") for name in columns)] for m in models]
-    text = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return text + (
-        "\n" + "".join(_listed(cells, name) for name in rare) if rare else ""
-    )
+    """Return tables with headings: a row for each model, a column for a quantization.
+
+    First whose files are equal, then differences of logits by the dtype that libraries
+    compute in. What few models were tried in is listed below a table.
+    """
+    from mlcx.quant.scheme import SCHEMES
+
+    every = list(figures)
+    parts = [
+        "### Files\n",
+        _rows(_cells(each for each in every if each.what == "bytes")),
+    ]
+    logits = _cells(each for each in every if each.what == "logits")
+    for dtype in ("float32", "float16", "bfloat16"):
+        kept = {k: v for k, v in logits.items() if SCHEMES[k[1]].model_dtype == dtype}
+        parts += [f"### Logits in {dtype}\n", _rows(kept, _COMMON)]
+    return "\n".join(parts)
 
 
 def put(page: str, table: str) -> str:
@@ -98,17 +101,33 @@ def put(page: str, table: str) -> str:
 
 def _cells(figures: Iterable[Figure]) -> Cells:
     """Return what a cell says: the largest difference of all its cases."""
-    values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    values: dict[tuple[str, str], Figure] = {}
     for each in figures:
-        cell = values[each.model, each.quantization]
-        cell[each.what] = max(each.value, cell.get(each.what, each.value))
-    return {key: _cell(found) for key, found in values.items()}
+        place = each.model, each.quantization
+        values[place] = larger(values.get(place), each)
+    return {place: _cell(found) for place, found in values.items()}
 
 
-def _cell(found: Mapping[str, float]) -> str:
-    equal = ["equal"] if found.get("bytes") else []
-    logits = [f"{found['logits']:.1e}"] if "logits" in found else []
-    return ", ".join(equal + logits)
+def _cell(found: Figure) -> str:
+    return f"{found.value:.1e}" if found.what == "logits" else "equal"
+
+
+def _rows(cells: Cells, common: float = 0) -> str:
+    """Return a table, and lists of what a smaller share of models was tried in."""
+    from mlcx.quant.scheme import SCHEMES
+
+    models = {model for model, _ in cells}
+    columns, rare = [], []
+    for name in sorted({name for _, name in cells}, key=list(SCHEMES).index):
+        tried = sum((model, name) in cells for model in models)
+        (columns if tried >= common * len(models) else rare).append(name)
+    rows = [["model", *columns], ["---"] * (len(columns) + 1)]
+    shown = sorted({model for model, name in cells if name in columns})
+    rows += [[m, *(cells.get((m, name), "") for name in columns)] for m in shown]
+    lines = [f"| {' | '.join(row)} |\n" for row in rows]
+    return "".join(
+        [*lines, *("\n" if rare else ""), *(_listed(cells, n) for n in rare)]
+    )
 
 
 def _listed(cells: Cells, quantization: str) -> str:
@@ -117,12 +136,3 @@ def _listed(cells: Cells, quantization: str) -> str:
     }
     said = "; ".join(f"{model} {cell}" for model, cell in of_it.items())
     return f"- `{quantization}`: {said}\n"
-
-
-def _order(quantization: str) -> tuple[int, str]:
-    """As the schemes are in their table, then others."""
-    from mlcx.quant.scheme import SCHEMES
-
-    known = list(SCHEMES)
-    place = known.index(quantization) if quantization in SCHEMES else len(known)
-    return place, quantization
