@@ -1,6 +1,7 @@
 """The import rules of ``mlcx.layers``, held against every file."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,18 @@ def test_a_light_module_loads_nothing_heavy(module: str) -> None:
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True)
     assert not set(HEAVY) & {name.split(".")[0] for name in loaded.stdout.split()}
+
+
+POSIX = ("fcntl", "grp", "pwd", "resource", "termios")
+
+
+def test_what_runs_on_windows_needs_no_module_that_is_missing_there() -> None:
+    """All but builds, which say where they run; other libraries included."""
+    at_once = re.compile(f"^(?:import|from) (?:{'|'.join(POSIX)})\\b", re.MULTILINE)
+    users = {file for file in FILES if at_once.search((ROOT / file).read_text())}
+    assert {file.parts[0] for file in users} <= {"scons"}
+    code = f"import sys; sys.modules |= dict.fromkeys({POSIX}); import "
+    subprocess.run([sys.executable, "-c", code + ", ".join(LIGHT)], check=True)
 
 
 def test_only_two_packages_know_tvm_at_run_time() -> None:

@@ -31,7 +31,9 @@ SUFFIX = "MLC_DSO_SUFFIX"
 _OPT = "opt"
 _DIGITS = 32
 """Of a key in the name of a file: as many as MLC LLM's libraries have."""
-_NVIDIA = Path("/dev/nvidia0")
+_ROOT = Path("/")
+_NVIDIA = ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so*")
+"""What there is where the driver has a GPU of any number: in Linux, in Windows' own."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,8 @@ def _here() -> str:
         return "metal"
     folder = folder_of("tvm")
     runtime = folder and any((folder / "lib").glob("*tvm_runtime_cuda*"))
-    return "cuda" if runtime and _NVIDIA.exists() else "cpu"
+    gpu = runtime and any(any(_ROOT.glob(pattern)) for pattern in _NVIDIA)
+    return "cuda" if gpu else "cpu"
 
 
 def _suffix(device: Device, environ: Mapping[str, str]) -> str:

@@ -8,6 +8,8 @@ process of SCons never loads tvm or numpy.
 from __future__ import annotations
 
 import gc
+import sys
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["exists", "generate"]
@@ -24,6 +26,11 @@ def exists(env: Any) -> bool:
 
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
+    from mlcx.scons import ending  # noqa: PLC0415 (loads SCons)
+
+    if find_spec("fcntl") is None:
+        sys.stderr.write("mlcx: builds run on Linux and macOS: on Windows, in WSL\n")
+        ending.refuse(2)
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
     from mlcx.scons import tool  # noqa: PLC0415 (most of what there is to load)
 

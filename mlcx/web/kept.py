@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from mlcx.home import home
@@ -39,7 +36,11 @@ def kept(
     """
     path = place(bitcode)
     if not path.is_file():
-        with _locked(path.with_suffix(".lock")):
+        # Who finds what it looks for comes by without a lock, and loads no library.
+        from filelock import FileLock  # noqa: PLC0415
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
                 before(path)
                 make(path, bitcode)
@@ -69,15 +70,3 @@ def _code() -> Iterator[Path]:
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock ``path``, which ends with the process that holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -219,7 +219,7 @@ def _the_same(block: Block, sources: Sequence[Array]) -> Array:
 
 
 def _not_finite(block: Block, source: Array, weight: Array) -> InputError:
-    """Say where infinity or NaN comes from: of ``source``, its cast, or packing that."""
+    """Say where infinity or NaN comes from: ``source``, its cast, or packing that."""
     tensor, dtype = block.tensor, block.parameter.dtype
     if all_finite(source):
         remedy = "a quantization with a model dtype of more range"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlcx.demand import wanted as module
 from mlcx.demand.wanted import wanted
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
@@ -65,3 +66,25 @@ def test_the_keys_are_those_of_a_build(
         made["web_runtime"] = asked.web_runtime(()).key
     assert asked.links_runtime == (runtime is not None)
     assert {step.verb: (keys(step) or ())[0] for step in steps} == made
+
+
+@pytest.mark.parametrize(
+    ("file", "device"),
+    [
+        ("dev/nvidia0", "cuda"),
+        ("dev/nvidia3", "cuda"),  # as in a container that was given one of four
+        ("usr/lib/wsl/lib/libcuda.so.1", "cuda"),
+        ("dev/nvidiactl", "cpu"),
+        ("usr/lib/wsl/lib/libdxcore.so", "cpu"),  # of another maker
+    ],
+)
+def test_any_gpu_of_nvidia_is_taken_before_the_cpu(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, device: str
+) -> None:
+    for name in (file, "tvm/lib/libtvm_runtime_cuda.so"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(module, "_ROOT", tmp_path)
+    monkeypatch.setattr(module, "folder_of", lambda _: tmp_path / "tvm")
+    assert wanted(model, {}, "auto", None, {}).device.name == device
