@@ -1,12 +1,11 @@
-"""Writing shards, and putting a finished conversion in the place of an earlier one."""
+"""Writing shards, and whether there is space for them."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from mlcx.artifact import STAGING, TENSOR_CACHE, TENSOR_CACHE_B16, unwritten
+from mlcx.artifact import unwritten
 from mlcx.errors import BuildError
 from mlcx.quant.plain import Array
 from mlcx.weights.journal import Journal
 from mlcx.weights.shards import Record, Shard
 
-__all__ = ["ShardWriter", "check_space", "publish", "staging"]
+__all__ = ["ShardWriter", "check_space"]
 
 
 @dataclass
@@ -111,42 +110,6 @@ def _write_all(stream: FileIO, view: memoryview) -> None:
         raise unwritten(Path(str(stream.name)), error) from error
 
 
-@contextmanager
-def staging(output: Path) -> Iterator[Path]:
-    """Yield a folder inside ``output`` that is gone afterwards, unless interrupted.
-
-    Then, and when a run is killed, the next one finds in it what this one left.
-
-    Args:
-        output: Made when missing; removed again when it stayed empty.
-
-    Raises:
-        BuildError: Something could not be written.
-    """
-    folder = output / STAGING
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(exist_ok=True)
-        yield folder
-    except KeyboardInterrupt:
-        raise
-    except OSError as error:
-        _remove(folder)
-        place = error.filename or output
-        raise BuildError(f"{place}: cannot be written: {error.strerror}") from error
-    except BaseException:
-        _remove(folder)
-        raise
-    _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove ``folder``, and the one that it is in when that is empty then."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.parent.is_dir() and not any(folder.parent.iterdir()):
-        folder.parent.rmdir()
-
-
 def check_space(folder: Path, nbytes: int) -> None:
     """Check that ``nbytes`` more can be written to ``folder``.
 
@@ -161,20 +124,3 @@ def check_space(folder: Path, nbytes: int) -> None:
 
 def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
-
-
-def publish(folder: Path, output: Path, files: Iterable[str]) -> None:
-    """Move ``files`` and the index from ``folder`` to ``output``.
-
-    An index is there only beside the shards that it describes, whenever this is
-    interrupted: the old one goes before any shard is replaced, the new one comes last.
-    """
-    kept = set(files)
-    for name in (TENSOR_CACHE, TENSOR_CACHE_B16):
-        (output / name).unlink(missing_ok=True)
-    for file in sorted(kept - {TENSOR_CACHE}):
-        (folder / file).replace(output / file)
-    for stale in output.glob("params_shard_*.bin"):
-        if stale.name not in kept:
-            stale.unlink()
-    (folder / TENSOR_CACHE).replace(output / TENSOR_CACHE)

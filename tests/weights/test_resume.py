@@ -1,5 +1,6 @@
 """Conversions that are interrupted, and go on where they were."""
 
+import functools
 import json
 import os
 import shutil
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from mlcx.__main__ import main
+from mlcx.artifact import TENSOR_CACHE
 from mlcx.cli.convert import _Progress
 from mlcx.weights.journal import JOURNAL
+from mlcx.weights.shards import lay_out
 
 from .tiny_llama import CONFIG, Recorder, run, save, tensors, written
 
@@ -172,3 +175,59 @@ def test_the_command_goes_on_too_unless_the_config_changed(
         config.write_text(json.dumps({**fields, "rms_norm_eps": epsilon}))
         assert main(command) == 130
     assert seen == [0, 140000 * 64 * 2, 0]
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = functools.partial(lay_out, limit=50_000)
+    monkeypatch.setattr("mlcx.weights.convert.lay_out", small)
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("moved", range(5))
+def test_one_that_is_killed_while_its_files_change_places_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    source, out = save(tmp_path / "source", tensors()), tmp_path / "out"
+    run(source, out, "q0f32")
+    old = set(written(out))
+    steps, replace = iter(range(moved)), Path.replace
+
+    def killed(path: Path, target: Path) -> None:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt  # of which as much stays as of a kill
+        replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(source, out, "q0f16", key="key")
+    assert not (out / TENSOR_CACHE).exists()
+    recorder = Recorder()
+    run(source, out, "q0f16", recorder=recorder, key="key")
+    assert recorder.earlier == recorder.total
+    run(source, tmp_path / "clean", "q0f16")
+    assert written(out) == written(tmp_path / "clean")
+    assert len(old) > len(written(out)) > 4
+
+
+def test_ctrl_c_waits_until_files_have_changed_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, replace = save(tmp_path / "source", tensors()), Path.replace
+
+    def interrupted(path: Path, target: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+        replace(path, target)
+
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                run(source, tmp_path / "out")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    run(source, tmp_path / "clean")
+    assert written(tmp_path / "out") == written(tmp_path / "clean")
