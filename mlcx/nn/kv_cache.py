@@ -111,6 +111,19 @@ class PagedKVCache(kv_cache.PagedKVCache):
         signed = -scale if slides else scale
         return self.attention_with_fused_qkv(layer, qkv, queries, sm_scale=signed)
 
+    def get_query_positions(self, total_length: tirx.Expr) -> nn.Tensor:
+        """Return the place of each token in its sequence, int32 (total_length,).
+
+        That many a runtime has when what it was told of a call agrees with what is
+        passed to it; the library checks it, as the kernels that follow do not.
+        """
+        name = "vm.builtin.attention_kv_cache_get_query_positions"
+        some = relax.TensorType(dtype="int32", ndim=1)
+        builder = relax.BlockBuilder.current()
+        found = builder.emit(relax.call_pure_packed(name, self._expr, ty_args=some))
+        known = relax.TensorType((total_length,), "int32")
+        return nn.Tensor(_expr=builder.match_cast(found, known))
+
     @staticmethod
     def create(
         spec: KVCacheSpec,

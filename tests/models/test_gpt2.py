@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tvm_ffi
 from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
-from mlcx.errors import InputError
+from mlcx.errors import InputError, MlcxError
 from mlcx.models.gpt2 import Config
 from mlcx.runtime.device import LoadedModel, open_library
 
@@ -94,6 +95,11 @@ def test_texts_fed_together_have_the_logits_of_each_alone(tmp_path: Path) -> Non
     found = model.forward("batch_decode", {2: [7], 0: [7], 1: [7]})
     wanted = [expected[n][1] for n in (2, 0, 1)]
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
+    # Whoever announces fewer tokens than are passed gets no positions of the others.
+    begin = model._begin
+    model._begin = lambda state, texts, _: begin(state, texts, tvm_ffi.Shape((1,)))
+    with pytest.raises(MlcxError, match=r"batch_prefill failed: .*shape"):
+        model.forward("batch_prefill", {0: [1, 2]})
 
 
 def test_the_config_has_the_fields_of_the_format() -> None:
