@@ -20,6 +20,7 @@ from mlcx.demand.wanted import Wanted, Wish, wanted
 from mlcx.errors import BuildError, InputError
 from mlcx.home import home
 from mlcx.policy import VARIABLE, Policy, policy
+from mlcx.toolchain.needs import report
 from mlcx.web.kept import place
 from mlcx.web.pieces import given_bitcode
 
@@ -67,7 +68,7 @@ def jit(
     chosen = _policy(environ, silent=skip_log_jit_policy)
     asked = wanted(Path(model_path), overrides, str(device), system_lib_prefix, environ)
     if (lacks := asked.made_with().lacks) and chosen.compiles:
-        raise BuildError(lacks)
+        raise BuildError(report(lacks))
     folder = home(environ) / "model_lib"
     config = _config(asked, folder / "configs", environ, began)
     prefix = _prefix(asked, config)

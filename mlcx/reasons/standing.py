@@ -28,13 +28,14 @@ from mlcx.spec.digest import digest_json
 from mlcx.steps.parts import parts
 from mlcx.steps.requests import Request
 
-__all__ = ["FOLDER", "Standing", "digest"]
+__all__ = ["CLOCK", "FOLDER", "Standing", "digest"]
 
 FOLDER = "standing"
 """In the build folder."""
+CLOCK = "clock"
+"""Its file in there that is touched to learn the time."""
 
 _SIGNS = "signatures.json"
-_CLOCK = "clock"
 _VERSION = 1
 _TICK = 0.01
 """Seconds: as long as a tick of all but coarse clocks, such as FAT's and HFS+'s."""
@@ -137,7 +138,7 @@ class Standing:
 
     def _look(self, files: Iterable[Path]) -> dict[Path, _State | None]:
         """Return the states of ``files``; None: there is none that can be trusted."""
-        clock = self._record.with_name(_CLOCK)
+        clock = self._record.with_name(CLOCK)
         write_text(clock, "")
         now = clock.stat()
         return {path: _state(path, now) for path in files}

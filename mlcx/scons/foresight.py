@@ -22,6 +22,7 @@ from mlcx.steps.disk import held, pinned
 from mlcx.steps.keys import CACHED_VERBS, keys
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.cache import Cache, Found
+from mlcx.toolchain.needs import report
 
 __all__ = ["Foresight", "Setting"]
 
@@ -170,7 +171,10 @@ class Foresight:
         policy = self._setting.policy
         if policy.refuses(request.verb):
             return f"{VARIABLE} is {policy.name}"
-        return request.lacks.partition("\n")[0]
+        others = len(request.lacks) - 1
+        return report(request.lacks[:1]) + (
+            f"; and {others} more" if others > 0 else ""
+        )
 
     def _expect(self, request: Request, found: Iterable[Found]) -> None:
         for path, each in zip(request.targets, found, strict=True):

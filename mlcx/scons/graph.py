@@ -19,6 +19,7 @@ from mlcx.spec.resolve import hub_settings
 from mlcx.steps.keys import CACHED_VERBS
 from mlcx.steps.parts import made_beside
 from mlcx.steps.requests import Request
+from mlcx.toolchain.needs import report
 
 __all__ = ["Graph"]
 
@@ -62,13 +63,12 @@ class Graph:
     def _check_tools(self, asked: list[Request]) -> None:
         """Say what is missing before the first step starts, not after hours."""
         mode, services = self._session.mode, self._session.services
-        lacking = dict.fromkeys(request.lacks for request in asked if request.lacks)
-        if not lacking or not mode.builds or not services.policy.compiles:
+        message = report(lack for request in asked for lack in request.lacks)
+        if not message or not mode.builds or not services.policy.compiles:
             return
         if not mode.keeps_going:
-            raise BuildError("\n".join(lacking))
-        for lack in lacking:
-            services.reporter.error(lack)
+            raise BuildError(message)
+        services.reporter.error(message)
 
     def _nodes(self, request: Request) -> _Nodes:
         known = self._session.find(request)

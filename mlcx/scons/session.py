@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import time
@@ -18,7 +19,8 @@ from mlcx.errors import UsageError
 from mlcx.policy import policy
 from mlcx.progress import draws
 from mlcx.reasons.record import Records
-from mlcx.reasons.standing import Standing
+from mlcx.reasons.standing import CLOCK, Standing
+from mlcx.reasons.standing import FOLDER as STANDING
 from mlcx.reasons.why import Why
 from mlcx.report.journal import JOURNAL, Journal
 from mlcx.scons import database, ending, lock
@@ -36,6 +38,7 @@ from mlcx.signature import inputs
 from mlcx.spec.resolve import hub_settings
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import Settings, open_cache
+from mlcx.toolchain.needs import report
 
 if TYPE_CHECKING:
     from mlcx.scons.screen import Screen
@@ -58,7 +61,7 @@ class Session:
         self.services = _services(top, folders.build, mode, caching)
         if mode.changes:
             reporter = self.services.reporter
-            lock.locks().acquire(folders.output / lock.OUTPUT, reporter)
+            lock.locks().acquire_output(folders.output, reporter)
         self.specs: dict[str, list[Request]] = {}
         """What each spec asks for, by its name."""
         self.remains: list[str] = []
@@ -68,6 +71,8 @@ class Session:
         self._declared: dict[Path, Declared] = {}
         self._standing: Standing | None = None
         self._started = time.time()
+        notes = (folders.build / VALID, folders.build / STANDING / CLOCK)
+        self._new = [path for path in notes if not path.exists()]
         if mode.builds or mode.cleans or mode.plans:
             atexit.register(self._close)
 
@@ -111,7 +116,7 @@ class Session:
         named = "_".join((request.verb, request.subject, *request.options[1:2]))
         first = named.replace("/", "_") if request.subject else targets[0].strip("/")
         log = name(self.folders.build / "log" / f"{first}.log")
-        about, lacks = request.about, request.lacks
+        about, lacks = request.about, report(request.lacks)
         return Step(request.verb, targets, log, about, self.services, request, lacks)
 
     def bytes_before(self, request: Request) -> int | None:
@@ -143,9 +148,9 @@ class Session:
     def _close(self) -> None:
         if self.services.screen is not None:
             self.services.screen.stop()
-        if ending.refused():
-            return  # what was to be done is not known
-        if self.mode.plans:
+        if ending.refused():  # what was to be done is not known
+            self._leave_nothing()
+        elif self.mode.plans:
             self._plan()
         elif self.mode.cleans:
             self._closing().renew_manifest(frozenset())
@@ -161,6 +166,13 @@ class Session:
             self._closing().close(self._started, asked, self._standing)
             for text in dict.fromkeys(self.remains):
                 self.services.reporter.note(text)
+
+    def _leave_nothing(self) -> None:
+        """Remove what has been written before anything was begun."""
+        for path in self._new:
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.folders.build / STANDING).rmdir()
 
     def _closing(self) -> Closing:
         return Closing(

@@ -9,6 +9,7 @@ from mlcx.signature import inputs
 from mlcx.signature.facts import Fact
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.options import text_of
+from mlcx.toolchain.needs import Lack
 from mlcx.toolchain.triple import AUTO
 
 __all__ = ["Inputs", "compiling", "normalizing", "override_text", "web_runtime"]
@@ -22,8 +23,8 @@ class Inputs:
     options: tuple[str, ...]
     """Words of its command that count."""
     facts: tuple[Fact, ...]
-    lacks: str = ""
-    """The tools that are missing for it, with their remedies."""
+    lacks: tuple[Lack, ...] = ()
+    """The tools that are missing for it."""
 
 
 def normalizing(quantization: str | None, overrides: str) -> Inputs:

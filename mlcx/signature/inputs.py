@@ -10,7 +10,7 @@ from mlcx.signature.facts import SOURCES, Fact
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.digest import describe_host, source_digests
 from mlcx.toolchain.distributions import version_of
-from mlcx.toolchain.needs import needs, refusal, versions
+from mlcx.toolchain.needs import Lack, lacks, needs, versions
 from mlcx.toolchain.triple import parse
 
 __all__ = ["host", "installed", "sources", "toolchain", "tvm"]
@@ -50,7 +50,7 @@ def tvm() -> Fact:
 @cache
 def toolchain(
     device: str, host: str, suffix: str, archs: tuple[str, ...] = ()
-) -> tuple[Fact, str]:
+) -> tuple[Fact, tuple[Lack, ...]]:
     """Return the tools, besides TVM, that make a library, and their versions.
 
     Args:
@@ -60,11 +60,11 @@ def toolchain(
         archs: Of CUDA, that it is for; none: the preset's own.
 
     Returns:
-        The fact, and what is missing with its remedy; empty: nothing is.
+        The fact, and what is missing.
     """
     preset = DEVICES[device]
     found = needs(preset.kind, parse(preset.host_for(host)), suffix, archs)
-    return Fact.of("tools", versions(found)), refusal(device, found)
+    return Fact.of("tools", versions(found)), lacks(device, found)
 
 
 @cache

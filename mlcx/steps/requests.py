@@ -38,6 +38,7 @@ from mlcx.spec.types import (
 )
 from mlcx.steps import files
 from mlcx.steps.about import About
+from mlcx.toolchain.needs import Lack
 from mlcx.toolchain.triple import AUTO
 from mlcx.web.pieces import given_bitcode
 
@@ -78,8 +79,8 @@ class Request:
     """The library that has failed when this fails."""
     subject: str = ""
     """What the verb is called on when that is no file."""
-    lacks: str = field(default="", compare=False)
-    """The tools that are missing for it, with their remedies."""
+    lacks: tuple[Lack, ...] = field(default=(), compare=False)
+    """The tools that are missing for it."""
 
     @property
     def models(self) -> tuple[Path, ...]:

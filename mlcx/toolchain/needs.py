@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlcx.errors import BuildError
 from mlcx.toolchain.tools import TOOLS, Found, Tool
@@ -11,10 +12,13 @@ from mlcx.toolchain.triple import Triple
 
 __all__ = [
     "WEB_RUNTIME",
+    "Lack",
     "Need",
+    "lacks",
     "missing",
     "needs",
     "refusal",
+    "report",
     "require",
     "require_tools",
     "versions",
@@ -37,6 +41,14 @@ class Need:
 
     tool: Tool
     found: Found | None
+
+
+class Lack(NamedTuple):
+    """A tool that is missing."""
+
+    device: str
+    """For which it is, or what else needs it."""
+    tool: Tool
 
 
 def needs(
@@ -70,14 +82,33 @@ def missing(found: Iterable[Need]) -> list[Tool]:
     return [tool for tool in tools.values() if tool.part_of not in tools]
 
 
+def lacks(device: str, found: Iterable[Need]) -> tuple[Lack, ...]:
+    """Return what of ``found`` is missing for ``device``."""
+    return tuple(Lack(device, tool) for tool in missing(found))
+
+
 def refusal(device: str, found: Iterable[Need]) -> str:
     """Say what of ``found`` is missing for ``device``, and the remedy; "": nothing."""
-    lines = (
-        f"{device} needs {tool.name}, which {tool.purpose} and is missing: "
-        f"{tool.remedy}"
-        for tool in missing(found)
-    )
-    return "\n".join(lines)
+    return report(lacks(device, found))
+
+
+def report(found: Iterable[Lack]) -> str:
+    """Return ``found`` as one message: each tool once, with its remedy; "": none."""
+    users: dict[Tool, list[str]] = {}
+    for device, tool in dict.fromkeys(found):
+        users.setdefault(tool, []).append(device)
+    if len(users) > 1:
+        lines = (
+            f"{tool.name}, which {tool.purpose}, for {', '.join(devices)}: "
+            f"{tool.remedy}"
+            for tool, devices in users.items()
+        )
+        return "\n  ".join(["tools are missing:", *lines])
+    for tool, devices in users.items():
+        need = f"{', '.join(devices)} {'need' if devices[1:] else 'needs'}"
+        what = f"{tool.name}, which {tool.purpose} and is missing"
+        return f"{need} {what}: {tool.remedy}"
+    return ""
 
 
 def require(

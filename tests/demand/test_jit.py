@@ -18,6 +18,8 @@ from mlcx.demand import steps, wanted
 from mlcx.errors import BuildError, InputError, UsageError
 from mlcx.signature import inputs
 from mlcx.signature.facts import Fact
+from mlcx.toolchain.needs import Lack
+from mlcx.toolchain.tools import TOOLS
 
 VERBS = Path(__file__).with_name("verbs.py")
 CONFIG = {
@@ -270,8 +272,9 @@ def test_a_missing_tool_is_named_before_anything_is_made(
     place: Place, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fact = Fact.of("tools", {"it": "none"})
-    monkeypatch.setattr(inputs, "toolchain", lambda *_: (fact, "it is missing: pip"))
-    with pytest.raises(BuildError, match="it is missing: pip"):
+    lacks = (Lack(device, TOOLS["zig"]),)
+    monkeypatch.setattr(inputs, "toolchain", lambda *_: (fact, lacks))
+    with pytest.raises(BuildError, match=f"{device} needs zig, .* is missing: pip"):
         place.jit(device)
     assert place.calls() == []
     assert not place.home.exists()

@@ -149,6 +149,7 @@ def test_models_for_which_there_is_no_room_are_not_begun(
         f"  25 TB by convert_weight into {remote.root}/build/one/model",
     ]
     assert not remote.calls()
+    assert not (remote.root / "build").exists()
     assert not [*folder.rglob("*.safetensors*")]
 
 

@@ -66,6 +66,42 @@ def test_steps_that_outlive_a_killed_build_are_waited_for(tmp_path: Path) -> Non
     second.join(30)
 
 
+def test_builds_into_folders_of_one_another_wait_and_those_beside_do_not(
+    tmp_path: Path,
+) -> None:
+    around, within, beside = Locks(), Locks(), Locks()
+    said, late = Said(), Said()
+    dist, sub = tmp_path / "dist", tmp_path / "dist" / "sub"
+    within.acquire_output(sub, said)
+    beside.acquire_output(tmp_path / "dist" / "more", said)
+    assert said.texts == []
+    beside.release()
+    waits = threading.Thread(target=around.acquire_output, args=(dist, said))
+    waits.start()
+    wait_for(lambda: bool(said.texts))
+    assert said.texts[0].startswith(f"waiting for a build into a folder of {dist};")
+    within.release()
+    waits.join(30)
+    waits = threading.Thread(target=within.acquire_output, args=(sub, late))
+    waits.start()
+    wait_for(lambda: bool(late.texts))
+    held = f"build of process {os.getpid()}, which holds {dist / OUTPUT} since 20"
+    assert held in late.texts[0]
+    around.release()
+    waits.join(30)
+    within.release()
+    assert not sub.exists()
+
+
+def test_one_process_may_build_into_folders_of_one_another(tmp_path: Path) -> None:
+    locks, said = Locks(), Said()
+    for folder in (tmp_path / "a" / "b", tmp_path / "a", tmp_path / "a" / "b" / "c"):
+        locks.acquire_output(folder, said)
+    assert said.texts == []
+    locks.release()
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize("content", ["", "x", "\0" * 50, "٣", "9" * 19])
 def test_a_lock_file_may_hold_anything(tmp_path: Path, content: str) -> None:
     first, said = Locks(), Said()

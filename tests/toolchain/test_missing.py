@@ -15,6 +15,7 @@ from mlcx.__main__ import main
 from mlcx.errors import BuildError
 from mlcx.signature import inputs
 from mlcx.spec.devices import DEVICES
+from mlcx.toolchain.needs import report
 from mlcx.toolchain.tools import TOOLS, Found
 
 MODEL = Path(__file__).parents[1] / "tiny/llama.json"
@@ -89,8 +90,8 @@ def test_what_an_app_links_is_archived_by_a_tool(
     assert main(["doctor", device]) == 1
     assert "  missing  zig  " in capsys.readouterr().out
     inputs.toolchain.cache_clear()
-    assert inputs.toolchain(device, "auto", ".tar")[1] == ""
-    assert inputs.toolchain(device, "auto", ".a")[1] == said(device, "zig")
+    assert inputs.toolchain(device, "auto", ".tar")[1] == ()
+    assert report(inputs.toolchain(device, "auto", ".a")[1]) == said(device, "zig")
 
 
 def test_it_is_said_before_tvm_is_loaded(tmp_path: Path) -> None:

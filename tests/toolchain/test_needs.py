@@ -52,10 +52,25 @@ def test_what_is_missing_is_refused_with_the_remedy(
     monkeypatch.setattr(tools.nvrtc, "home", lambda: None)
     with pytest.raises(BuildError) as caught:
         needs.require("cuda", "cuda", parse(AUTO), ".so")
-    tvm, linker, nvrtc = str(caught.value).splitlines()
-    assert tvm.startswith("cuda needs tvm, which generates code and is missing: pip")
+    heading, tvm, linker, nvrtc = str(caught.value).splitlines()
+    assert heading == "tools are missing:"
+    assert tvm.startswith("  tvm, which generates code, for cuda: pip install apache-")
     assert "install gcc, or pip install 'mlcx[cross]'" in linker
-    assert nvrtc.endswith("is missing: pip install 'mlcx[cuda]'")
+    assert nvrtc.endswith(", for cuda: pip install 'mlcx[cuda]'")
+
+
+def test_a_missing_tool_is_named_once_whoever_needs_it() -> None:
+    zig, linker = tools.TOOLS["zig"], tools.TOOLS["linker"]
+    lacks = [needs.Lack(device, zig) for device in ("metal", "iphone", "metal")]
+    whole = f"zig, which links and archives and is missing: {zig.remedy}"
+    assert needs.report(lacks[:1]) == f"metal needs {whole}"
+    assert needs.report(lacks) == f"metal, iphone need {whole}"
+    assert needs.report([*lacks, needs.Lack("cpu", linker)]).splitlines() == [
+        "tools are missing:",
+        f"  zig, which links and archives, for metal, iphone: {zig.remedy}",
+        f"  linker, which links for this machine, for cpu: {linker.remedy}",
+    ]
+    assert needs.report([]) == ""
 
 
 def test_a_part_is_not_asked_for_beside_the_tool_that_brings_it(
