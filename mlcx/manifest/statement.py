@@ -7,12 +7,13 @@ no time is in it, so that two equal builds have equal manifests.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from mlcx.manifest.hashing import Digests, integrity
 
-__all__ = ["MANIFEST", "statement"]
+__all__ = ["MANIFEST", "is_foreign", "statement"]
 
 MANIFEST = "manifest.json"
 """Its name, beside the products."""
@@ -22,6 +23,18 @@ _PREDICATE = "https://slsa.dev/provenance/v1"
 _BUILD = "urn:mlcx:build:v1"
 _WEB = {".wasm", ".json", ".bin", ".model", ".txt"}
 """What pages load: libraries, and the files of a bundle, tokenizers among them."""
+
+
+def is_foreign(file: Path) -> bool:
+    """Whether ``file`` is JSON of another kind: apps for the web have a manifest too.
+
+    One of ours that was damaged is not.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not (isinstance(content, dict) and content.get("_type") == _STATEMENT)
 
 
 def statement(

@@ -11,13 +11,13 @@ from mlcx.package.place import copy, share
 
 __all__ = ["bundle"]
 
-_MADE = re.compile(
-    r"params_shard_\d+\.bin|tensor-cache(-b16)?\.json|mlc-chat-config\.json"
-    r"|tokenizer\.(model|json)|tokenizer_config\.json|tokenizer_model"
-    r"|vocab\.json|merges\.txt|added_tokens\.json|special_tokens_map\.json"
-    r"|\.(params_shard_\d+\.bin|[a-z0-9_-]+\.(json|txt|model))\.\w{8}"
+_SHARD = re.compile(r"params_shard_\d+\.bin|tensor-cache-b16\.json")
+"""What a bundle may have of an earlier model, whose index may be gone by now."""
+_HALF = re.compile(
+    r"\.(params_shard_\d+\.bin|tokenizer_model|[a-z0-9_-]+\.(json|txt|model))"
+    r"\.[0-9a-f]{8}"
 )
-"""Names that a bundle may have of an earlier model, or of a run that was killed."""
+"""What a run that was killed may leave."""
 
 
 def bundle(model: Path, directory: Path) -> None:
@@ -26,13 +26,16 @@ def bundle(model: Path, directory: Path) -> None:
     Shards share their bytes with the model's where the disk can; the small files are
     copies. The index of the weights comes last, and an older one goes first: a
     directory with an index is complete. Files of an earlier bundle are removed, foreign
-    files stay.
+    files stay: of tokenizers those are removed that the earlier one's config lists.
 
     Raises:
-        InputError: ``model`` is not a complete model directory.
+        InputError: ``model`` is no complete model directory, or is ``directory``.
         BuildError: The directory cannot be written.
     """
     shards, texts = _shards(model / TENSOR_CACHE), _texts(model / CHAT_CONFIG)
+    if directory.exists() and directory.samefile(model):
+        message = f"a bundle of it cannot be {directory}, which is the same folder"
+        raise InputError.in_file(model, f"{message}: name another one")
     for name, size in shards.items():
         _check(model / name, size)
     _retract(directory / TENSOR_CACHE, model / TENSOR_CACHE)
@@ -40,9 +43,9 @@ def bundle(model: Path, directory: Path) -> None:
         share(model / name, directory / name)
     beside = [TENSOR_CACHE_B16] if (model / TENSOR_CACHE_B16).is_file() else []
     files = (*texts, *beside, CHAT_CONFIG, TENSOR_CACHE)
+    _remove_stale(directory, {*shards, *files})
     for name in files:
         copy(model / name, directory / name)
-    _remove_stale(directory, {*shards, *files})
 
 
 def _shards(index: Path) -> dict[str, int]:
@@ -83,6 +86,18 @@ def _retract(index: Path, new: Path) -> None:
 
 
 def _remove_stale(directory: Path, wanted: set[str]) -> None:
+    """Remove what an earlier bundle had, as long as its config still says so."""
+    known = _before(directory / CHAT_CONFIG)
     for path in directory.iterdir():
-        if path.name not in wanted and _MADE.fullmatch(path.name):
+        name = path.name
+        own = name in known or _SHARD.fullmatch(name) or _HALF.fullmatch(name)
+        if own and name not in wanted:
             path.unlink()
+
+
+def _before(config: Path) -> list[str]:
+    """Return the files that an earlier bundle lists; none: there is none to read."""
+    try:
+        return _texts(config)
+    except InputError:
+        return []

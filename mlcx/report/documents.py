@@ -17,16 +17,44 @@ from mlcx.artifact import write_text
 from mlcx.report.run import Row, Run
 from mlcx.report.units import change, duration, size
 
-__all__ = ["paths", "write"]
+__all__ = ["foreign", "paths", "write"]
 
 _Shown = Callable[[float | None], str]
 
-_NAMES = ("report.json", "report.md", "report.html")
+_HEADS = {
+    "report.json": '{\n  "mlcx": ',
+    "report.md": "# Build report\n",
+    "report.html": "<title>Build report: ",
+}
+"""Name to what is found at the start of the file."""
+_START = 400
+"""Characters of it."""
 
 
 def paths(output: Path) -> tuple[Path, ...]:
     """Return the files of the report in the folder ``output``, JSON first."""
-    return tuple(output / name for name in _NAMES)
+    return tuple(output / name for name in _HEADS)
+
+
+def foreign(output: Path) -> list[Path]:
+    """Return files in ``output`` that have a report's name, and are none.
+
+    One that is empty may be a report's, of a machine that has lost its power.
+    """
+    found = {path: _start(path) for path in paths(output)}
+    return [path for path, text in found.items() if text and not _is_ours(path, text)]
+
+
+def _start(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_START)
+    except OSError:
+        return ""
+
+
+def _is_ours(path: Path, start: str) -> bool:
+    return _HEADS[path.name] in start
 
 
 def write(run: Run, output: Path, top: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import SCons.Node
 
-from mlcx.manifest.statement import MANIFEST
+from mlcx.manifest.statement import MANIFEST, is_foreign
 from mlcx.reasons.standing import Standing
 from mlcx.report import documents
 from mlcx.report.journal import Result
@@ -69,9 +69,11 @@ class Closing:
     def renew_manifest(self, done: Set[str]) -> None:
         """Write the manifest that was asked for, or renew one that is there.
 
-        Of a spec of which something is not ``done``, nothing is listed.
+        Of a spec of which something is not ``done``, nothing is listed. A file of that
+        name that no build has written stays as it is.
         """
-        if not (self.mode.manifest or (self.folders.output / MANIFEST).exists()):
+        path = self.folders.output / MANIFEST
+        if not (self.mode.manifest or path.exists()) or is_foreign(path):
             return
         from mlcx.scons import provenance  # noqa: PLC0415 (most builds have none)
 

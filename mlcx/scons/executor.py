@@ -27,6 +27,9 @@ _SPEAKER = "mlcx: "
 _WARNING = f"{_SPEAKER}warning: "
 """How a line begins that a person must see."""
 
+_PREFIX = "mlcx-step-"
+"""How the names of steps' folders for temporary files begin."""
+
 _GRACE = 3.0
 """Seconds that an interrupted step has to clean up after itself."""
 
@@ -68,7 +71,8 @@ class LocalExecutor:
     ) -> None:
         """Keep the descriptors that ``inherited`` returns open in every step.
 
-        ``scratch`` is a folder for the steps' temporary files, of this executor alone.
+        ``scratch`` is a folder for the steps' temporary files; no other executor uses
+        it at that time.
         """
         self._scratch = scratch
         self._inherited = inherited
@@ -121,15 +125,21 @@ class LocalExecutor:
             _signal_group(process, signal.SIGKILL)
 
     def clear(self) -> None:
-        """Remove what the steps of a build that was killed left in the scratch."""
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        """Remove what the steps of a build that was killed left in the scratch.
+
+        The folder may be there for others too: ``build/tmp`` is Gradle's as well.
+        """
+        for folder in self._scratch.glob(f"{_PREFIX}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._scratch.rmdir()
 
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[str]:
         """Yield a folder that is gone afterwards, whatever a step leaves in it."""
         with self._guard:
             self._scratch.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.mkdtemp(dir=self._scratch)
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch)
         try:
             yield folder
         finally:

@@ -77,7 +77,7 @@ class Explainer:
             UsageError: Nothing does.
         """
         for request in self.requests:
-            beside = made_beside(request.targets, request.sources)
+            beside = made_beside(request.targets, request.copied)
             if path in {*request.targets, request.output, *beside}:
                 return request
         name = self._why.records.name(path)

@@ -97,15 +97,9 @@ class Graph:
                 self._env.AlwaysBuild(nodes)
         if self._session.mode.cleans:
             record = self._session.services.why.records.path(step.target)
-            beside = [
-                Path(step.log),
-                record,
-                *(
-                    []
-                    if request.is_shared
-                    else made_beside(request.targets, request.sources)
-                ),
-            ]
+            beside = [Path(step.log), record]
+            if not request.is_shared:
+                beside += made_beside(request.targets, request.copied)
             self._env.Clean(nodes, [self._env.fs.Entry(str(path)) for path in beside])
         return step, nodes
 

@@ -15,7 +15,7 @@ from SCons.Node.FS import File
 from SCons.Subst import Literal
 
 from mlcx.errors import BuildError, MlcxError, UsageError, said
-from mlcx.scons import database, ending, options, pinning, script
+from mlcx.scons import database, ending, folders, options, pinning, script
 from mlcx.scons.declared import Mode
 from mlcx.scons.memory import parse
 from mlcx.scons.options import COMMAND_LINE
@@ -27,8 +27,9 @@ from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
 from mlcx.steps import phone, quality, requests
+from mlcx.steps.apart import apart
 from mlcx.steps.everything import everything
-from mlcx.steps.requests import Folders, Request
+from mlcx.steps.requests import Request
 from mlcx.store.settings import settings
 
 __all__ = ["generate"]
@@ -100,9 +101,9 @@ def _asked(env: Any, spec: str, kind: str | None = None) -> list[Request]:
     plan = load(_as_given(path), current.stamp)
     if kind and plan.kind != kind:
         raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
-    environ, folders = env["MLCX_ENV"], current.folders
+    environ = env["MLCX_ENV"]
     current.remains += filter(None, [phone.remains(plan, environ)])
-    asked = everything(plan, folders, environ)
+    asked = everything(plan, current.folders, environ)
     current.specs[current.services.why.records.name(path)] = asked
     return asked
 
@@ -184,11 +185,11 @@ def _expect(name: str, value: str, known: Collection[str]) -> None:
 def _weights(
     env: Any, directory: str, model: str, *, quantization: str, conv_template: str
 ) -> _Nodes:
-    """Declare the model directory of a checkpoint."""
+    """Declare the model directory of a checkpoint, in a folder of its own."""
     source = Path(env.Dir(model).get_abspath())
     target = Path(env.Dir(directory).get_abspath())
     job = WeightsJob(target.name, source, quantization, conv_template, directory)
-    return _declared(env, requests.weights(job, target))
+    return _declared(env, apart(requests.weights(job, target)))
 
 
 def _reference(
@@ -268,34 +269,7 @@ def _session(env: Any) -> Session:
         manifest=bool(env["MANIFEST"]),
         memory=parse(env["MEMORY"]),
     )
-    folders = Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
-    if mode.changes:
-        _check_writable(Path(top.get_abspath()), folders)
+    chosen = folders.of(env)
+    folders.check(Path(top.get_abspath()), chosen, mode)
     caching = settings(folder=env["CACHE_DIR"], url=env["CACHE"])
-    return session(Path(top.get_abspath()), folders, mode, caching)
-
-
-def _folder(env: Any, variable: str) -> Path:
-    path = Path(env.fs.Top.Entry(env[variable]).get_abspath())
-    if path.exists() and not path.is_dir():
-        message = f"{variable}={env[variable]}: expected a folder, found a file"
-        raise UsageError(message)
-    return path
-
-
-def _check_writable(top: Path, folders: Folders) -> None:
-    """Refuse folders that are not this user's before anything is done.
-
-    Raises:
-        UsageError: One is closed.
-    """
-    kept = database.where(top).name
-    uses = {
-        top: f"SCons keeps {kept} there: build in a folder of yours",
-        folders.output: "what is made goes there: name another folder as OUTPUT",
-        folders.build: "steps work there: name another folder as BUILD",
-    }
-    for folder, remedy in uses.items():
-        there = next(each for each in (folder, *folder.parents) if each.exists())
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise UsageError(f"{there} cannot be written in, and {remedy}")
+    return session(Path(top.get_abspath()), chosen, mode, caching)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mlcx.spec.types import Plan
 from mlcx.steps import phone, quality, requests
+from mlcx.steps.apart import apart
 from mlcx.steps.requests import Folders, Request
 
 __all__ = ["everything"]
@@ -17,10 +18,11 @@ def everything(
     """Return what it takes to make, verify and hand to an app all that ``plan`` names.
 
     Raises:
-        UsageError: A folder that ``environ`` names is not what it must be.
+        UsageError: A folder that ``environ`` names is not what it must be, or a step
+            would write where it reads.
     """
     return [
-        *requests.plan(plan, folders),
+        *apart(requests.plan(plan, folders)),
         *quality.plan(plan, folders),
         *phone.plan(plan, folders, environ),
     ]

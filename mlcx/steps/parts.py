@@ -37,6 +37,8 @@ __all__ = [
 
 
 _SHARDS = "params_shard_*.bin"
+_RANDOM = "[0-9a-f]" * 8
+"""What the names of temporary files end with, as ``artifact.replacing`` makes them."""
 
 
 @dataclass(frozen=True)
@@ -134,25 +136,27 @@ def _fault(path: Path, size: int | None) -> str:
     return ""
 
 
-def made_beside(targets: Sequence[Path], sources: Sequence[Path]) -> list[Path]:
+def made_beside(targets: Sequence[Path], copied: Sequence[Path] = ()) -> list[Path]:
     """Return the files that a step made besides its ``targets``.
 
-    Those that an index among the targets lists, the copies of ``sources`` beside an
-    index, and what a killed run left. None lies outside the folders of the targets.
+    Those that an index among the targets lists, the copies of ``copied`` beside an
+    index, and what a killed run left. None lies outside the folders of the targets,
+    and none is one of ``copied`` itself.
     """
     indexes = [path for path in targets if path.name in {TENSOR_CACHE, CHAT_CONFIG}]
     found = {path for index in indexes for path in _beside(index)}
     for index in indexes:
         found.update(index.parent.glob(_SHARDS))
-        found.update(index.with_name(path.name) for path in sources)
+        found.update(index.with_name(path.name) for path in copied)
         if index.name == TENSOR_CACHE:
             found.update(map(index.with_name, (TENSOR_CACHE_B16, STAGING)))
-    return sorted(found.difference(targets)) + leftovers(targets)
+    return sorted(found.difference(targets, copied)) + leftovers(targets)
 
 
 def _beside(index: Path) -> list[Path]:
-    # A build lists names only: another path is somebody's edit, and no file of ours.
-    return [path for path in listed(index) if _parent(path) == index.parent]
+    # A build lists names of files only: all else is somebody's edit, and not ours.
+    near = (path for path in listed(index) if _parent(path) == index.parent)
+    return [path for path in near if not path.is_dir()]
 
 
 def _parent(path: Path) -> Path:
@@ -165,5 +169,5 @@ def leftovers(targets: Sequence[Path]) -> list[Path]:
     for target in targets:
         shards = [_SHARDS] if target.name == TENSOR_CACHE else []
         for name in (glob.escape(target.name), *shards):
-            found += target.parent.glob(f".{name}.????????")
+            found += target.parent.glob(f".{name}.{_RANDOM}")
     return sorted(found)

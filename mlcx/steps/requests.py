@@ -96,6 +96,11 @@ class Request:
         return self.verb in _OF_FOLDERS
 
     @property
+    def copied(self) -> tuple[Path, ...]:
+        """The sources that it leaves copies of, called the same, beside its targets."""
+        return self.sources if self.verb == "bundle" else ()
+
+    @property
     def shown(self) -> str:
         """What a line of the build calls it; empty: by its target."""
         return f"HF://{self.subject}, {self.options[1]}" if self.is_shared else ""

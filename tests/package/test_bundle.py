@@ -54,14 +54,28 @@ def test_editing_a_bundled_config_leaves_the_model_alone(tmp_path: Path) -> None
 
 def test_files_of_an_earlier_bundle_go_and_foreign_ones_stay(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
-    bundle(write_model(tmp_path / "old", b"a", b"b", b"c"), target)
-    (target / "vocab.json").write_text("{}")
+    names = ["tokenizer.json", "vocab.json"]
+    old = write_model(tmp_path / "old", b"a", b"b", b"c", tokenizer_files=names)
+    (old / "vocab.json").write_text("{}")
+    bundle(old, target)
     (target / "tensor-cache-b16.json").write_text("{}")
-    (target / ".params_shard_1.bin.abcd_123").write_text("half")
-    (target / "notes.txt").write_text("mine")
+    (target / ".params_shard_1.bin.abcd1234").write_text("half")
+    mine = dict.fromkeys(("notes.txt", "merges.txt", "tokenizer.model"), b"mine")
+    for name, data in mine.items():
+        (target / name).write_bytes(data)
     new = write_model(tmp_path / "new", b"z")
     bundle(new, target)
-    assert contents(target) == {**contents(new), "notes.txt": b"mine"}
+    assert contents(target) == {**contents(new), **mine}
+
+
+def test_a_folder_is_no_bundle_of_itself(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", b"abc")
+    (model / "params_shard_7.bin").write_bytes(b"of another run")
+    before = contents(model)
+    (tmp_path / "link").symlink_to(model)
+    with pytest.raises(InputError, match="which is the same folder: name another one"):
+        bundle(model, tmp_path / "link")
+    assert contents(model) == before
 
 
 def test_a_bundle_of_a_new_model_replaces_every_byte(tmp_path: Path) -> None:

@@ -88,6 +88,22 @@ def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+def test_only_what_steps_left_is_removed_of_a_folder_for_temporary_files(
+    tmp_path: Path,
+) -> None:
+    scratch = tmp_path / "build/tmp"
+    executor = LocalExecutor(scratch)
+    theirs = scratch / "compileJava/sources"
+    theirs.mkdir(parents=True)
+    (scratch / "mlcx-step-killed").mkdir()
+    executor.clear()
+    assert [*scratch.iterdir()] == [theirs.parent]
+    theirs.rmdir()
+    theirs.parent.rmdir()
+    executor.clear()
+    assert not scratch.exists()
+
+
 def test_the_tail_of_a_log_leaves_out_blank_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("\n".join(f"line {number}\n" for number in range(5000)))

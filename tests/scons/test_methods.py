@@ -55,6 +55,19 @@ def test_a_wrong_argument_of_a_method_is_refused(
     assert f"mlcx: MLCLibrary: {message}" in done.stderr
 
 
+def test_a_checkpoint_is_not_cleaned_away(project: Project) -> None:
+    checkpoint = project.root / "models/one"
+    before = {path: path.read_bytes() for path in checkpoint.iterdir()}
+    given = 'quantization="q4f16_1", conv_template="chatml"'
+    with (project.root / "SConstruct").open("a") as script:
+        script.write(f'env.MLCWeights("models/one", "models/one", {given})\n')
+    done = project.scons("-c")
+    assert done.returncode == 2
+    refusal = "models/one is the folder of config.json, which gen_config reads"
+    assert f"{refusal}: it would be overwritten: name another" in done.stderr
+    assert {path: path.read_bytes() for path in checkpoint.iterdir()} == before
+
+
 def test_a_specs_of_the_wrong_kind_is_refused(project: Project) -> None:
     script = project.root / "SConstruct"
     script.write_text(script.read_text().replace("MLCCommandLine", "MLCDelivery"))

@@ -101,17 +101,17 @@ def test_an_incomplete_original_says_nothing_of_its_copy(tmp_path: Path) -> None
 
 
 def test_leftovers_are_temporary_files_of_the_target_only(tmp_path: Path) -> None:
-    names = [".m.so.abcd_123", ".m.so.json.abcd_123", ".m.so.abc", "m.so", ".other"]
+    names = [".m.so.abcd0123", ".m.so.json.abcd0123", ".m.so.abc", ".m.so.original"]
     for name in names:
         (tmp_path / name).write_text("")
-    assert leftovers([tmp_path / "m.so"]) == [tmp_path / ".m.so.abcd_123"]
+    assert leftovers([tmp_path / "m.so"]) == [tmp_path / ".m.so.abcd0123"]
 
 
 def test_leftovers_take_names_literally(tmp_path: Path) -> None:
-    (tmp_path / ".[ab].so.abcdefgh").write_text("")
-    (tmp_path / ".a.so.abcdefgh").write_text("")
+    (tmp_path / ".[ab].so.abcdef01").write_text("")
+    (tmp_path / ".a.so.abcdef01").write_text("")
     found = leftovers([tmp_path / "[ab].so"])
-    assert found == [tmp_path / ".[ab].so.abcdefgh"]
+    assert found == [tmp_path / ".[ab].so.abcdef01"]
 
 
 def test_shards_beside_an_index_belong_to_it(tmp_path: Path) -> None:
@@ -126,6 +126,19 @@ def test_shards_beside_an_index_belong_to_it(tmp_path: Path) -> None:
         "tensor-cache-b16.json",
         "tokenizer.json",
     }
+
+
+def test_what_a_step_copies_is_not_made_by_it(tmp_path: Path) -> None:
+    index = write_index(tmp_path)
+    found = made_beside([index], [tmp_path / "model.safetensors"])
+    assert tmp_path / "model.safetensors" not in found
+
+
+def test_a_folder_that_an_index_lists_is_none_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    config = tmp_path / "mlc-chat-config.json"
+    config.write_text('{"tokenizer_files": ["notes"]}')
+    assert made_beside([config]) == []
 
 
 @pytest.mark.parametrize("path", ["../a.bin", "/a.bin", "b/a.bin", ".."])

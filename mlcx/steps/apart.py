@@ -1,0 +1,51 @@
+"""Keeps what steps make apart from what they are made of, which is the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlcx.errors import UsageError
+from mlcx.steps.requests import Request
+
+__all__ = ["apart"]
+
+_FILLS_A_FOLDER = {"gen_config", "convert_weight", "bundle"}
+"""Verbs that own the folder that they write: all in it with their names is theirs."""
+
+
+def apart(requests: Iterable[Request]) -> list[Request]:
+    """Return ``requests``, none of which writes where it reads, by whatever name.
+
+    Raises:
+        UsageError: One does: it would replace its sources, and a clean remove them.
+    """
+    asked = list(requests)
+    for request in asked:
+        for source in request.sources:
+            if _meet(request, source):
+                raise UsageError(_refusal(request, source))
+    return asked
+
+
+def _meet(request: Request, source: Path) -> bool:
+    if request.verb in _FILLS_A_FOLDER:
+        return _same(request.output, source.parent)
+    names = (each for each in request.targets if each.name == source.name)
+    return any(_same(each.parent, source.parent) for each in names)
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one == other:
+        return True
+    try:
+        return one.samefile(other)
+    except OSError:  # what is not there yet is nobody's
+        return False
+
+
+def _refusal(request: Request, source: Path) -> str:
+    fills = request.verb in _FILLS_A_FOLDER
+    there = f" is the folder of {source.name}" if fills else f" is {source} itself"
+    message = f"{there}, which {request.verb} reads: it would be overwritten"
+    return f"{request.output}{message}: name another folder to build into"

@@ -1,0 +1,60 @@
+"""Folders that hold the user's own files where a build would have its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlcx.errors import UsageError
+from mlcx.report import documents
+from mlcx.report.run import Run
+from mlcx.scons.declared import Mode
+from mlcx.scons.folders import check
+from mlcx.steps.requests import Folders
+
+from .project import Project
+
+BUILDS = Mode(builds=True, cleans=False, silent=False)
+CLEANS = Mode(builds=False, cleans=True, silent=False)
+LISTS = Mode(builds=True, cleans=False, silent=False, manifest=True)
+
+
+@pytest.mark.parametrize("mode", [BUILDS, CLEANS])
+def test_steps_do_not_work_among_the_users_files(tmp_path: Path, mode: Mode) -> None:
+    top = tmp_path / "app"
+    top.mkdir()
+    (tmp_path / "link").symlink_to(top)
+    for build in (top, tmp_path, tmp_path / "link"):
+        with pytest.raises(UsageError, match="steps need a folder of their own"):
+            check(top, Folders(top / "dist", build), mode)
+    check(top, Folders(top, top / "build"), mode)
+
+
+@pytest.mark.parametrize("mode", [BUILDS, CLEANS])
+@pytest.mark.parametrize("name", ["report.json", "report.md", "report.html"])
+def test_a_file_that_is_called_like_a_report_stays(
+    tmp_path: Path, name: str, mode: Mode
+) -> None:
+    folders = Folders(tmp_path, tmp_path / "build")
+    documents.write(Run(50.0, 3.0, ()), tmp_path, tmp_path)
+    (tmp_path / "report.json").write_text("")  # written when the power went
+    check(tmp_path, folders, mode)
+    (tmp_path / name).write_text('{"profit": 3}')
+    message = f"{name} is no file of a build, which would overwrite it"
+    with pytest.raises(UsageError, match=message):
+        check(tmp_path, folders, mode)
+
+
+def test_a_manifest_of_an_app_for_the_web_is_none_of_a_build(built: Project) -> None:
+    manifest = built.root / "dist/manifest.json"
+    manifest.write_text(json.dumps({"name": "an app", "start_url": "/"}))
+    before = manifest.read_bytes()
+    folders = Folders(built.root / "dist", built.root / "build")
+    check(built.root, folders, BUILDS)
+    with pytest.raises(UsageError, match=r"manifest\.json is no file of a build"):
+        check(built.root, folders, LISTS)
+    assert built.build() == []
+    assert built.scons("-c").returncode == 0
+    assert manifest.read_bytes() == before
