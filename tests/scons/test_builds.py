@@ -258,8 +258,8 @@ def test_clean_removes_all_that_was_made_and_nothing_else(project: Project) -> N
 
 def test_clean_removes_what_killed_steps_left(built: Project) -> None:
     left = [
-        built.root / "dist/lib/.one.so.abc_1234",
-        built.root / "build/one/model/.params_shard_7.bin.zzzzzzzz",
+        built.root / "dist/lib/.one.so.abcd1234",
+        built.root / "build/one/model/.params_shard_7.bin.0123abcd",
         built.root / "build/one/model/params_shard_7.bin",
     ]
     for path in left:
