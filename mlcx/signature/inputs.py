@@ -6,9 +6,10 @@ import platform
 from functools import cache
 
 from mlcx.layers import closure
+from mlcx.signature import machine
 from mlcx.signature.facts import SOURCES, Fact
 from mlcx.spec.devices import DEVICES
-from mlcx.spec.digest import describe_host, source_digests
+from mlcx.spec.digest import source_digests
 from mlcx.toolchain.distributions import version_of
 from mlcx.toolchain.needs import Lack, lacks, needs, versions
 from mlcx.toolchain.triple import parse
@@ -69,6 +70,7 @@ def toolchain(
 
 @cache
 def host(with_cpu: bool) -> Fact:
-    """Return this machine's architecture, and what its CPU can do."""
-    cpu = {"cpu": describe_host()} if with_cpu else {}
-    return Fact.of("host", {"architecture": platform.machine(), **cpu})
+    """Return what this machine is, and which CPU it has."""
+    parts = {"architecture": platform.machine(), "system": machine.system()}
+    cpu = {"cpu": machine.cpu()} if with_cpu else {}
+    return Fact.of("host", {**parts, **cpu})

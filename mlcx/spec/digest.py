@@ -1,17 +1,15 @@
-"""Digests: what signatures are made of, the same on every machine unless it says so."""
+"""Digests: what signatures are made of, the same on every machine."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
     "canonical_json",
-    "describe_host",
     "digest_file",
     "digest_json",
     "digest_sources",
@@ -74,16 +72,6 @@ def source_digests(packages: Iterable[str], root: Path = _PACKAGE) -> dict[str, 
     return {name: digest_file(root / name) for name in names}
 
 
-def describe_host(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Describe this machine's CPU: its architecture and, sorted, what it can do.
-
-    A machine with an equal description runs what was compiled for this one's CPU.
-    Features are known on Linux; elsewhere the processor's name stands for them.
-    """
-    features = _features(cpuinfo) or [platform.processor()]
-    return " ".join([platform.machine(), *sorted(set(features))]).rstrip()
-
-
 def _files(root: Path, package: str) -> Iterator[str]:
     """Yield the names, below ``root``, of the sources of ``package``."""
     if (root / f"{package}.py").is_file():
@@ -93,16 +81,3 @@ def _files(root: Path, package: str) -> Iterator[str]:
     for folder, _, names in os.walk(root / package):
         below = folder[len(str(root)) + 1 :].replace(os.sep, "/")
         yield from (f"{below}/{name}" for name in names if name.endswith(_SOURCES))
-
-
-def _features(cpuinfo: Path) -> list[str]:
-    """Return the flags of the first CPU in a file like /proc/cpuinfo; [] without."""
-    if not cpuinfo.is_file():
-        return []
-    with cpuinfo.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            name, _, value = line.partition(":")
-            # x86 calls them flags, Arm Features, RISC-V isa.
-            if name.strip() in {"flags", "Features", "isa"}:
-                return value.split()
-    return []

@@ -379,11 +379,11 @@ def test_versions_of_tools_are_signed(
     assert signature(root) == before
 
 
-def test_what_the_cpu_can_do_is_signed_for_this_cpu_only(
+def test_which_cpu_there_is_is_signed_for_this_cpu_only(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def signed(cpu: str, **fields: object) -> dict[str, object]:
-        monkeypatch.setattr(inputs, "describe_host", lambda: cpu)
+        monkeypatch.setattr(inputs.machine, "cpu", lambda: cpu)
         fresh()
         option(device="cpu", **fields)(root)
         return signature(root)

@@ -1,7 +1,6 @@
 """Digests change with what they stand for, and with nothing else."""
 
 import hashlib
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,27 +69,3 @@ def test_the_sources_of_mlcx_itself_are_found() -> None:
     compiler = digest.digest_sources(closure("compiler"))
     runtime = digest.digest_sources(closure("runtime"))
     assert len({compiler, runtime, digest.digest_sources(())}) == 3
-
-
-def test_a_host_is_its_architecture_and_its_first_cpus_features(tmp_path: Path) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(
-        "processor\t: 0\nflags\t\t: sse avx sse\nbugs\t: x\n"
-        "processor\t: 1\nflags\t\t: other\n"
-    )
-    assert digest.describe_host(cpuinfo) == f"{platform.machine()} avx sse"
-    cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd\n")
-    assert digest.describe_host(cpuinfo) == f"{platform.machine()} asimd fp"
-
-
-def test_without_cpuinfo_the_processors_name_stands_for_its_features(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(platform, "processor", lambda: "Some CPU")
-    assert digest.describe_host(tmp_path / "none").endswith(" Some CPU")
-
-
-def test_this_machine_is_described_the_same_twice() -> None:
-    first = digest.describe_host()
-    assert first.startswith(platform.machine())
-    assert digest.describe_host() == first

@@ -211,8 +211,8 @@ def test_other_overrides_have_another_config() -> None:
 @pytest.mark.parametrize(
     ("host", "mcpu", "parts"),
     [
-        ("auto", "auto", ["architecture", "cpu"]),
-        ("auto", "x86-64-v3", ["architecture"]),
+        ("auto", "auto", ["architecture", "system", "cpu"]),
+        ("auto", "x86-64-v3", ["architecture", "system"]),
         ("aarch64-linux-gnu", "auto", []),
     ],
 )
