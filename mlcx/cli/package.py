@@ -30,6 +30,9 @@ __all__ = [
     "static_lib_arguments",
 ]
 
+_DIGITS = 9
+"""Of a number of steps: more are none that a machine could run."""
+
 
 def bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``bundle``."""
@@ -226,8 +229,9 @@ def _variables(args: argparse.Namespace) -> list[str]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        message = f"expected a whole number from 1 on, found {text!r}"
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) == 0:
+        shown = text if len(text) <= _DIGITS else f"{text[:_DIGITS]}…"
+        message = f"expected a whole number from 1 on, found {shown!r}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 

@@ -41,5 +41,9 @@ def _inline(text: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         message = f"quantization: not JSON at character {error.pos}: {error.msg}"
         raise UsageError(message) from error
+    except RecursionError as error:
+        raise UsageError("quantization: lists are nested too deep") from error
+    except ValueError as error:  # Python's limit on the digits that it converts
+        raise UsageError("quantization: a number has too many digits") from error
     assert isinstance(recipe, dict), "it starts with a brace"
     return recipe

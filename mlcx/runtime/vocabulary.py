@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,13 +118,26 @@ def read_fast(directory: Path) -> tokenizers.Tokenizer:
     library = tokenizers.Tokenizer(model)
     library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = tokenizers.decoders.ByteLevel()
-    added = read_json(directory / "added_tokens.json")
+    file = directory / "added_tokens.json"
+    added = _added(file)
     library.add_special_tokens(sorted(added, key=added.__getitem__))
     wrong = [text for text, i in added.items() if library.token_to_id(text) != i]
     if wrong:
         message = f"ids of {', '.join(wrong)} do not follow those of vocab.json"
-        raise InputError.in_file(directory / "added_tokens.json", message)
+        raise InputError.in_file(file, message)
     return library
+
+
+def _added(file: Path) -> dict[str, int]:
+    added = read_json(file)
+    for text, index in added.items():
+        if type(index) is not int:
+            message = f"{text}: expected the token's id, a whole number, found "
+            raise InputError.in_file(file, f"{message}{json.dumps(index)[:40]}")
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            message = f"{json.dumps(text)[:40]}: expected Unicode text, found a part"
+            raise InputError.in_file(file, f"{message} of a character")
+    return added
 
 
 def read_rwkv(directory: Path) -> RwkvVocabulary:

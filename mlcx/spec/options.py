@@ -80,5 +80,12 @@ def host_for(device: Device, given: str) -> str:
 
 
 def text_of(value: object) -> str:
-    """Return the value of an option or an override as a command line takes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Return the value of an option or an override as a command line takes it.
+
+    Raises:
+        UsageError: It is a number that Python does not convert.
+    """
+    try:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    except ValueError as error:  # of thousands of digits
+        raise UsageError("a number has too many digits") from error

@@ -37,6 +37,10 @@ def test_json_is_a_recipe_that_says_its_name() -> None:
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not JSON at character 9"):
         chosen('{"base": }')
+    with pytest.raises(UsageError, match="a number has too many digits"):
+        chosen('{"base": %s}' % ("9" * 5000))
+    with pytest.raises(UsageError, match="nested too deep"):
+        chosen('{"base": %s' % ("[" * 100_000))
     with pytest.raises(InputError, match=r"none.json: cannot be read"):
         chosen(str(tmp_path / "none.json"))
     (tmp_path / "list.json").write_text("[]")

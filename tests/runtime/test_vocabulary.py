@@ -127,6 +127,10 @@ def test_all_three_files_are_needed(gpt2: Path) -> None:
         ("vocab.json", "{", r"vocab\.json: not a tokenizer"),
         ("merges.txt", "a zz\n", r"vocab\.json: not a tokenizer"),
         ("added_tokens.json", '{"<|end|>": 7}', "ids of .* do not follow"),
+        ("added_tokens.json", '{"<a>": 259, "<b>": "260"}', '<b>: .* found "260"'),
+        ("added_tokens.json", '{"<a>": 259.0}', "whole number, found 259.0"),
+        ("added_tokens.json", '{"<a>": [259]}', r"<a>: .* found \[259\]"),
+        ("added_tokens.json", '{"\\ud800": 259}', "part of a character"),
     ],
 )
 def test_a_damaged_file_is_named(

@@ -4,7 +4,7 @@ import pytest
 
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES
-from mlcx.spec.options import host_for
+from mlcx.spec.options import host_for, text_of
 
 ARCH, VERSION = "MLC_MACABI_ARCH", "MLC_MACABI_DEPLOYMENT_TARGET"
 OTHER = "arm64-apple-ios17.0-macabi"
@@ -51,3 +51,8 @@ def test_another_value_is_refused(
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=message):
         host_for(DEVICES["macabi"], "auto")
+
+
+def test_a_number_that_python_does_not_print_is_refused() -> None:
+    with pytest.raises(UsageError, match="a number has too many digits"):
+        text_of(10**5000)
