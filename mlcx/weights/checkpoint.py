@@ -27,14 +27,18 @@ def find(source: Path, kind: str = "auto") -> Path:
     if source.is_file():
         return source
     if not source.is_dir():
-        raise InputError.in_file(source, "expected a checkpoint here, found nothing")
+        gone = "is a link to what is not there; download it again"
+        message = "expected a checkpoint here, found nothing"
+        raise InputError.in_file(source, gone if source.is_symlink() else message)
     chosen = CHECKPOINTS.values() if kind == "auto" else [CHECKPOINTS[kind]]
     names = [name for each in chosen for name in each]
+    there = [path.name for path in source.iterdir()]
     for name in names:
-        if (source / name).is_file():
+        # A link to nothing, too: what reads it says so.
+        if name in there:
             return source / name
     message = f"expected one of {', '.join(names)} in this directory, found none"
-    suffixes = {path.suffix for path in source.iterdir()}
+    suffixes = {Path(name).suffix for name in there}
     if not suffixes.isdisjoint({".safetensors", *SUFFIXES}):
         message += "; of a checkpoint in several files the index is missing"
     raise InputError.in_file(source, message)

@@ -109,6 +109,13 @@ def test_a_folder_without_a_checkpoint_says_what_is_wrong(
         read_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", INDEX])
+def test_a_link_to_nothing_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("../blobs/gone")
+    with pytest.raises(InputError, match=rf"{name}: is a link to what is not there"):
+        read_checkpoint(tmp_path)
+
+
 def test_no_folder_at_all_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found nothing"):
         read_checkpoint(tmp_path / "missing")
