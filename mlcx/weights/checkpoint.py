@@ -34,9 +34,8 @@ def find(source: Path, kind: str = "auto") -> Path:
     names = [name for each in chosen for name in each]
     there = [path.name for path in source.iterdir()]
     for name in names:
-        # A link to nothing, too: what reads it says so.
         if name in there:
-            return source / name
+            return find(source / name)  # A link to nothing is not passed over.
     message = f"expected one of {', '.join(names)} in this directory, found none"
     suffixes = {Path(name).suffix for name in there}
     if not suffixes.isdisjoint({".safetensors", *SUFFIXES}):
