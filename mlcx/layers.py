@@ -15,6 +15,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "architectures": frozenset(),
     "artifact": frozenset({"errors"}),
     "home": frozenset(),
+    "interpreter": frozenset(),
     "shape": frozenset(),
     "stamp": frozenset(),
     "library": frozenset({"stamp", "errors"}),
@@ -37,15 +38,17 @@ ALLOWED: dict[str, frozenset[str]] = {
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),
     "demand": frozenset(
-        "policy signature store web spec toolchain home artifact errors".split()
+        (
+            "interpreter policy signature store web spec toolchain home artifact errors"
+        ).split()
     ),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),
     "report": frozenset("shape steps spec artifact errors".split()),
     "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (
-            "progress shape reasons report steps manifest policy signature store spec "
-            "toolchain artifact errors"
+            "interpreter progress shape reasons report steps manifest policy signature "
+            "store spec toolchain artifact errors"
         ).split()
     ),
 }
@@ -61,6 +64,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.errors",
     "mlcx.home",
     "mlcx.hub",
+    "mlcx.interpreter",
     "mlcx.layers",
     "mlcx.library",
     "mlcx.library.contents",

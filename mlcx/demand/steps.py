@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from mlcx import interpreter
 from mlcx.artifact import replacing
 from mlcx.demand.wanted import Wish
 from mlcx.errors import BuildError
@@ -18,7 +18,7 @@ from mlcx.errors import BuildError
 __all__ = ["COMMAND", "TEMPORARY", "make"]
 
 TEMPORARY = "MLC_TEMP_DIR"
-COMMAND: tuple[str, ...] = (sys.executable, "-m", "mlcx")
+COMMAND = interpreter.command("mlcx")
 """What runs a verb."""
 
 _QUOTED = 20

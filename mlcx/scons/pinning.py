@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlcx import interpreter
 from mlcx.errors import BuildError
 from mlcx.scons.progress import Reporter
 from mlcx.spec.models import unpinned
@@ -27,7 +27,7 @@ def pin_models(spec: Path, environ: Mapping[str, str], reporter: Reporter) -> No
     if not missing:
         return
     reporter.note(f"pinning {', '.join(missing)}, which {spec} names")
-    command = [sys.executable, "-m", "mlcx", "lock", str(spec)]
+    command = [*interpreter.command("mlcx"), "lock", str(spec)]
     done = subprocess.run(
         command, env=dict(environ), check=False, stdout=subprocess.PIPE, text=True
     )

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import SCons.Script
 
+from mlcx import interpreter
 from mlcx.scons import ending
+from mlcx.scons.script import NO_SITE
 
 __all__ = ["run", "run_beside"]
 
@@ -28,7 +30,8 @@ def run(script: str, options: Sequence[str]) -> int:
         is left to do at exit may still end the process with 1.
     """
     path = Path(__file__).with_name(script)
-    sys.argv = ["scons", "-f", str(path), "-Q", *options]
+    # Without code of the folder that is built in: nobody said that SCons runs there.
+    sys.argv = ["scons", "-f", str(path), "-Q", NO_SITE, *options]
     ending.of_a_verb()
     try:
         SCons.Script.main()
@@ -54,7 +57,7 @@ def run_beside(
         environ: All of its environment.
         output: What ``subprocess`` takes for its standard output.
     """
-    command = [sys.executable, "-m", "mlcx.scons.run", script, *options]
+    command = [*interpreter.command("mlcx.scons.run"), script, *options]
     with subprocess.Popen(
         command, env=environ, stdin=subprocess.PIPE, stdout=output
     ) as process:

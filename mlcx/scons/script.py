@@ -17,7 +17,7 @@ from pathlib import Path
 
 import SCons.Script
 
-__all__ = ["asks_for_specs_only", "is_plain", "is_understood"]
+__all__ = ["NO_SITE", "asks_for_specs_only", "is_plain", "is_understood"]
 
 _DECLARES = {"MLCCommandLine", "MLCDelivery", "MLCPackage", "MLCSpec"}
 _TOOL = {"exists", "generate"}
@@ -25,7 +25,9 @@ _CALLED = {"DefaultEnvironment", "Environment", "Help"}
 _SET = {"max_drift", "num_jobs"}
 _KEYWORDS = {"tools", "MLCX", "OUTPUT", "BUILD", "CACHE", "CACHE_DIR", "SPEC"}
 _KEYWORDS |= {"MEMORY", "MANIFEST"}
-_OPTIONS = re.compile(r"-[Qks]+|-j\d+|--(silent|quiet|keep-going|jobs=\d+)")
+NO_SITE = "--no-site-dir"
+"""Keeps SCons from running what is in a folder ``site_scons``."""
+_OPTIONS = re.compile(rf"-[Qks]+|-j\d+|{NO_SITE}|--(silent|quiet|keep-going|jobs=\d+)")
 _WITH_VALUE = {"-C", "-f", "-j"}
 
 

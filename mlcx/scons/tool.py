@@ -14,6 +14,7 @@ import SCons.Script
 from SCons.Node.FS import File
 from SCons.Subst import Literal
 
+from mlcx import interpreter
 from mlcx.errors import BuildError, MlcxError, UsageError, said
 from mlcx.scons import database, ending, folders, options, pinning, script
 from mlcx.scons.declared import Mode
@@ -45,7 +46,7 @@ def generate(env: Any) -> None:
     _hash_in_blocks(env)
     shown = "" if env["VERBOSE"] else "$MLCX_VERB $MLCX_WHAT$MLCX_WHY"
     env.SetDefault(
-        MLCX=[Literal(sys.executable), "-m", "mlcx"],
+        MLCX=[*map(Literal, interpreter.command("mlcx"))],
         MLCX_ENV=dict(os.environ),
         **{COMMAND_LINE: shown},
     )

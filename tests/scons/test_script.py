@@ -46,7 +46,18 @@ OTHER = [
     "env = (",
     "\0",
 ]
-WORDS = ["", "-Q", "-s", "-kQ", "-j8", "-j 8", "--jobs=8", "-f S -C dir", "a.json"]
+WORDS = [
+    "-f x -Q --no-site-dir -j2 OUTPUT=a SPEC=b",
+    "",
+    "-Q",
+    "-s",
+    "-kQ",
+    "-j8",
+    "-j 8",
+    "--jobs=8",
+    "-f S -C dir",
+    "a.json",
+]
 WORDS += ["a.json OUTPUT=out", "--keep-going"]
 OTHER_WORDS = ["-n", "-c", "-q", "-h", "-kn", "--config=force", "--debug=explain"]
 OTHER_WORDS += ["--cache-disable", "-f a -f b", "b.json", "dist/lib/one.so", "."]

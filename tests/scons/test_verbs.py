@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import time
 
 import pytest
+
+from mlcx import interpreter
 
 from .project import Project, copy_sources, write_json
 
@@ -17,7 +18,7 @@ from .project import Project, copy_sources, write_json
 def start(project: Project, *args: str) -> subprocess.Popen[str]:
     """Run ``mlcx`` in the project; its slow verbs are the real ones."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlcx", *args],
+        [*interpreter.command("mlcx"), *args],
         cwd=project.root,
         env={**os.environ, **project.environ},
         stdout=subprocess.PIPE,
@@ -39,6 +40,9 @@ def bare(project: Project) -> Project:
     """Return a project that knows nothing of SCons, with a prebuilt library."""
     (project.root / "SConstruct").unlink()
     (project.root / "lib.so").write_text("a library")
+    for name in ("numpy.py", "json.py", "runpy.py", "site_scons/site_init.py"):
+        text = f"raise SystemExit('{name} was not to run: nobody asked for it')"
+        (project.root / name).write_text(text)
     model = project.root / "models/one"
     record = {"dataPath": "params_shard_0.bin", "nbytes": 3}
     write_json(model / "tensor-cache.json", {"records": [record]})
