@@ -67,6 +67,10 @@ def decided(fields: Fields, *activations: str) -> dict[str, Any]:
     ``activations`` are the names that GELU's approximation may have.
     """
     fields.refuse("attention_bias", because="has no bias here")
+    fields.require(
+        fields.flag("tie_word_embeddings", default=True),
+        "'tie_word_embeddings' is false, but the embedding is the head here",
+    )
     context, chunk = derive_context(fields)
     derive_heads(fields)
     named = "hidden_activation" if fields.has("hidden_activation") else "hidden_act"

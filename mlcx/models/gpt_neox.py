@@ -55,6 +55,7 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("gpt_neox", data)
+        fields.refuse("tie_word_embeddings", because="has a head of its own here")
         biased = fields.flag("attention_bias", default=True)
         fields.require(biased, "attention_bias is false, but gpt_neox has biases here")
         # As in MLC, all are the exact one: that differs by less than 1e-3.

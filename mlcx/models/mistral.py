@@ -47,6 +47,7 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("mistral", data)
+        fields.refuse("tie_word_embeddings", because="has a head of its own here")
         fields.accept("hidden_act", "silu")
         fields.rope_scaling({})
         keys, width = derive_heads(fields)

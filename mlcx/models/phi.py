@@ -51,6 +51,7 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("phi", data)
+        fields.refuse("tie_word_embeddings", because="has a head of its own here")
         fields.refuse("qk_layernorm", because="norms no queries or keys here")
         fields.accept("hidden_act", "gelu_new", "gelu_fast", "gelu_pytorch_tanh")
         fields.rope_scaling({})

@@ -61,6 +61,7 @@ class Config(ModelConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("phi-msft", data)
+        fields.refuse("tie_word_embeddings", because="has a head of its own here")
         fields.accept("activation_function", "gelu_new", "gelu_fast")
         context, chunk = derive_context(fields)
         width, inner = derive_gpt_sizes(fields)

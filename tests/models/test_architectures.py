@@ -79,6 +79,24 @@ def test_every_recipe_makes_a_parameter_and_no_other_takes_its_tensors(
 
 
 @each
+def test_a_tied_head_is_the_embedding_and_another_is_not(name: str) -> None:
+    module, plain = architecture(name), scheme("q0f16")
+    found = {}
+    for tied in (True, False):
+        with suppress(InputError):
+            config = module.Config.from_hf(tiny(name, tie_word_embeddings=tied))
+            known = {param.name: param for param in parameters(module, config, plain)}
+            recipes = module.weights(config)
+            found[tied] = {
+                recipes[each].tensors if each in recipes else (each,)
+                for each, param in known.items()
+                if len(param.shape) == 2 and param.shape[0] == config.vocab_size
+            }
+    assert found
+    assert all(len(tables) == (1 if tied else 2) for tied, tables in found.items())
+
+
+@each
 def test_group_quantization_takes_the_large_matrices_alone(name: str) -> None:
     module, config = config_of(name)
     listed = parameters(module, config, scheme("q4f16_1"))
