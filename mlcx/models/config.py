@@ -7,6 +7,7 @@ share and their older and newer spellings.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeGuard, TypeVar, get_type_hints
@@ -24,6 +25,7 @@ __all__ = [
     "derive_heads",
     "derive_rotary",
     "derive_window",
+    "is_positive",
 ]
 
 OPEN = -1
@@ -59,8 +61,19 @@ class Fields:
     def __init__(self, model_type: str, data: Mapping[str, Any]) -> None:
         self._model_type = model_type
         self._data = data
+        self._place = ""
         self._problems: list[str] = []
         self._wrong: set[str] = set()
+
+    def within(self, key: str, data: Mapping[str, Any]) -> Fields:
+        """Return the fields of ``data``, an object of ``key``.
+
+        Wrong ones are collected with this config's own.
+        """
+        inner = Fields(self._model_type, data)
+        inner._place = f"{key}: "
+        inner._problems, inner._wrong = self._problems, self._wrong
+        return inner
 
     def has(self, key: str) -> bool:
         """Say whether ``key`` is set, and not left open."""
@@ -103,7 +116,7 @@ class Fields:
         value = self._data.get(key)
         if value is None and default is not None:
             return default
-        if _is_number(value) and 0 < value < float("inf"):
+        if is_positive(value):
             return float(value)
         self._expect(key, "a number greater than 0")
         return 1.0
@@ -152,8 +165,7 @@ class Fields:
         for key in keys:
             if self._data.get(key):
                 found = self._data[key]
-                message = f"{key!r} is {found!r}, but {self._model_type} {because}"
-                self._problems.append(message)
+                self._report(f"{key!r} is {found!r}, but {self._model_type} {because}")
 
     def rope_theta(self, older: str = "rope_theta") -> float:
         """Return the base of RoPE: MLC's, the newest, the usual or the older name's."""
@@ -161,7 +173,7 @@ class Fields:
             return self.number("position_embedding_base")
         newest = self._data.get("rope_parameters")
         if isinstance(newest, dict) and "rope_theta" in newest:
-            return Fields(self._model_type, newest).number("rope_theta")
+            return self.within("rope_parameters", newest).number("rope_theta")
         return self.number(self.first("rope_theta", older), 10000.0)
 
     def rotated_share(
@@ -170,16 +182,17 @@ class Fields:
         """Return how much of a head of ``width`` is rotated: an even number of it."""
         newest = self._data.get("rope_parameters")
         if isinstance(newest, dict) and "partial_rotary_factor" in newest:
-            share = Fields(self._model_type, newest).number("partial_rotary_factor")
+            inner = self.within("rope_parameters", newest)
+            share = inner.number("partial_rotary_factor")
         else:
             share = self.number(key, default)
-        rotated = int(width * share)
+        rotated = int(min(width * share, 2 * width))
         self.require(
             rotated % 2 == 0 < rotated <= width,
             f"{key!r} is {share}, which rotates {rotated} of {width} dimensions: "
             "expected an even number of them",
         )
-        return share
+        return min(share, 1.0)
 
     def scaling(self) -> tuple[str, dict[str, Any]]:
         """Return how RoPE is scaled, ``default`` if it is not, and all said of that."""
@@ -203,11 +216,10 @@ class Fields:
             return None
         if kind not in known:
             names = f"one of {', '.join(sorted(known))}" if known else "none"
-            self._problems.append(f"rope_scaling is {kind!r}, expected {names}")
+            self._report(f"rope_scaling is {kind!r}, expected {names}")
             return None
-        inner = Fields(self._model_type, found)
+        inner = self.within("rope_scaling", found)
         values = {key: _rope_number(inner, key) for key in known[kind]}
-        self._problems += [f"rope_scaling: {each}" for each in inner._problems]
         return {"rope_type": kind, **values}
 
     def weight_block_size(self) -> tuple[int, int] | None:
@@ -227,7 +239,7 @@ class Fields:
             if all(type(size) is int and 0 < size <= most for size in found):
                 return rows, columns
         message = f"expected two whole numbers from 1 to {most}, found {found!r}"
-        self._problems.append(f"'weight_block_size': {message}")
+        self._report(f"'weight_block_size': {message}")
         return None
 
     def require(self, holds: bool, otherwise: str, *about: str) -> None:
@@ -236,7 +248,7 @@ class Fields:
         What is ``about`` fields that were reported themselves would say nothing more.
         """
         if not holds and self._wrong.isdisjoint(about):
-            self._problems.append(otherwise)
+            self._report(otherwise)
 
     def finish(self) -> None:
         """Raise what was collected.
@@ -260,7 +272,15 @@ class Fields:
     def _expect(self, key: str, what: str) -> None:
         self._wrong.add(key)
         found = repr(self._data[key]) if key in self._data else "nothing"
-        self._problems.append(f"{key!r}: expected {what}, found {found}")
+        self._report(f"{key!r}: expected {what}, found {found}")
+
+    def _report(self, problem: str) -> None:
+        self._problems.append(self._place + problem)
+
+
+def is_positive(value: object) -> TypeGuard[int | float]:
+    """Say whether ``value`` is a number above 0 that a float can be."""
+    return _is_number(value) and 0 < value <= sys.float_info.max
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

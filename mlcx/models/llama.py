@@ -64,12 +64,23 @@ class Config(ModelConfig):
         return fields.read(
             cls,
             position_embedding_base=fields.rope_theta(),
-            rope_scaling=fields.rope_scaling(_ROPE_TYPES),
+            rope_scaling=_rope_scaling(fields),
             context_window_size=context,
             prefill_chunk_size=chunk,
             num_key_value_heads=keys,
             head_dim=width,
         )
+
+
+def _rope_scaling(fields: Fields) -> dict[str, Any] | None:
+    """Return how RoPE is scaled; the blend of low and high frequencies has a width."""
+    scaling = fields.rope_scaling(_ROPE_TYPES)
+    if scaling is not None and scaling["rope_type"] == "llama3":
+        names = ("low_freq_factor", "high_freq_factor")
+        low, high = (scaling[name] for name in names)
+        message = f"expected low_freq_factor, {low}, below high_freq_factor, {high}"
+        fields.require(low < high, f"rope_scaling: {message}", *names)
+    return scaling
 
 
 def weights(config: Config) -> dict[str, Recipe]:

@@ -14,7 +14,14 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import OPEN, Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.config import (
+    OPEN,
+    Fields,
+    ModelConfig,
+    derive_context,
+    derive_heads,
+    is_positive,
+)
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import heads_of
 from mlcx.nn.decoder import DecoderLM
@@ -30,6 +37,10 @@ UNUSED: tuple[str, ...] = ()
 
 _LONG = ("longrope", "su")
 _FACTORS = ("long_factor", "short_factor")
+_LONGEST = "max_position_embeddings"
+_ORIGINAL = "original_max_position_embeddings"
+_ATTENTION = "attention_factor"
+"""What rotated queries and keys are multiplied by; else it follows from the lengths."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class Config(ModelConfig):
         context, chunk = derive_context(fields)
         keys, width = derive_heads(fields)
         share = fields.rotated_share("partial_rotary_factor", width, 1.0)
-        longest = fields.positive("max_position_embeddings")
+        longest = fields.positive(_LONGEST)
         original = _original(fields, longest)
         slides = fields.has("sliding_window")
         window = fields.positive("sliding_window") if slides else OPEN
@@ -106,22 +117,24 @@ class Config(ModelConfig):
         original = self.original_max_position_embeddings
         long, short = _FACTORS
         chosen = long if self.context_window_size > original else short
-        times = self.max_position_embeddings / original
-        longer = 1 + math.log(times) / math.log(original) if times > 1 else 1.0
+        factor = self.rope_scaling.get(_ATTENTION)
+        if factor is None:
+            times = self.max_position_embeddings / original
+            longer = 1 + math.log(times) / math.log(original) if times > 1 else 1.0
+            factor = math.sqrt(longer)
         return {
             "rope_type": "longrope",
             "factors": self.rope_scaling[chosen],
-            "attention_factor": math.sqrt(longer),
+            "attention_factor": factor,
         }
 
 
 def _original(fields: Fields, longest: int) -> int:
     """Return how many tokens the first training's texts had."""
-    key = "original_max_position_embeddings"
-    _, inner = fields.scaling()
-    if not fields.has(key) and key in inner:
-        return Fields("phi3", inner).positive(key)
-    return fields.positive(key, longest)
+    kind, found = fields.scaling()
+    if not fields.has(_ORIGINAL) and _ORIGINAL in found:
+        return fields.within("rope_scaling", found).positive(_ORIGINAL)
+    return fields.positive(_ORIGINAL, longest if kind == "default" else 4096)
 
 
 def _longrope(
@@ -138,19 +151,29 @@ def _longrope(
             f"rope_scaling: {key!r}: expected {pairs} numbers greater than 0",
         )
     longest, original = lengths
+    fields.require(original > 1, f"{_ORIGINAL!r}: expected at least 2", _ORIGINAL)
+    inner = fields.within("rope_scaling", found)
+    inner.refuse("short_mscale", "long_mscale", because=f"has one {_ATTENTION} only")
+    given = {_ATTENTION: inner.number(_ATTENTION)} if inner.has(_ATTENTION) else {}
+    times = inner.number("factor", longest / original)
+    inner.require(
+        math.isclose(times, longest / original),
+        f"'factor' is {times}: expected {_LONGEST} / {_ORIGINAL}, which is "
+        f"{longest / original}",
+        *("factor", _LONGEST, _ORIGINAL),
+    )
     return {
         "rope_type": "longrope",
         **{key: found.get(key) for key in _FACTORS},
-        "max_position_embeddings": longest,
-        "original_max_position_embeddings": original,
+        _LONGEST: longest,
+        _ORIGINAL: original,
+        **given,
     }
 
 
 def _are_factors(found: object, pairs: int) -> bool:
     return (
-        isinstance(found, list)
-        and len(found) == pairs
-        and all(type(each) in (int, float) and 0 < each < math.inf for each in found)
+        isinstance(found, list) and len(found) == pairs and all(map(is_positive, found))
     )
 
 

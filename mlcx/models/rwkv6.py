@@ -37,7 +37,8 @@ class Config(RwkvConfig):
             InputError: Fields missing, of wrong types, or contradicting each other.
         """
         fields = Fields("rwkv6", data)
-        inner = fields.positive("hidden_size") // 2 * 7
+        usual = fields.positive("hidden_size") // 2 * 7
+        inner = fields.positive("intermediate_size", usual)
         return cls.of(fields, version="6_0", intermediate_size=inner)
 
 

@@ -91,6 +91,19 @@ def test_the_newest_spelling_of_theta_is_read() -> None:
         ({"rope_scaling": "x"}, "'rope_scaling': expected an object, found 'x'"),
         ({"rope_scaling": {"rope_type": "yarn"}}, "expected one of linear, llama3"),
         (
+            {
+                "rope_scaling": {"rope_type": "llama3", **LLAMA3}
+                | {"low_freq_factor": 4.0}
+            },
+            "rope_scaling: expected low_freq_factor, 4.0, below high_freq_factor, 4.0",
+        ),
+        (
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 0}},
+            "rope_parameters: 'rope_theta': expected a number greater than 0, found 0",
+        ),
+        ({"rope_theta": 10**400}, "'rope_theta': expected a number greater than 0"),
+        ({"num_attention_heads": 128, "num_key_value_heads": 1}, "a head is 1 wide: "),
+        (
             {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
             "rope_scaling: 'low_freq_factor': expected",
         ),
@@ -111,6 +124,7 @@ def test_a_wrong_field_is_named_with_what_was_expected(
         {"num_key_value_heads": -2},
         {"head_dim": 0.5},
         {"hidden_size": -64},
+        {"rope_theta": float("nan")},
     ],
     ids=repr,
 )

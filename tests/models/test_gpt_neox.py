@@ -33,6 +33,11 @@ def test_the_newest_spelling_of_the_rotation_is_read() -> None:
         ({"hidden_act": "relu"}, "'hidden_act': expected 'gelu' or 'gelu_fast' or"),
         ({"attention_bias": False}, "gpt_neox has biases here"),
         ({"rotary_pct": 1.5}, "rotates 30 of 20 dimensions"),
+        ({"rotary_pct": 1e308}, "rotates 40 of 20 dimensions"),
+        (
+            {"rope_parameters": {"partial_rotary_factor": "x"}},
+            "rope_parameters: 'partial_rotary_factor': expected a number",
+        ),
         ({"rotary_pct": None}, "'rotary_pct': expected a number greater than 0"),
         ({"rotary_pct": 0.05}, "rotates 1 of 20 dimensions"),
         ({"rope_scaling": {"type": "linear", "factor": 2}}, "'linear', expected none"),

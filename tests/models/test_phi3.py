@@ -49,6 +49,24 @@ def test_the_context_window_chooses_the_factors(context: int, factor: float) -> 
     assert rotation["attention_factor"] == pytest.approx(grown)
 
 
+def scaled(**changes: object) -> dict[str, object]:
+    return LONG | {"rope_scaling": {**LONG["rope_scaling"], **changes}}
+
+
+def test_a_factor_of_attention_that_is_given_is_taken() -> None:
+    config = Config.from_hf(CONFIG | scaled(attention_factor=1.25, factor=8))
+    rotation = config.rotation()
+    assert rotation is not None
+    assert rotation["attention_factor"] == 1.25
+    assert Config.from_hf(config.to_dict()) == config
+
+
+def test_texts_of_the_first_training_have_4096_tokens_if_nothing_is_said() -> None:
+    fields = {**CONFIG, **LONG, "max_position_embeddings": 2 * 4096}
+    del fields["original_max_position_embeddings"]
+    assert Config.from_hf(fields).original_max_position_embeddings == 4096
+
+
 @pytest.mark.parametrize(
     ("window", "seen"), [(None, None), (20, 20), (128, None), (262144, None)]
 )
@@ -70,6 +88,10 @@ def test_a_window_as_long_as_the_context_hides_nothing(
             {"rope_scaling": LONG["rope_scaling"] | {"short_factor": [0] * 8}},
             "'short_factor': expected 8 numbers greater than 0",
         ),
+        (scaled(short_mscale=1.1), "rope_scaling: 'short_mscale' is 1.1, but phi3 has"),
+        (scaled(attention_factor=0), "rope_scaling: 'attention_factor': expected a nu"),
+        (scaled(factor=4.0), "rope_scaling: 'factor' is 4.0: expected max_.* is 8.0"),
+        (LONG | {"original_max_position_embeddings": 1}, "expected at least 2"),
         ({"attention_bias": True}, "phi3 has no bias here"),
         ({"partial_rotary_factor": 0.45}, "rotates 7 of 16 dimensions"),
     ],
