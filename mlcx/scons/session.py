@@ -36,6 +36,7 @@ from mlcx.scons.progress import Console
 from mlcx.scons.step import Services, Step
 from mlcx.signature import inputs
 from mlcx.spec.resolve import hub_settings
+from mlcx.steps.places import Places
 from mlcx.steps.requests import Folders, Request
 from mlcx.store.settings import Settings, open_cache
 from mlcx.toolchain.needs import report
@@ -64,6 +65,8 @@ class Session:
             lock.locks().acquire_output(folders.output, reporter)
         self.specs: dict[str, list[Request]] = {}
         """What each spec asks for, by its name."""
+        self.places = Places(folders.build)
+        """Of the models that a script names itself."""
         self.remains: list[str] = []
         """What this build cannot make, to say at its end."""
         self._top = top

@@ -172,7 +172,8 @@ def _library(
         archs=archs_for(DEVICES[device], archs),
     )
     current, config = _session(env), requests.model_config(job)
-    asked = requests.library(job, config, target, current.folders)
+    place = current.places.of(job.model_id, directory)
+    asked = requests.library(job, config, target, current.folders, place)
     return _declared(env, asked)
 
 

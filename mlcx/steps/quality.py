@@ -6,7 +6,6 @@ reference, once for a checkpoint; the figures of a library; the verdict on them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +16,7 @@ from mlcx.spec.digest import digest_json
 from mlcx.spec.types import Fetched, LibraryJob, Plan, Verify, WeightsJob
 from mlcx.steps import files
 from mlcx.steps.about import About
+from mlcx.steps.places import Places, distinct, relative
 from mlcx.steps.requests import Folders, Request, library, model_config, weights
 
 __all__ = ["plan", "reference", "reference_file"]
@@ -37,11 +37,13 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
         (job.model_id, job.quantization): folders.build / job.directory
         for job in plan.weights
     }
+    places = Places(folders.build)
     for job in plan.libraries:
+        place = places.of(job.model_id, job.model)
         if job.verify is not None:
             made = directories.get((job.model_id, job.quantization))
             if made is None:
-                made = folders.build / job.model_id / "verify" / str(job.quantization)
+                made = place / "verify" / str(job.quantization)
                 yield from _weights(job, made)
             yield from _verified(job, job.verify, made, folders)
 
@@ -100,7 +102,7 @@ def _limits(verify: Verify) -> tuple[str, ...]:
 
 def reference_file(checkpoint: Path, verify: Verify, folders: Folders) -> Path:
     """Return where the reference of ``checkpoint`` goes: the same for equal tokens."""
-    text = None if verify.text is None else _relative(verify.text, folders)
+    text = None if verify.text is None else relative(verify.text, folders.build)
     asked = digest_json([text, verify.tokens])[:8]
     return _folder(checkpoint, verify, folders) / f"logits-{asked}.json"
 
@@ -156,13 +158,8 @@ def _reference_job(name: str, checkpoint: Path, scheme: str) -> LibraryJob:
 
 def _folder(checkpoint: Path, verify: Verify, folders: Folders) -> Path:
     # Two checkpoints of one name in different folders must not meet.
-    place = digest_json(_relative(checkpoint, folders))[:8]
-    return folders.build / "reference" / f"{checkpoint.name}-{place}" / verify.reference
-
-
-def _relative(path: Path, folders: Folders) -> str:
-    """Return ``path`` so that it is the same in every copy of a project."""
-    return Path(os.path.relpath(path, folders.build)).as_posix()
+    name = f"{checkpoint.name}-{distinct(checkpoint, folders.build)}"
+    return folders.build / "reference" / name / verify.reference
 
 
 def _model(

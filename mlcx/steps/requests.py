@@ -38,6 +38,7 @@ from mlcx.spec.types import (
 )
 from mlcx.steps import files
 from mlcx.steps.about import About
+from mlcx.steps.places import Places
 from mlcx.toolchain.needs import Lack
 from mlcx.toolchain.triple import AUTO
 from mlcx.web.pieces import given_bitcode
@@ -122,6 +123,7 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
     for fetched in plan.fetched:
         yield from _fetch(fetched, weights=fetched.directory in plan.weighty)
     configs: dict[tuple[str, str | None], Path] = {}
+    places = Places(folders.build)
     for job in plan.weights:
         directory = folders.build / job.directory
         configs[job.model_id, job.quantization] = directory / CHAT_CONFIG
@@ -130,7 +132,8 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
         made = configs.get((library_job.model_id, library_job.quantization))
         config = made or model_config(library_job)
         target = folders.output / library_job.library
-        yield from library(library_job, config, target, folders)
+        place = places.of(library_job.model_id, library_job.model)
+        yield from library(library_job, config, target, folders, place)
     yield from (_prebuilt(ready, folders) for ready in plan.prebuilt)
     if plan.static_lib is not None:
         yield _static_lib(plan.static_lib, folders)
@@ -202,10 +205,22 @@ def model_config(job: LibraryJob) -> Path:
 
 
 def library(
-    job: LibraryJob, config: Path, target: Path, folders: Folders
+    job: LibraryJob,
+    config: Path,
+    target: Path,
+    folders: Folders,
+    place: Path | None = None,
 ) -> Iterator[Request]:
-    """Yield what makes the library ``target`` of the model with ``config``."""
-    normalized = _normalized(job, config, folders)
+    """Yield what makes the library ``target`` of the model with ``config``.
+
+    Args:
+        job: What it is to be.
+        config: Of the model.
+        target: The file.
+        folders: Of the build.
+        place: The folder of the model; None: it is called as the model.
+    """
+    normalized = _normalized(job, config, place or folders.build / job.model_id)
     made_with = compiling(
         job.device,
         target.suffix,
@@ -248,12 +263,12 @@ def _web_runtime(job: LibraryJob, folders: Folders) -> Request:
     )
 
 
-def _normalized(job: LibraryJob, config: Path, folders: Folders) -> Request:
+def _normalized(job: LibraryJob, config: Path, place: Path) -> Request:
     overrides = override_text(job.overrides)
     variant = job.quantization or "as-given"
     if overrides:
         variant += f"-{digest_json(overrides)[:8]}"
-    folder = folders.build / job.model_id / "config" / variant
+    folder = place / "config" / variant
     # The config that this build makes of a checkpoint says its quantization itself, as
     # it does to a program that asks for the library later.
     says = job.kind == "checkpoint" and config.name == CHAT_CONFIG

@@ -201,6 +201,20 @@ def test_libraries_for_two_devices_share_one_config() -> None:
     assert pairs[0][1] != pairs[1][1]
 
 
+def test_two_models_of_one_name_have_configs_of_their_own() -> None:
+    devices = {"cuda": "/a/m", "metal": "/b/M", "cpu": "/a/m"}
+    jobs = [
+        library(Path(model), model_id=Path(model).name, device=device, library=device)
+        for device, model in devices.items()
+    ]
+    plan = Plan(Path("/top/spec.json"), "delivery", (), tuple(jobs), (), ())
+    made = [each for each in requests.plan(plan, FOLDERS) if each.verb == "normalize"]
+    folders = [each.output.relative_to(FOLDERS.build).parts[0] for each in made]
+    assert (folders[0], folders[2]) == ("m", "m")
+    assert folders[1].startswith("M-")
+    assert [str(each.sources[0].parent) for each in made] == [*devices.values()]
+
+
 def test_other_overrides_have_another_config() -> None:
     config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
     jobs = [library(Path("/m"), overrides=(("max_batch_size", n),)) for n in (1, 2)]
