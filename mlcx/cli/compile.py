@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx import progress
+from mlcx.artifact import MODEL_CONFIG
 from mlcx.cli.model import given, model_arguments
 from mlcx.cli.quantization import quantization_argument
 from mlcx.cli.web_runtime import announce
@@ -241,9 +242,17 @@ def _load(args: argparse.Namespace) -> CompileConfig:
     from mlcx.quant.chosen import chosen
 
     model = given(args.model, args.model_type)
+    config = find(model.path)
     return CompileConfig.load(
-        find(model.path),
+        config,
         quantization=chosen(args.quantization) if args.quantization else None,
         model_type=model.model_type,
         overrides=parse_overrides(args.overrides),
+        tokens=_tokens(config.parent) if config.name == MODEL_CONFIG else None,
     )
+
+
+def _tokens(checkpoint: Path) -> int | None:
+    from mlcx.package.tokenizer_files import inspect
+
+    return inspect(checkpoint, lambda _: None).size

@@ -198,9 +198,18 @@ def gen_config(args: argparse.Namespace) -> int:
         tokenizer,
         recipe,
     )
+    _warn_of_tokens(tokenizer.size, content["vocab_size"])
     write_model_files(content, tokenizer, source, args.output)
     print(_summary(content))
     return 0
+
+
+def _warn_of_tokens(count: int | None, vocab_size: int) -> None:
+    if count is not None and count > vocab_size:
+        _warn(
+            f"the tokenizer has {count} tokens, the model {vocab_size}: ids from "
+            f"{vocab_size} on never come out, and a prompt must not have them"
+        )
 
 
 def _recipe(scheme: Scheme, model: _Model) -> dict[str, object] | None:

@@ -22,12 +22,13 @@ from mlcx.artifact import (
 )
 from mlcx.errors import InputError, UsageError
 from mlcx.models import architecture
+from mlcx.models.config import USUAL_BATCH
 from mlcx.quant import apply
 from mlcx.quant.mixed import MixedScheme, mixed
 from mlcx.quant.packing import Scheme
 from mlcx.quant.scheme import scheme
 
-__all__ = ["OVERRIDES", "CompileConfig", "find", "parse_overrides"]
+__all__ = ["OVERRIDES", "CompileConfig", "find", "is_checkpoint", "parse_overrides"]
 
 _KIND = "mlcx-compile-config"
 _OPEN = -1
@@ -76,14 +77,18 @@ class CompileConfig:
         quantization: Scheme | str | None = None,
         model_type: str | None = None,
         overrides: Mapping[str, object] = MappingProxyType({}),
+        tokens: int | None = None,
     ) -> CompileConfig:
         """Read a config file of any of the three kinds and normalize it.
+
+        A checkpoint's comes out as the chat config would that is made of it.
 
         Args:
             path: The file.
             quantization: A scheme or its name; None: what the file says.
             model_type: The architecture; None: what the file says.
             overrides: Fields to replace.
+            tokens: How many a checkpoint's tokenizer has; None: nobody knows.
 
         Raises:
             InputError: The file or one of its fields is not what it must be.
@@ -95,9 +100,10 @@ class CompileConfig:
         kind = model_type or data.get("model_type")
         if not isinstance(kind, str):
             raise InputError.in_file(path, "expected a 'model_type', found none")
-        active = data.get("active_vocab_size")
+        checkpoint = is_checkpoint(data)
         wanted = {key: value for key, value in overrides.items() if value != _OPEN}
-        fields = _flatten(data) | wanted
+        given = _flatten(data) | wanted
+        fields = {"max_batch_size": USUAL_BATCH} | given if checkpoint else given
         try:
             config = architecture(kind).Config.from_hf(fields)
         except InputError as error:
@@ -109,7 +115,12 @@ class CompileConfig:
             # Two names for one content are one library.
             chosen, recipe = chosen.nameless(), chosen.content()
         fields = config.to_dict()
-        return cls(kind, chosen.name, fields, active if active else None, recipe)
+        vocab = fields["vocab_size"]
+        if checkpoint:
+            active = vocab if tokens is None else min(tokens, vocab)
+        else:
+            active = _active(path, data, vocab)
+        return cls(kind, chosen.name, fields, active, recipe)
 
     def save(self, path: Path) -> None:
         """Write this to ``path``, atomically."""
@@ -171,6 +182,23 @@ def _chosen(path: Path, data: Mapping[str, Any], given: Scheme | str | None) -> 
 
 def _scheme(name: str, recipe: Mapping[str, Any] | None) -> Scheme:
     return scheme(name) if recipe is None else mixed(name, recipe)
+
+
+def is_checkpoint(config: Mapping[str, Any]) -> bool:
+    """Say whether ``config`` is a checkpoint's own, not one that was made of it."""
+    return "model_config" not in config
+
+
+def _active(path: Path, data: Mapping[str, Any], vocab_size: int) -> int | None:
+    """Return how many tokens may come out; None: all.
+
+    As in MLC 0 and less mean all, and a tokenizer may have more than the model.
+    """
+    found = data.get("active_vocab_size")
+    if found is not None and type(found) is not int:
+        message = f"'active_vocab_size': expected a whole number, found {found!r}"
+        raise InputError.in_file(path, message)
+    return min(found, vocab_size) if found and found > 0 else None
 
 
 def _flatten(data: Mapping[str, Any]) -> dict[str, Any]:

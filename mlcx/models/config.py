@@ -17,6 +17,7 @@ from mlcx.errors import InputError, Problem
 
 __all__ = [
     "OPEN",
+    "USUAL_BATCH",
     "USUAL_CHUNK",
     "Fields",
     "ModelConfig",
@@ -33,6 +34,9 @@ OPEN = -1
 
 USUAL_CHUNK = 8192
 """Tokens of a prefill chunk that nobody asked for, at most."""
+
+USUAL_BATCH = 128
+"""Sequences at a time that nobody asked for: as many as MLC's ``gen_config`` writes."""
 
 _ALONE = {"tensor_parallel_shards", "pipeline_parallel_stages", "max_batch_size"}
 """Fields of MLC's own, which checkpoints leave out; each is 1 then."""

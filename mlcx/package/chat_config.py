@@ -17,6 +17,7 @@ from mlcx.package.tokenizer_files import TokenizerFiles
 
 __all__ = ["chat_config", "generation_defaults", "write_model_files"]
 
+_OF_NO_FAMILY = "LM"
 _VERSION = "0.1.0"
 _ABSENT = -1
 
@@ -90,6 +91,7 @@ def chat_config(
         recipe: What declares the scheme where it is mixed; no key of MLC's.
     """
     vocab_size = model_config["vocab_size"]
+    tokens = vocab_size if tokenizer.size is None else tokenizer.size
     return {
         "version": _VERSION,
         "model_type": model_type,
@@ -103,7 +105,7 @@ def chat_config(
         "attention_sink_size": model_config.get("attention_sink_size", _ABSENT),
         "tensor_parallel_shards": model_config["tensor_parallel_shards"],
         "pipeline_parallel_stages": model_config.get("pipeline_parallel_stages", 1),
-        "active_vocab_size": vocab_size if tokenizer.size is None else tokenizer.size,
+        "active_vocab_size": min(tokens, vocab_size),
         "temperature": generation["temperature"],
         "presence_penalty": generation["presence_penalty"],
         "frequency_penalty": generation["frequency_penalty"],
@@ -111,13 +113,31 @@ def chat_config(
         "top_p": generation["top_p"],
         "tokenizer_files": list(tokenizer.files),
         "tokenizer_info": tokenizer.info,
-        "conv_template": dict(conv_template),
+        "conv_template": _fitted(conv_template, generation, tokenizer),
         "pad_token_id": generation["pad_token_id"],
         "bos_token_id": generation["bos_token_id"],
         "eos_token_id": generation["eos_token_id"],
         "model_task": "chat",
         "embedding_metadata": None,
     }
+
+
+def _fitted(
+    template: Mapping[str, Any],
+    generation: Mapping[str, Any],
+    tokenizer: TokenizerFiles,
+) -> dict[str, Any]:
+    """Return the template; that of no family gets the model's own first and last ids.
+
+    MLC's ``LM`` has those of Llama 2, which are everyday tokens of other models.
+    """
+    if template["name"] != _OF_NO_FAMILY:
+        return dict(template)
+    ends = generation["eos_token_id"]
+    fitted = {**template, "stop_token_ids": ends if isinstance(ends, list) else [ends]}
+    if tokenizer.size is not None:
+        fitted["system_prefix_token_ids"] = list(tokenizer.begin) or None
+    return fitted
 
 
 def write_model_files(

@@ -39,6 +39,8 @@ class TokenizerFiles:
     """The object ``tokenizer_info``."""
     size: int | None
     """Number of tokens, with the added ones; None without a tokenizer.json."""
+    begin: tuple[int, ...] = ()
+    """Ids that the tokenizer puts before any text."""
     made: Mapping[str, bytes] = field(default_factory=dict)
     """Content of those of ``files`` that the checkpoint lacks."""
 
@@ -64,10 +66,11 @@ def inspect(source: Path, warn: Callable[[str], None]) -> TokenizerFiles:
     else:
         if not (made or {*names.copied} >= _VOCABULARY):
             warn(f"{source}: found no tokenizer.json; the model cannot take text")
-        return TokenizerFiles(names.all, _info({}), None, made)
-    size = _size(path, made.get(TOKENIZER))  # the library checks the structure, too
+        return TokenizerFiles(names.all, _info({}), None, made=made)
+    # The library checks the structure, too.
+    size, begin = _measured(path, made.get(TOKENIZER))
     _check_added_tokens(path, content)
-    return TokenizerFiles(names.all, _info(content), size, made)
+    return TokenizerFiles(names.all, _info(content), size, begin, made)
 
 
 def _made(source: Path, names: TokenizerNames) -> dict[str, bytes]:
@@ -94,12 +97,14 @@ def _check_added_tokens(path: Path, content: dict[str, Any]) -> None:
         raise InputError.in_file(path, message)
 
 
-def _size(path: Path, made: bytes | None) -> int:
+def _measured(path: Path, made: bytes | None) -> tuple[int, tuple[int, ...]]:
+    """Return how many tokens there are, and those that begin every text."""
     from tokenizers import Tokenizer  # noqa: PLC0415 (only when there is one)
 
     try:
         tokenizer = Tokenizer.from_buffer(path.read_bytes() if made is None else made)
-        return int(tokenizer.get_vocab_size(with_added_tokens=True))
+        size = int(tokenizer.get_vocab_size(with_added_tokens=True))
+        return size, tuple(tokenizer.encode("").ids)
     except Exception as error:  # the library raises nothing narrower
         raise InputError.in_file(path, f"not a tokenizer: {error}") from error
 

@@ -9,16 +9,17 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
-
-from jinja2 import Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlcx.artifact import read_json
 from mlcx.errors import BuildError, InputError
 from mlcx.runtime.chat import Message
 
-__all__ = ["ChatTemplate", "chat_template"]
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+__all__ = ["ChatTemplate", "chat_template", "template_text"]
 
 _CONFIG = "tokenizer_config.json"
 _DEFAULT = "default"
@@ -48,6 +49,8 @@ class ChatTemplate:
             return self.template.render(
                 messages=listed, add_generation_prompt=True, **self.tokens
             )
+        except MemoryError:
+            raise
         # A template may do what it likes: divide by zero, add a text to a number.
         except Exception as error:
             raise BuildError(
@@ -64,19 +67,27 @@ def chat_template(folder: Path) -> ChatTemplate | None:
     Raises:
         InputError: A file is malformed, or is no template.
     """
-    config = folder / _CONFIG
-    fields = read_json(config) if config.is_file() else {}
-    path, text = _text(folder, fields)
+    path, text = template_text(folder)
     if not text:
         return None
+    from jinja2 import TemplateError  # noqa: PLC0415
+
     try:
         template = _environment().from_string(text)
     except TemplateError as error:
-        raise InputError.in_file(path, f"the chat template is none: {error}") from error
-    return ChatTemplate(path, template, _tokens(fields))
+        message = f"the chat template is no Jinja: {error}"
+        raise InputError.in_file(path, message) from error
+    return ChatTemplate(path, template, _tokens(_fields(folder / _CONFIG)))
 
 
-def _text(folder: Path, fields: Mapping[str, Any]) -> tuple[Path, str]:
+def template_text(folder: Path) -> tuple[Path, str]:
+    """Return the text of the template that ``chat_template`` takes, and its file.
+
+    The text is empty when the checkpoint has none.
+
+    Raises:
+        InputError: A file is malformed.
+    """
     path = folder / "chat_template.jinja"
     if path.is_file():
         try:
@@ -86,7 +97,12 @@ def _text(folder: Path, fields: Mapping[str, Any]) -> tuple[Path, str]:
     path = folder / "chat_template.json"
     if path.is_file():
         return path, _chosen(path, read_json(path).get("chat_template"))
-    return folder / _CONFIG, _chosen(folder / _CONFIG, fields.get("chat_template"))
+    path = folder / _CONFIG
+    return path, _chosen(path, _fields(path).get("chat_template"))
+
+
+def _fields(config: Path) -> dict[str, Any]:
+    return read_json(config) if config.is_file() else {}
 
 
 def _chosen(path: Path, found: object) -> str:
@@ -111,6 +127,8 @@ def _tokens(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
+
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
@@ -120,7 +138,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 def _refuse(message: str) -> NoReturn:
-    raise TemplateError(message)
+    raise ValueError(message)
 
 
 def _now(form: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlcx import artifact
+from mlcx.errors import InputError, UsageError
 from mlcx.runtime.chat import Conversation, conversation
 from mlcx.runtime.fields import Fields
 from mlcx.runtime.sampler import Sampling
@@ -39,12 +40,16 @@ def read(directory: Path) -> ChatConfig:
     fields = Fields(file, value)
     vocabulary = fields.integer("vocab_size")
     template = conversation(fields.object("conv_template"))
+    try:
+        sampling = _sampling(fields, template)
+    except UsageError as error:
+        raise InputError.in_file(file, str(error)) from error
     return ChatConfig(
         sizes={key: number for key, number in value.items() if type(number) is int},
         vocab_size=vocabulary,
         active_vocab_size=fields.integer("active_vocab_size", vocabulary),
         context_window_size=fields.integer("context_window_size", -1),
-        sampling=_sampling(fields, template),
+        sampling=sampling,
         conversation=template,
     )
 

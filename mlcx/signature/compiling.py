@@ -27,18 +27,26 @@ class Inputs:
     """The tools that are missing for it."""
 
 
-def normalizing(quantization: str | None, overrides: str) -> Inputs:
+def normalizing(
+    quantization: str | None, overrides: str, *, checkpoint: bool = False
+) -> Inputs:
     """Return the inputs of ``normalize``.
 
     Args:
         quantization: A scheme's name or a recipe, as a command line takes it; None:
             what the config says.
         overrides: As ``override_text`` returns them.
+        checkpoint: Whether the config is a checkpoint's own, beside its tokenizer.
     """
     given = {"--quantization": quantization, "--overrides": overrides}
     words = (word for option in given.items() if option[1] for word in option)
-    facts = (inputs.sources("compile", "compiler"),)
-    return Inputs("normalize", tuple(map(str, words)), facts)
+    facts = [inputs.sources("compile", "compiler")]
+    if checkpoint:
+        facts = [
+            inputs.sources("compile", "compiler", "package"),
+            inputs.installed("libraries", "tokenizers"),
+        ]
+    return Inputs("normalize", tuple(map(str, words)), tuple(facts))
 
 
 def compiling(

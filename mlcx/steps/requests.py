@@ -14,6 +14,7 @@ from mlcx.artifact import (
     APP_CONFIG,
     CHAT_CONFIG,
     COMPILE_CONFIG,
+    MODEL_CONFIG,
     TENSOR_CACHE,
 )
 from mlcx.signature import inputs
@@ -275,11 +276,13 @@ def _normalized(job: LibraryJob, config: Path, place: Path) -> Request:
     given = None
     if job.quantization is not None and not says:
         given = _quantization(job.quantization, job.recipe)
-    made_with = normalizing(given, overrides)
+    own = config.name == MODEL_CONFIG
+    read = files.text_files(job.model, job.fetched) if own else [config]
+    made_with = normalizing(given, overrides, checkpoint=own)
     return Request(
         made_with.verb,
         (folder / COMPILE_CONFIG,),
-        (config,),
+        tuple(read),
         made_with.options,
         made_with.facts,
         About(job.model_id, job.quantization, overrides=overrides or None),

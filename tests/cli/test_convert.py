@@ -83,6 +83,10 @@ def test_what_was_written_is_said_in_a_line(
         (LLAMA_3.replace("eot_id", "end"), ""),
         (LLAMA_2, "lays out turns otherwise than the checkpoint's own chat template"),
         ("{% for %}", "nothing tells whether the conversation template suits"),
+        (
+            "{{ 'a' * 10 ** 11 }}",
+            "the chat template cannot be tried: it takes too much",
+        ),
     ],
 )
 def test_a_template_that_is_not_the_models_own_is_warned_of(

@@ -63,7 +63,29 @@ def test_the_order_of_keys_changes_nothing(tmp_path: Path) -> None:
 def test_a_checkpoints_config_and_mlcs_come_out_equal(tmp_path: Path) -> None:
     plain = tmp_path / "config.json"
     plain.write_text(json.dumps(TINY))
-    assert saved(plain, quantization="q4f16_1") == saved(chat_config(tmp_path))
+    made = TINY | {"max_batch_size": 128}
+    active = {"active_vocab_size": TINY["vocab_size"]}
+    chat = chat_config(tmp_path, model_config=made, **active)
+    assert saved(plain, quantization="q4f16_1") == saved(chat)
+    chat = chat_config(tmp_path, model_config=made, active_vocab_size=90)
+    assert saved(plain, quantization="q4f16_1", tokens=90) == saved(chat)
+
+
+@pytest.mark.parametrize(
+    ("said", "active"), [(0, None), (-1, None), (None, None), (1, 1), (10**9, "all")]
+)
+def test_as_in_mlc_zero_is_all_and_more_than_all_is_all(
+    tmp_path: Path, said: int | None, active: int | str | None
+) -> None:
+    config = CompileConfig.load(chat_config(tmp_path, active_vocab_size=said))
+    expected = TINY["vocab_size"] if active == "all" else active
+    assert config.active_vocab_size == expected
+
+
+@pytest.mark.parametrize("said", ["abc", 63.5, True, [1]])
+def test_active_tokens_are_a_whole_number(tmp_path: Path, said: object) -> None:
+    with pytest.raises(InputError, match=r"mlc-chat-config.json: 'active_vocab_size'"):
+        CompileConfig.load(chat_config(tmp_path, active_vocab_size=said))
 
 
 def test_a_normalized_config_normalizes_to_itself(tmp_path: Path) -> None:

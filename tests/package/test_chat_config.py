@@ -69,6 +69,28 @@ def test_active_tokens_are_those_of_the_tokenizer_if_there_is_one() -> None:
     config = make(tokenizer=tokenizer)
     assert (config["active_vocab_size"], config["vocab_size"]) == (500, 512)
     assert config["tokenizer_files"] == ["tokenizer.json"]
+    tokenizer = TokenizerFiles(("tokenizer.json",), {}, 513)
+    assert make(tokenizer=tokenizer)["active_vocab_size"] == 512
+
+
+def test_a_template_of_no_family_begins_and_ends_texts_as_the_model_does() -> None:
+    llama_2 = {"system_prefix_token_ids": [1], "stop_token_ids": [2]}
+    free = {"name": "LM", "seps": [""], **llama_2}
+    ends = generation_defaults([(A, {"eos_token_id": [7, 8]})])
+    tokenizer = TokenizerFiles(("tokenizer.json",), {}, 500, (5,))
+    made = make(conv_template=free, generation=ends, tokenizer=tokenizer)
+    assert made["conv_template"] == {
+        **free,
+        "system_prefix_token_ids": [5],
+        "stop_token_ids": [7, 8],
+    }
+    none = TokenizerFiles(("tokenizer.json",), {}, 500)
+    made = make(conv_template=free, tokenizer=none)
+    assert made["conv_template"]["system_prefix_token_ids"] is None
+    assert make(conv_template=free)["conv_template"] == free
+    kept = {**free, "name": "x"}
+    made = make(conv_template=kept, generation=ends, tokenizer=tokenizer)
+    assert made["conv_template"] == kept
 
 
 def test_a_checkpoint_that_says_nothing_generates_by_the_defaults() -> None:
@@ -117,7 +139,7 @@ def test_files_are_written_with_the_tokenizer_beside(tmp_path: Path) -> None:
     source.mkdir()
     (source / "tokenizer.model").write_text("the model")
     names = ("tokenizer.model", "tokenizer.json")
-    tokenizer = TokenizerFiles(names, {}, 500, {"tokenizer.json": b"made of it"})
+    tokenizer = TokenizerFiles(names, {}, 500, made={"tokenizer.json": b"made of it"})
     config = make(tokenizer=tokenizer)
     write_model_files(config, tokenizer, source, output)
     assert read_json(output / "mlc-chat-config.json") == config

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlcx.errors import InputError, UsageError
+from mlcx.errors import InputError
 from mlcx.runtime.config import read
 
 VALUE: dict[str, Any] = {
@@ -63,5 +63,5 @@ def test_a_wrong_value_is_named_with_its_place(
 
 
 def test_a_default_out_of_bounds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="top_p"):
+    with pytest.raises(InputError, match=r"mlc-chat-config.json: top_p: expected"):
         read(written(tmp_path, {"top_p": 3.0}))

@@ -154,7 +154,10 @@ def test_a_library_without_weights_is_compiled_from_the_checkpoint(
     checkpoint: Path,
 ) -> None:
     plan = replace(plan_of(checkpoint), weights=(), bundles=())
-    assert by_verb(plan)["normalize"].sources == (checkpoint / "config.json",)
+    assert by_verb(plan)["normalize"].sources == (
+        checkpoint / "config.json",
+        checkpoint / "tokenizer.json",
+    )
 
 
 def test_a_library_of_a_model_directory_is_compiled_from_its_config() -> None:
@@ -162,14 +165,14 @@ def test_a_library_of_a_model_directory_is_compiled_from_its_config() -> None:
     assert requests.model_config(job) == Path("/m/mlc-chat-config.json")
 
 
-def test_options_are_the_command_lines_of_the_verbs() -> None:
+def test_options_are_the_command_lines_of_the_verbs(checkpoint: Path) -> None:
     job = library(
-        Path("/m"),
+        checkpoint,
         overrides=(("context_window_size", 64), ("disaggregation", True)),
         system_lib_prefix="m_",
         mcpu="x86-64-v3",
     )
-    config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
+    config, target = checkpoint / "config.json", Path("/top/dist/lib/m.so")
     normalize, compile_ = requests.library(job, config, target, FOLDERS)
     assert normalize.options == (
         "--quantization",
@@ -182,27 +185,30 @@ def test_options_are_the_command_lines_of_the_verbs() -> None:
     )
 
 
-def test_architectures_are_an_option_and_take_a_tool() -> None:
-    job = library(Path("/m"), device="cuda", archs=("sm_80", "sm_90a"))
-    config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
+def test_architectures_are_an_option_and_take_a_tool(checkpoint: Path) -> None:
+    job = library(checkpoint, device="cuda", archs=("sm_80", "sm_90a"))
+    config, target = checkpoint / "config.json", Path("/top/dist/lib/m.so")
     _, compile_ = requests.library(job, config, target, FOLDERS)
     assert compile_.options[-2:] == ("--archs", "sm_80,sm_90a")
     assert any("fatbinary" in str(fact) for fact in compile_.facts)
 
 
-def test_libraries_for_two_devices_share_one_config() -> None:
-    config = Path("/m/config.json")
+def test_libraries_for_two_devices_share_one_config(checkpoint: Path) -> None:
+    config = checkpoint / "config.json"
     targets = [Path("/top/dist/lib/a.so"), Path("/top/dist/lib/b.tar")]
     pairs = [
-        list(requests.library(library(Path("/m"), device=name), config, each, FOLDERS))
+        list(requests.library(library(checkpoint, device=name), config, each, FOLDERS))
         for name, each in zip(("cpu", "iphone"), targets, strict=True)
     ]
     assert pairs[0][0] == pairs[1][0]
     assert pairs[0][1] != pairs[1][1]
 
 
-def test_two_models_of_one_name_have_configs_of_their_own() -> None:
-    devices = {"cuda": "/a/m", "metal": "/b/M", "cpu": "/a/m"}
+def test_two_models_of_one_name_have_configs_of_their_own(tmp_path: Path) -> None:
+    one, other = str(tmp_path / "a" / "m"), str(tmp_path / "b" / "M")
+    for model in (one, other):
+        Path(model).mkdir(parents=True)
+    devices = {"cuda": one, "metal": other, "cpu": one}
     jobs = [
         library(Path(model), model_id=Path(model).name, device=device, library=device)
         for device, model in devices.items()
@@ -215,9 +221,9 @@ def test_two_models_of_one_name_have_configs_of_their_own() -> None:
     assert [str(each.sources[0].parent) for each in made] == [*devices.values()]
 
 
-def test_other_overrides_have_another_config() -> None:
-    config, target = Path("/m/config.json"), Path("/top/dist/lib/m.so")
-    jobs = [library(Path("/m"), overrides=(("max_batch_size", n),)) for n in (1, 2)]
+def test_other_overrides_have_another_config(checkpoint: Path) -> None:
+    config, target = checkpoint / "config.json", Path("/top/dist/lib/m.so")
+    jobs = [library(checkpoint, overrides=(("max_batch_size", n),)) for n in (1, 2)]
     made = [next(requests.library(job, config, target, FOLDERS)) for job in jobs]
     assert made[0].targets != made[1].targets
 

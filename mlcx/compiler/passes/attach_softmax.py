@@ -7,12 +7,10 @@ from tvm.ir.transform import Pass, PassContext, module_pass
 from tvm.relax.op import call_tir
 from tvm.target import Target
 
-from mlcx.artifact import CHAT_CONFIG
 from mlcx.compiler.kernels.cpu.simd import float32_lanes
 from mlcx.compiler.kernels.cpu.softmax import softmax_with_temperature
 from mlcx.compiler.kernels.gpu import softmax as gpu
 from mlcx.compiler.passes.additions import Additions, tensor
-from mlcx.errors import InputError
 
 __all__ = ["AttachSoftmax"]
 
@@ -30,17 +28,8 @@ def AttachSoftmax(  # noqa: N802
     softmax_with_temperature(logits (batch_size, 1, V) f32, temperature (batch_size,)
     f32) -> (batch_size, 1, V) f32. Tokens from ``active_vocab_size`` on, those that no
     tokenizer makes, get probability 0; None: there are none.
-
-    Raises:
-        InputError: More tokens are active than the vocabulary has.
     """
     active = vocab_size if active_vocab_size is None else active_vocab_size
-    if not 0 < active <= vocab_size:
-        raise InputError.in_file(
-            CHAT_CONFIG,
-            f"active_vocab_size must be 1 to vocab_size, {vocab_size}, but is "
-            f"{active}: set it to the number of the tokenizer's tokens, or remove it",
-        )
     add = _add_to_cpu if target.kind.name == "llvm" else _add_to_gpu
 
     @module_pass(opt_level=0, name="AttachSoftmax")
