@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
-from mlcx.quant.group import GroupScheme
-from mlcx.quant.scheme import scheme
+from mlcx.quant.group import GroupPacking, GroupScheme
+from mlcx.quant.packing import Layer, Role
+from mlcx.quant.plain import PlainScheme
+from mlcx.quant.scheme import SCHEMES, scheme
 
 from . import references
 
@@ -29,8 +31,12 @@ LARGEST = {"float32": 1e-3, "float16": 0.02, "bfloat16": 8 * 0.02}
 have 8 bits where float16 has 11, so that it rounds 8 times as coarsely.
 """
 
-QUANTIZED = ("q0f16", "q0bf16", "q3f16_1", "q4f16_0", "q4f16_1", "q4bf16_1", "q8f16_1")
-"""What architectures that transformers does not have are tried in, beside float32."""
+QUANTIZED = tuple(
+    each.name
+    for each in SCHEMES.values()
+    if isinstance(each, GroupScheme | PlainScheme) and each.name != "q0f32"
+)
+"""What architectures that transformers does not have are tried in, beside q0f32."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 Compute = Callable[..., NDArray[np.float32]]
@@ -72,18 +78,22 @@ def random_weights(shapes: Shapes, seed: int = 5) -> dict[str, NDArray[np.float3
     }
 
 
-def packed_weights(shapes: Shapes, quantization: str) -> dict[str, NDArray[Any]]:
-    """Return the random weights as a group quantization, or none, keeps them."""
+def stand_for(weights: Mapping[str, Any], quantization: str) -> dict[str, Any]:
+    """Return the values that ``weights`` have once quantized, in groups or not at all.
+
+    Embeddings have that in their names; stacks of experts there are none.
+    """
     chosen = scheme(quantization)
-    if not isinstance(chosen, GroupScheme):
-        return dict(random_weights(shapes))
-    packing = chosen.linear
-    found = {}
-    for name, weight in random_weights(shapes).items():
-        kept = weight.astype(packing.model_dtype)
-        if kept.ndim == 2:
-            kept = packing.unpack(packing.pack(kept), kept.shape[-1])
-        found[name] = kept.astype(np.float32)
+    found = dict(weights)
+    for name, weight in weights.items():
+        role: Role = "embedding" if "embed" in name else "linear"
+        layer = Layer(name.removesuffix(".weight"), role, weight.shape)
+        if weight.ndim != 2 or layer.name == name:
+            continue
+        packing = chosen.packing(layer)
+        if isinstance(packing, GroupPacking):
+            packed = packing.pack(weight.astype(packing.model_dtype))
+            found[name] = packing.unpack(packed, weight.shape[-1]).astype(np.float32)
     return found
 
 

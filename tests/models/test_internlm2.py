@@ -19,8 +19,8 @@ from .conftest import (
     Compute,
     Record,
     greedy,
-    packed_weights,
     random_weights,
+    stand_for,
     tiny,
     traced,
 )
@@ -116,7 +116,7 @@ def test_quantized_logits_are_those_of_the_dequantized_weights(
 ) -> None:
     tensors = shapes(CONFIG)
     folder = build(CONFIG, tensors, quantization)
-    expected = partial(logits, CONFIG, packed_weights(tensors, quantization))
+    expected = partial(logits, CONFIG, stand_for(random_weights(tensors), quantization))
     for prefill in ("1", "60"):
         found = traced(folder, WIDE_TEXT, "logits.npz", "--prefill", prefill)["logits"]
         difference = abs(found - expected(WIDE_TEXT)).max()

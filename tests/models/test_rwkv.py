@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,6 @@ from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
 from mlcx.errors import InputError, MlcxError
-from mlcx.quant.group import GroupScheme
 from mlcx.quant.scheme import scheme
 from mlcx.runtime.device import LoadedModel, open_library
 
@@ -29,6 +27,7 @@ from .conftest import (
     Record,
     greedy,
     random_weights,
+    stand_for,
     traced,
 )
 from .reference import Array
@@ -90,21 +89,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return built(name, case or next(iter(MODULES[name].CASES)), quantization)
 
     return first
-
-
-def stand_for(weights: dict[str, Any], quantization: str) -> dict[str, Any]:
-    """Return the values that ``weights`` have once quantized and back."""
-    chosen = scheme(quantization)
-    if not isinstance(chosen, GroupScheme):
-        return weights
-    packing = chosen.linear
-    kept = dict(weights)
-    for name, weight in weights.items():
-        # What is called gate and is small is left alone: it may be a router.
-        if weight.ndim == 2 and re.search(r"(?<!gate)\.weight$", name):
-            packed = packing.pack(weight.astype(packing.model_dtype))
-            kept[name] = packing.unpack(packed, weight.shape[-1]).astype(np.float32)
-    return kept
 
 
 def every_case() -> list[Any]:
