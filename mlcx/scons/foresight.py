@@ -104,7 +104,8 @@ class Foresight:
         return [waves[each] for each in sorted(waves)]
 
     def _study(self, request: Request) -> _Study:
-        changes = (*self._why.changes(request), *self._others(request))
+        changes = self._why.changes(request)
+        changes = (*changes, *self._others(request, changes))
         waits = tuple(path for path in request.sources if self._is_open(path))
         certain = any(change.kind not in OPEN for change in changes)
         names = self._keys(request) if certain else None
@@ -132,9 +133,10 @@ class Foresight:
         fate: Fate = "to build or take" if may else "to build"
         return self._with_fate(request, fate, since)
 
-    def _others(self, request: Request) -> Iterator[Change]:
-        """Yield what is no matter of records."""
-        yield from self._unsigned(request)
+    def _others(self, request: Request, changes: Iterable[Change]) -> Iterator[Change]:
+        """Yield what is no matter of records, besides ``changes``."""
+        if not any(change.kind == "new" for change in changes):
+            yield from self._unsigned(request)
         if request.is_shared and self._setting.downloads.always:
             yield Change("policy", f"{POLICY}={self._setting.downloads.name}")
 

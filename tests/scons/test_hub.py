@@ -97,6 +97,7 @@ def test_a_fresh_clone_takes_what_this_user_has_fetched_before(
     plan = json.loads(run(remote, around, "plan", "mlc-package-config.json", "--json"))
     texts, weights, *_ = plan["steps"]
     assert {texts["state"], weights["state"]} == {"in cache"}
+    assert {texts["since"], weights["since"]} == {"new"}
     assert weights["bytes"] == 3000
     (folder,) = (tmp_path / "home/model_weights/commits/user/one").glob("[!.]*")
     assert weights["level"] == str(folder)
