@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from mlcx.errors import BuildError
+from mlcx.toolchain import programs
 
 __all__ = ["REMEDY", "program", "run", "version"]
 
@@ -49,9 +49,7 @@ def version() -> str | None:
 @cache
 def _asked(program: str) -> str:
     """Return what ``program`` says of its version, without what it says of itself."""
-    words = [program, "--version"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0].rpartition("GNU ld)")[2].strip()
+    return programs.says(program, "--version").rpartition("GNU ld)")[2].strip()
 
 
 def run(options: Sequence[str | Path], folder: Path) -> None:
@@ -60,13 +58,7 @@ def run(options: Sequence[str | Path], folder: Path) -> None:
     Raises:
         BuildError: It failed, or is not installed.
     """
-    words = [str(_found()), *map(str, options)]
-    done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        shown = " ".join(words)
-        raise BuildError(f"compiling failed: {shown}\n{done.stderr.strip()}")
+    programs.run([str(_found()), *map(str, options)], folder, "compiling")
 
 
 def _found() -> Path:

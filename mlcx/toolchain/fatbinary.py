@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlcx.errors import BuildError
+from mlcx.toolchain import programs
 from mlcx.toolchain.distributions import folder_of, version_of
 
 __all__ = ["DISTRIBUTION", "REMEDY", "bind", "program", "require", "version"]
@@ -62,10 +62,5 @@ def bind(cubins: Mapping[str, bytes], ptx: Mapping[str, bytes]) -> bytes:
                 (Path(folder) / file).write_bytes(content)
                 number = arch.removeprefix("sm_")
                 words.append(f"--image3=kind={kind},sm={number},file={file}")
-        done = subprocess.run(
-            words, cwd=folder, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip()
-            raise BuildError(f"binding failed: {' '.join(words)}\n{said}")
+        programs.run(words, Path(folder), "binding")
         return (Path(folder) / "kernels.fatbin").read_bytes()

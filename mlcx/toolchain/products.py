@@ -9,19 +9,21 @@ web one of the objects is the runtime, with all that there is.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlcx.errors import BuildError
-from mlcx.toolchain import zig
+from mlcx.toolchain import programs, zig
 from mlcx.toolchain.triple import System, Triple
 
 __all__ = ["LINKERS", "STATIC", "is_native", "make", "native_linker"]
 
-LINKERS = ("gcc", "cc", "clang", "ld")
+LINKERS = ("ld", "gcc", "cc", "clang")
 """The programs that link for this machine, the first one found; any ELF linker serves,
-as only objects are linked."""
+as only objects are linked. Compilers add objects of their own, and choose a linker."""
+
+_PLAIN = ("-S", "--eh-frame-hdr", "--hash-style=gnu")
+_THROUGH = ("-Wl,-S",)
 
 STATIC = (".tar", ".a")
 """Suffixes of what an app links: objects, packed or archived."""
@@ -120,14 +122,9 @@ def _pack(objects: Sequence[Path], product: Path) -> None:
 def _native(objects: Sequence[Path], product: Path, folder: Path) -> None:
     linker = native_linker()
     assert linker is not None
-    strip = "-S" if Path(linker).name == "ld" else "-Wl,-S"
-    command = [linker, "-shared", strip, "-o", product.name, *map(str, objects)]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        shown = " ".join(command)
-        raise BuildError(f"linking failed: {shown}\n{done.stderr.strip()}")
+    options = _PLAIN if Path(linker).name == "ld" else _THROUGH
+    words = [linker, "-shared", *options, "-o", product.name, *map(str, objects)]
+    programs.run(words, folder, "linking")
 
 
 def _elf(objects: Sequence[Path], product: Path, triple: Triple, folder: Path) -> None:

@@ -7,12 +7,11 @@ first asks for it, which a linker of another maker does not.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from mlcx.toolchain import emscripten
+from mlcx.toolchain import emscripten, programs
 
 __all__ = ["LIBRARIES", "REMEDY", "START", "folder"]
 
@@ -57,9 +56,8 @@ def _caches() -> Iterator[Path]:
 @cache
 def _configured(program: str) -> tuple[Path, ...]:
     """Return what the configuration of Emscripten says, a program by itself."""
-    words = [str(Path(program).with_name("em-config")), "CACHE"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        said = programs.says(str(Path(program).with_name("em-config")), "CACHE")
     except OSError:
         return ()
-    return () if done.returncode else (Path(done.stdout.strip()),)
+    return (Path(said),) if said else ()

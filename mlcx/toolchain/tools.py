@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import mmap
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from mlcx.toolchain import emscripten, fatbinary, nvrtc, rocm, sysroot, zig
+from mlcx.toolchain import emscripten, fatbinary, nvrtc, programs, rocm, sysroot, zig
 from mlcx.toolchain.distributions import folder_of, version_of
 from mlcx.toolchain.products import native_linker
 
@@ -98,11 +98,11 @@ def _vulkan() -> Found | None:
 
 @cache
 def _says(program: str) -> str:
-    """Return the first line that ``program`` prints about its version."""
-    done = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.partition("\n")[0].strip()
+    """Return what ``program`` is, and what it links with if it is a compiler."""
+    own = programs.says(program, "--version")
+    if Path(program).name == "ld":
+        return own
+    return f"{own} with {programs.says(program, '-Wl,--version')}"
 
 
 _PAIR = " ".join(f"{name}=={version}" for name, version in TVM.items())
@@ -114,7 +114,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "linker",
             "links for this machine",
-            "apt-get install gcc, or pip install 'mlcx[cross]'",
+            "apt-get install binutils, or pip install 'mlcx[cross]'",
             _linker,
         ),
         Tool("zig", "links and archives", "pip install 'mlcx[cross]'", _zig),

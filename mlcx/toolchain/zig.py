@@ -6,12 +6,11 @@ of its own for Mach-O. Its C library is never used: building one takes up to min
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlcx.errors import BuildError
+from mlcx.toolchain import programs
 from mlcx.toolchain.distributions import folder_of, version_of
 
 __all__ = ["program", "run", "version"]
@@ -43,14 +42,4 @@ def run(command: Sequence[str | Path], folder: Path) -> None:
     cache = str(folder / "zig-cache")
     caches = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
     words = [str(found), *map(str, command)]
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env={**os.environ, **caches},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        shown = " ".join(words)
-        raise BuildError(f"linking failed: {shown}\n{done.stderr.strip()}")
+    programs.run(words, folder, "linking", caches)

@@ -27,12 +27,12 @@ def test_a_missing_linker_is_an_input_too(
     fact, missing = inputs.toolchain("cpu", "auto", ".so")
     assert str(fact) == "tools linker none"
     assert [(each.device, each.tool.name) for each in missing] == [("cpu", "linker")]
-    program = tmp_path / "gcc"
-    program.write_text("#!/bin/sh\necho gcc 12.2\necho more\n")
+    program = tmp_path / "ld"
+    program.write_text("#!/bin/sh\necho GNU ld 2.40\necho more\n")
     program.chmod(0o755)
     inputs.toolchain.cache_clear()
     fact, missing = inputs.toolchain("cpu", "auto", ".so")
-    assert (str(fact), missing) == ("tools linker gcc 12.2", ())
+    assert (str(fact), missing) == ("tools linker GNU ld 2.40", ())
     inputs.toolchain.cache_clear()
 
 

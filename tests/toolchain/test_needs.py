@@ -55,7 +55,7 @@ def test_what_is_missing_is_refused_with_the_remedy(
     heading, tvm, linker, nvrtc = str(caught.value).splitlines()
     assert heading == "tools are missing:"
     assert tvm.startswith("  tvm, which generates code, for cuda: pip install apache-")
-    assert "install gcc, or pip install 'mlcx[cross]'" in linker
+    assert "install binutils, or pip install 'mlcx[cross]'" in linker
     assert nvrtc.endswith(", for cuda: pip install 'mlcx[cuda]'")
 
 
@@ -87,16 +87,27 @@ def test_another_version_is_another_signature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    program = tmp_path / "gcc"
     signatures = []
-    for version in ("gcc 12.2", "gcc 13.1"):
-        program.write_text(f"#!/bin/sh\necho {version}\necho more\n")
-        program.chmod(0o755)
+    for program, own, links in (
+        ("gcc", "gcc 12.2", "ld 2.40"),
+        ("gcc", "gcc 13.1", "ld 2.40"),
+        ("gcc", "gcc 13.1", "ld 2.41"),  # as after an upgrade of binutils alone
+        ("ld", "ld 2.41", ""),
+    ):
+        file = tmp_path / program
+        text = f'case "$1" in --version) echo {own};; *) echo {links};; esac; echo more'
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
         tools._says.cache_clear()
         found = needs.needs("llvm", parse("auto"), ".so")
-        signatures.append(needs.versions(found))
+        signatures.append(needs.versions(found)["linker"])
     tools._says.cache_clear()
-    assert signatures == [{"linker": "gcc 12.2"}, {"linker": "gcc 13.1"}]
+    assert signatures == [
+        "gcc 12.2 with ld 2.40",
+        "gcc 13.1 with ld 2.40",
+        "gcc 13.1 with ld 2.41",
+        "ld 2.41",
+    ]
 
 
 def test_vulkan_is_there_once_the_compiler_has_it(

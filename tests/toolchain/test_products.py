@@ -4,6 +4,7 @@ Those of other platforms need the extra ``cross-test``.
 """
 
 import ctypes
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,20 @@ def run(library: Path) -> np.ndarray:
 def test_this_machines_linker_makes_what_it_runs(made: Callable[..., Path]) -> None:
     expected = np.exp(np.array([0.0, 1.0, -2.0]))
     np.testing.assert_allclose(run(made(AUTO, ".so")), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("linker", products.LINKERS)
+def test_what_this_machine_links_depends_on_no_variable(
+    made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, linker: str
+) -> None:
+    path = shutil.which(linker)
+    if path is None:
+        pytest.skip(f"needs {linker}")
+    monkeypatch.setattr(products, "native_linker", lambda: path)
+    before = made(AUTO, ".so").read_bytes()
+    monkeypatch.setenv("LD_RUN_PATH", "/somewhere/else")
+    monkeypatch.setenv("LIBRARY_PATH", "/somewhere/else")
+    assert made(AUTO, ".so", "again").read_bytes() == before
 
 
 @needs_zig
