@@ -10,6 +10,7 @@ from typing import Any
 import tvm
 from tvm import ir, relax, tirx
 
+from mlcx.compiler.passes.scratch import scratch_bytes
 from mlcx.stamp import KEY
 
 __all__ = ["AttachMetadata", "memory_usage", "runtime_calls"]
@@ -36,9 +37,12 @@ def AttachMetadata(metadata: Mapping[str, Any]) -> tvm.transform.Pass:  # noqa: 
 
 
 def memory_usage(mod: tvm.IRModule) -> dict[str, int]:
-    """Return, per Relax function, the bytes of temporaries of known size."""
+    """Return, per Relax function, the bytes of temporaries of known size.
+
+    To those that are planned comes what the kernel that takes most has for itself.
+    """
     return {
-        name.name_hint: sum(_allocations(function))
+        name.name_hint: sum(_allocations(function)) + scratch_bytes(mod, function)
         for name, function in mod.functions_items()
         if isinstance(function, relax.Function)
     }
