@@ -65,6 +65,12 @@ class Config(ModelConfig):
         # Dynamic scaling begins where the context that the model is trained on ends.
         fields.rope_scaling({"dynamic": ("factor",)})
         context, chunk = derive_context(fields, _USUAL_CHUNK)
+        trained = fields.positive("max_position_embeddings", context)
+        fields.require(
+            fields.scaling()[0] == "default" or context <= trained,
+            f"a context of {context} tokens: expected at most max_position_embeddings, "
+            f"{trained}, from where on RoPE would be scaled dynamically",
+        )
         keys, width = derive_heads(fields)
         return fields.read(
             cls,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def tokenizer_json(checkpoint: Path) -> str:
     """Return a tokenizer.json for the tokenizer.model in ``checkpoint``.
 
     Tokens beyond the model's are taken from added_tokens.json and
-    tokenizer_config.json, and from the latter whether a text begins with a token.
+    tokenizer_config.json, and from the latter whether a text begins with a token, and
+    whether with a space.
 
     Raises:
         InputError: The model is damaged or of a kind that tokenizer.json does not have,
@@ -49,7 +51,9 @@ def tokenizer_json(checkpoint: Path) -> str:
     from tokenizers import Tokenizer  # noqa: PLC0415 (only when there is one)
 
     path = checkpoint / "tokenizer.model"
-    model = read_model(path)
+    model, config = read_model(path), _optional(checkpoint / _CONFIG)
+    if config.get("add_prefix_space") is False:
+        model = replace(model, add_dummy_prefix=False)
     spaced = model.escape_whitespaces and not model.whitespace_as_suffix
     if model.algorithm not in (UNIGRAM, BPE) or not spaced:
         raise InputError.in_file(
@@ -62,7 +66,6 @@ def tokenizer_json(checkpoint: Path) -> str:
     )
     _prepare_text(tokenizer, model)
     tokenizer.decoder = _decoder(model)
-    config = _optional(checkpoint / _CONFIG)
     _add_tokens(tokenizer, model, _declared(checkpoint, config), path)
     _surround(tokenizer, model, config)
     return str(tokenizer.to_str(pretty=True))

@@ -151,6 +151,11 @@ def test_a_chunk_has_2048_tokens_unless_more_are_asked_for() -> None:
         ({"tie_word_embeddings": True}, "internlm2 has a head of its own here"),
         ({"hidden_act": "gelu"}, "'hidden_act': expected 'silu', found 'gelu'"),
         ({"rope_scaling": {"type": "linear"}}, "'linear', expected one of dynamic"),
+        (
+            {"context_window_size": 9000, "rope_scaling": {"type": "dynamic"}}
+            | {"max_position_embeddings": 8192},
+            "context of 9000 tokens: expected at most max_position_embeddings, 8192",
+        ),
         ({"bias": 1}, "'bias': expected true or false, found 1"),
     ],
 )

@@ -22,6 +22,9 @@ PLAIN = {"normalization_rule_name": "identity", "remove_extra_whitespaces": Fals
 UNESCAPED = b"\x1a\x02\x28\x00"
 """Field 3 of a model, its normalizer: field 5 of that, escape_whitespaces, is false."""
 
+WITHOUT_PREFIX = b"\x1a\x02\x18\x00"
+"""Likewise, add_dummy_prefix is false."""
+
 CHARACTERS = "abc deXYZ  0123\n\t▁éß日本🙂.,-_ﬁ①\u3000"
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -99,6 +102,21 @@ def test_a_text_begins_as_the_checkpoint_says(tmp_path: Path) -> None:
         tokenizer = Tokenizer.from_str(tokenizer_json(tmp_path))
         inner = tokenizer.encode("a b", add_special_tokens=False).ids
         assert tokenizer.encode("a b").ids == [*around[0], *inner, *around[1]]
+
+
+def test_a_text_begins_without_a_space_where_the_checkpoint_says_so(
+    tmp_path: Path,
+) -> None:
+    trained(tmp_path, model_type="bpe", **PLAIN)
+    data = (tmp_path / "tokenizer.model").read_bytes()
+    model = spm.SentencePieceProcessor(model_proto=data + WITHOUT_PREFIX)
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text('{"add_prefix_space": false}')
+    tokenizer = Tokenizer.from_str(tokenizer_json(tmp_path))
+    for text in texts(4, 100):
+        ids = model.encode(text)
+        assert tokenizer.encode(text, add_special_tokens=False).ids == ids, text
+    assert tokenizer.decode(model.encode(" a b")) == " a b"
 
 
 def test_tokens_that_the_checkpoint_adds_follow_those_of_the_model(
