@@ -67,7 +67,9 @@ class Device:
         if self.host != AUTO:
             known = (self.suffix, ".tar", ".a")
             return (self.suffix, *(each for each in found if each not in known))
-        return found if host != AUTO else (self.suffix, *found[1:])
+        # A plan says the same on all machines that can make what it says.
+        plain = (self.suffix,) if host == AUTO and self.suffix in found else ()
+        return (*plain, *(each for each in found if each not in plain))
 
     def delivered_suffix(self, given: str) -> str:
         """Return what its libraries on the host ``given`` end in, in a delivery.

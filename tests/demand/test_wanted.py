@@ -88,3 +88,30 @@ def test_any_gpu_of_nvidia_is_taken_before_the_cpu(
     monkeypatch.setattr(module, "_ROOT", tmp_path)
     monkeypatch.setattr(module, "folder_of", lambda _: tmp_path / "tvm")
     assert wanted(model, {}, "auto", None, {}).device.name == device
+
+
+def test_a_mac_takes_metal(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert wanted(model, {}, "auto", None, {}).device.name == "metal"
+
+
+@pytest.mark.parametrize(
+    ("system", "asked", "suffix"),
+    [
+        ("linux", None, ".so"),
+        ("darwin", None, ".so"),
+        ("darwin", "dylib", ".dylib"),
+        ("win32", None, ".dll"),
+        ("win32", "dll", ".dll"),
+    ],
+)
+def test_a_library_has_a_suffix_that_this_machine_takes(
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    asked: str | None,
+    suffix: str,
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    environ = {"MLC_DSO_SUFFIX": asked} if asked else {}
+    assert wanted(model, {}, "cpu", None, environ).suffix == suffix

@@ -32,6 +32,21 @@ def test_the_host_decides_for_a_device_that_runs_on_any(
     assert DEVICES["cpu"].suffixes(host) == suffixes
 
 
+@pytest.mark.parametrize(
+    ("system", "suffixes"),
+    [
+        ("linux", (".so", ".tar", ".a")),
+        ("darwin", (".so", ".dylib", ".tar", ".a")),
+        ("win32", (".dll",)),
+    ],
+)
+def test_this_machine_decides_where_no_host_is_named(
+    monkeypatch: pytest.MonkeyPatch, system: str, suffixes: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    assert DEVICES["cpu"].suffixes(AUTO) == suffixes
+
+
 def test_a_device_of_one_system_takes_another_version_of_it() -> None:
     iphone = DEVICES["iphone"]
     assert iphone.host_for("arm64-apple-ios17.0") == "arm64-apple-ios17.0"

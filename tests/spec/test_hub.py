@@ -84,6 +84,17 @@ def test_the_environment_is_read_as_mlc_reads_it() -> None:
     assert last == Path("/hf/hub/models--user--repo/snapshots/c0ffee")
 
 
+@pytest.mark.parametrize("separator", [":", ";"])  # of all systems but one, of Windows
+def test_folders_are_separated_as_the_system_does_it(
+    monkeypatch: pytest.MonkeyPatch, separator: str
+) -> None:
+    monkeypatch.setattr("os.pathsep", separator)
+    folders = separator.join(["/a", "", "/b"])
+    environ = {"MLC_LLM_HOME": "/h", "MLC_LLM_READONLY_WEIGHT_CACHE": folders}
+    first, second, *_ = HubSettings.of(environ).elsewhere(Repository("u", "r"), "c")
+    assert (first, second) == (Path("/a/hf/u/r"), Path("/b/hf/u/r"))
+
+
 @pytest.mark.parametrize(
     "environ",
     [

@@ -1,10 +1,13 @@
 """What libraries need, and how a missing tool is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from mlcx.errors import BuildError
+from mlcx.spec.devices import DEVICES
 from mlcx.toolchain import needs, tools
 from mlcx.toolchain.triple import AUTO, parse
 
@@ -31,6 +34,37 @@ def test_a_library_needs_what_its_kernels_and_its_format_do(
 ) -> None:
     found = needs.needs(kind, parse(host), suffix)
     assert " ".join(need.tool.name for need in found) == names
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "suffix"),
+    [
+        ("darwin", "arm64", ".so"),
+        ("darwin", "x86_64", ".so"),
+        ("win32", "AMD64", ".dll"),
+    ],
+)
+def test_a_mac_and_windows_link_for_themselves_by_zig(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, suffix: str
+) -> None:
+    """As the README's first command does, which installs it there."""
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert DEVICES["cpu"].suffixes(AUTO)[0] == suffix
+    found = needs.needs("llvm", parse(AUTO), suffix)
+    assert [need.tool.name for need in found] == ["tvm", "zig"]
+    installed = [Requirement(text) for text in for_tests()]
+    (zig,) = (each for each in installed if each.name == "ziglang")
+    assert zig.marker is not None
+    assert zig.marker.evaluate({"sys_platform": system})
+    assert not zig.marker.evaluate({"sys_platform": "linux"})
+
+
+def for_tests() -> list[str]:
+    """Return what the extra ``test`` installs."""
+    text = (ROOT / "pyproject.toml").read_text()
+    found = text.partition("\ntest = [")[2].partition("\n]")[0]
+    return re.findall('^    "([^"]+)"', found, re.MULTILINE)
 
 
 def test_several_architectures_take_one_more_tool() -> None:

@@ -135,6 +135,33 @@ def test_products_are_the_same_in_every_folder(
 
 
 @needs_zig
+@pytest.mark.parametrize(
+    ("system", "machine", "triple", "suffix", "magic"),
+    [
+        ("darwin", "arm64", "arm64-apple-darwin24.1.0", ".so", b"\xcf\xfa\xed\xfe"),
+        ("win32", "AMD64", "x86_64-pc-windows-msvc", ".dll", b"MZ"),
+    ],
+)
+def test_a_mac_and_windows_link_what_they_compile_for_themselves(
+    objects: Objects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    machine: str,
+    triple: str,
+    suffix: str,
+    magic: bytes,
+) -> None:
+    """Of a triple as LLVM says it there, and without a linker of the system's."""
+    given = objects(triple)
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    (tmp_path / "made").mkdir()
+    product = products.make(given, suffix, parse(AUTO), tmp_path / "made")
+    assert product.read_bytes().startswith(magic)
+
+
+@needs_zig
 @pytest.mark.parametrize("triple", ["aarch64-linux-gnu", "aarch64-linux-android24"])
 def test_a_library_for_arm_is_one(made: Callable[..., Path], triple: str) -> None:
     lief = pytest.importorskip("lief")
