@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -81,12 +81,17 @@ def facts(given: tuple[Fact, ...]) -> dict[str, dict[str, str]]:
     return {fact.name: dict(fact.parts) for fact in given}
 
 
-def look(path: Path, before: Content | None = None) -> Content | None:
+def look(
+    path: Path,
+    before: Content | None = None,
+    digest: Callable[[Path], str] = digest_file,
+) -> Content | None:
     """Return what is in ``path``; None: there is no such file.
 
     Args:
         path: The file.
         before: What was in it earlier: it is not hashed when that `stands`.
+        digest: Returns the SHA-256 of a file.
     """
     try:
         found = path.stat()
@@ -96,7 +101,7 @@ def look(path: Path, before: Content | None = None) -> Content | None:
         return before
     values = _values(path) if found.st_size <= _VALUES else None
     size, *since = state(found)
-    return Content(size, digest_file(path), values, *since)
+    return Content(size, digest(path), values, *since)
 
 
 def _values(path: Path) -> dict[str, Any] | None:

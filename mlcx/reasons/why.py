@@ -200,7 +200,9 @@ class Why:
         self, request: Request, known: Mapping[str, Content]
     ) -> dict[str, Content]:
         names = {self.records.name(path): path for path in request.sources}
-        looked = {name: look(path, known.get(name)) for name, path in names.items()}
+        looked = {
+            name: self._look(path, known.get(name)) for name, path in names.items()
+        }
         return {name: found for name, found in looked.items() if found}
 
 

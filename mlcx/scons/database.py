@@ -107,7 +107,8 @@ def use() -> None:
 
 def where(top: Path) -> Path:
     """Return the file that holds the signatures of builds in the folder ``top``."""
-    return top / f"{SCons.SConsign.current_sconsign_filename()}{_SUFFIX}"
+    chosen = SCons.SConsign.DB_Name or SCons.SConsign.current_sconsign_filename()
+    return top / f"{chosen}{_SUFFIX}"
 
 
 def open(name: str, mode: str) -> Database:  # noqa: A001 (SCons calls it so)

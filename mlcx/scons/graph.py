@@ -136,9 +136,11 @@ class Graph:
             # So may what was replaced. SCons itself would look no further.
             self._hash_anew(dependency)
             changed = dependency.changed_content(target, previous)
+        elif _is_file(dependency) and _is_new(owner):
+            return True  # the step, which will run, signs what it reads: see ``signs``
         else:
             changed = dependency.changed_timestamp_then_content(target, previous, owner)
-        changed = changed and not _is_moved(dependency, owner)
+        changed = changed and (_is_new(owner) or not _is_moved(dependency, owner))
         if target.get_internal_path() not in self._forced:
             return bool(changed)
         # Without the hash a later touch would look like a change. For the same reason
@@ -148,7 +150,7 @@ class Graph:
 
     def _is_touched(self, dependency: Any, owner: Any) -> bool:
         """Whether a file has been written to since ``owner`` was made from it."""
-        if not isinstance(dependency, SCons.Node.FS.File):
+        if not _is_file(dependency):
             return False
         path, target = Path(dependency.get_abspath()), owner.get_internal_path()
         return self._session.services.why.is_touched(path, target)
@@ -157,7 +159,8 @@ class Graph:
         """Make SCons's signature of ``file`` that of its content, once in a run."""
         if file not in self._hashed:
             self._hashed.add(file)
-            file.get_ninfo().csig = file.get_content_hash()
+            hashes = self._session.services.hashes
+            file.get_ninfo().csig = signs.digest(file, hashes)
 
     def _file(self, path: Path) -> Any:
         # Not env.File, which would expand a dollar sign in the name.
@@ -166,6 +169,15 @@ class Graph:
     def _name(self, path: Path) -> str:
         """Return ``path`` relative to the folder in which SCons runs steps."""
         return self._session.services.why.records.name(path)
+
+
+def _is_file(dependency: Any) -> bool:
+    return isinstance(dependency, SCons.Node.FS.File)
+
+
+def _is_new(target: Any) -> bool:
+    """Whether SCons does not know what ``target`` was made of."""
+    return not getattr(target.get_stored_info().binfo, "bsources", ())
 
 
 def _say_nothing(*_: object) -> None:
@@ -178,8 +190,7 @@ def _is_moved(dependency: Any, target: Any) -> bool:
     Then a source that it no longer has was called the same and held the same.
     """
     info = target.get_stored_info().binfo
-    paths = map(str, getattr(info, "bsources", ()))  # none of what was never built
-    before = dict(zip(paths, info.bsourcesigs, strict=False))
+    before = dict(zip(map(str, info.bsources), info.bsourcesigs, strict=False))
     if str(dependency) in before:
         return False
     now = set(map(str, target.sources))

@@ -18,7 +18,8 @@ import SCons.Script
 from mlcx.errors import UsageError
 from mlcx.policy import policy
 from mlcx.progress import draws
-from mlcx.reasons.record import Records
+from mlcx.reasons.hashes import Hashes
+from mlcx.reasons.record import Records, look
 from mlcx.reasons.standing import CLOCK, Standing
 from mlcx.reasons.standing import FOLDER as STANDING
 from mlcx.reasons.why import Why
@@ -234,7 +235,8 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
         executor.clear()
     if mode.builds:
         interrupts().stop(executor)
-    journal, why = Journal(build / JOURNAL), Why(Records(top, build), chosen)
+    journal, hashes = Journal(build / JOURNAL), Hashes()
+    why = Why(Records(top, build), chosen, partial(look, digest=hashes.of))
     if journal.unread:
         lost = f"{journal.unread} lines cannot be read, and are passed over"
         console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")
@@ -243,7 +245,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     screen = _screen(build, journal) if drawn else None
     lanes, memory = _shares(mode.memory)
     return Services(
-        executor, journal, console, chosen, lanes, memory, why, cache, screen
+        executor, journal, console, chosen, lanes, memory, why, hashes, cache, screen
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import SCons.CacheDir
 
+from mlcx.spec.digest import digest_file
 from mlcx.steps.keys import keys
 from mlcx.steps.requests import Request
 from mlcx.store.cache import Cache
@@ -24,14 +26,22 @@ class Shared:
     keys: tuple[str, ...]
     takes: bool
     """Whether what is stored will do; else it is replaced."""
+    digest: Callable[[Path], str]
+    """Returns the SHA-256 of a source."""
 
     @classmethod
-    def of(cls, cache: Cache | None, request: Request, takes: bool) -> Shared | None:
+    def of(
+        cls,
+        cache: Cache | None,
+        request: Request,
+        takes: bool,
+        digest: Callable[[Path], str] = digest_file,
+    ) -> Shared | None:
         """Return what ``request`` shares; None: nothing, or the cache is off."""
         if cache is None or not SCons.CacheDir.cache_enabled:
             return None
-        found = keys(request)
-        return None if found is None else cls(cache, request, found, takes)
+        found = keys(request, digest)
+        return None if found is None else cls(cache, request, found, takes, digest)
 
     def holds(self) -> bool:
         """Whether all targets could be taken."""
@@ -54,7 +64,7 @@ class Shared:
             False: A source is no longer what it was when this was asked for, so that
             nobody knows what the targets are made of, and none is stored.
         """
-        if keys(self.request) != self.keys:
+        if keys(self.request, self.digest) != self.keys:
             return False
         if SCons.CacheDir.cache_readonly:
             return True

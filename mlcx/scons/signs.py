@@ -5,18 +5,24 @@ SCons itself writes them when it ends, and after a kill would do every step agai
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import SCons.Node
 import SCons.SConsign
+import SCons.Util
+from SCons.Node.FS import get_default_fs
 
+from mlcx.reasons.hashes import Hashes
 from mlcx.scons.database import read
 
-__all__ = ["keep", "signed"]
+__all__ = ["digest", "keep", "sign", "signed", "use_sha256"]
+
+_SHA256 = "sha256"
 
 _INDEX = 100
 """Ours among SCons' ways to store what is known of a node."""
@@ -30,6 +36,56 @@ def keep(targets: Iterable[Any]) -> None:
     SCons.Node.store_info_map[_INDEX] = _WRITER.store
     for target in targets:
         target.store_info = _INDEX
+
+
+def use_sha256(env: Any) -> None:
+    """Let SCons sign files by what records and caches name them by, too.
+
+    Unless somebody chose: then files are hashed once more. The file of signatures is
+    called as by default.
+    """
+    if env.GetOption("hash_format") is None:
+        env.SetOption("hash_format", _SHA256)
+        if SCons.SConsign.DB_Name is None:
+            SCons.SConsign.DB_Name = ".sconsign"
+
+
+class _StoppedError(Exception):
+    """The build was interrupted while a file was read."""
+
+
+def sign(
+    files: Iterable[Path], hashes: Hashes, stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Sign ``files`` that a step is about to read, in the thread of the step.
+
+    SCons would do so before, in the one thread that starts all steps.
+
+    Args:
+        files: That SCons knows.
+        hashes: What is known of them.
+        stopped: Whether the build was interrupted, and no step will run any more.
+    """
+
+    def check() -> None:
+        if stopped():
+            raise _StoppedError
+
+    fs = get_default_fs()
+    with contextlib.suppress(_StoppedError):
+        for path in files:
+            node = fs.File(str(path))
+            if not hasattr(node.get_ninfo(), "csig") and node.exists():
+                node.get_ninfo().csig = digest(node, hashes, check)
+
+
+def digest(
+    node: Any, hashes: Hashes, between: Callable[[], None] = lambda: None
+) -> str:
+    """Return what SCons signs the content of the file ``node`` by."""
+    if SCons.Util.get_current_hash_algorithm_used() != _SHA256:
+        return str(node.get_content_hash())
+    return hashes.of(Path(node.get_abspath()), between)
 
 
 def signed(file: Path) -> frozenset[str]:
@@ -60,8 +116,12 @@ class _Writer:
 
     def store(self, node: Any) -> None:
         """Keep what is known of ``node``; SCons calls this when it has been visited."""
+        is_made = node.get_state() == SCons.Node.executed
+        if is_made and SCons.Node.do_store_info:
+            for source in node.sources:
+                source.get_csig()  # which it has, unless there was no step
         SCons.Node.store_info_file(node)
-        if node.get_state() != SCons.Node.executed or node is self._last:
+        if not is_made or node is self._last:
             return
         if node is node.get_executor().get_all_targets()[-1]:
             self._last = node

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import summary
+from mlcx.reasons.hashes import Hashes
 from mlcx.reasons.standing import Standing
 from mlcx.reasons.why import Why
 from mlcx.report.journal import Journal, Result, measure
@@ -27,6 +28,7 @@ from mlcx.scons.lanes import Lanes, replaced
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Reporter
 from mlcx.scons.shared import Shared
+from mlcx.scons.signs import sign
 from mlcx.spec.resolve import hub_settings
 from mlcx.steps.about import About
 from mlcx.steps.parts import fault, leftovers
@@ -53,6 +55,7 @@ class Services:
     lanes: Lanes
     memory: Memory
     why: Why
+    hashes: Hashes
     cache: Cache | None = None
     """What other builds made; None: there is none."""
     screen: Screen | None = None
@@ -109,7 +112,9 @@ class Step:
 
         Asked for when the step is about to run, so that its sources are there.
         """
-        return Shared.of(self.services.cache, self.request, self.takes_cached)
+        services = self.services
+        digest = services.hashes.of
+        return Shared.of(services.cache, self.request, self.takes_cached, digest)
 
     def cached(self, seconds: float) -> None:
         """Note that all targets came from the cache.
@@ -118,6 +123,7 @@ class Step:
             OSError, MlcxError: That cannot be written down; the targets are there.
         """
         self._remove_leftovers()
+        self._sign()
         size, digest = measure(map(Path, self.targets))
         result = Result(self.target, "cached", round(seconds, 3), size, digest)
         self._ended(None)
@@ -225,6 +231,7 @@ class Step:
     ) -> int:
         """Run ``command`` and keep how it went, and when; return its exit status."""
         self.services.why.found(self.request)
+        self._sign()
         started, begin = time.time(), time.monotonic()
         outcome, error = self._run(command, environ)
         result = Result(
@@ -247,6 +254,11 @@ class Step:
             self.services.reporter.error(self._message(outcome.status, error, command))
         self.services.journal.add(result)
         return 0 if error is None else outcome.status or 1
+
+    def _sign(self) -> None:
+        """Sign what the step reads as it is before."""
+        services = self.services
+        sign(self.request.sources, services.hashes, lambda: services.executor.stopped)
 
     def _ended(self, seconds: float | None) -> None:
         """Write down that all is made, and from what."""

@@ -16,7 +16,7 @@ from SCons.Subst import Literal
 
 from mlcx import interpreter
 from mlcx.errors import BuildError, MlcxError, UsageError, said
-from mlcx.scons import database, ending, folders, options, pinning, script
+from mlcx.scons import database, ending, folders, options, pinning, script, signs
 from mlcx.scons.declared import Mode
 from mlcx.scons.memory import parse
 from mlcx.scons.options import COMMAND_LINE
@@ -42,6 +42,7 @@ _Nodes = list[Any]
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     options.read(env)
+    signs.use_sha256(env)
     database.use()
     _hash_in_blocks(env)
     shown = "" if env["VERBOSE"] else "$MLCX_VERB $MLCX_WHAT$MLCX_WHY"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
@@ -36,12 +36,18 @@ def digest_json(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of the bytes in ``path``, in hexadecimal."""
+def digest_file(path: Path, between: Callable[[], None] = lambda: None) -> str:
+    """Return the SHA-256 of the bytes in ``path``, in hexadecimal.
+
+    Args:
+        path: The file.
+        between: Called again and again while it is read, and may raise.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+            between()
     return digest.hexdigest()
 
 

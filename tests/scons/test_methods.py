@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 from .project import Project
@@ -82,3 +85,26 @@ def test_a_script_without_defaults_is_asked_for_everything(project: Project) -> 
     assert project.scons("-Qn").stdout.splitlines()[-1] == "mlcx: 11 to build"
     said = project.scons("-Q").stdout.splitlines()[-1]
     assert said == "mlcx: 11 built, see dist/report.json"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel what was read")
+def test_a_checkpoint_is_hashed_once(project: Project) -> None:
+    size = 1 << 26
+    os.truncate(project.root / "models/one/model.safetensors", size)
+    given = 'quantization="q4f16_1", conv_template="chatml"'
+    script = project.root / "SConstruct"
+    text = script.read_text().replace(
+        'env.MLCCommandLine("mlc-package-config.json")',
+        f'env.MLCWeights("out/one", "models/one", {given})\n'
+        "import atexit\n"
+        "read = lambda: open('read', 'w').write(open('/proc/self/io').read())\n"
+        "atexit.register(read)\n",
+    )
+    script.write_text(text)
+    for before, least, most in ((None, 1.0, 1.7), (None, 0, 0.5), (1, 1.0, 1.7)):
+        if before is not None:
+            os.utime(project.root / "models/one/model.safetensors", (before, before))
+        project.build()
+        told = (project.root / "read").read_text()
+        read = int(told.partition("rchar: ")[2].partition("\n")[0])
+        assert least * size <= read <= most * size
