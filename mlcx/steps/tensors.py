@@ -71,7 +71,7 @@ def _in_archive(file: Path) -> Iterator[tuple[str, int]]:
 def _header(file: Path) -> dict[str, dict[str, list[int]]]:
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        header: dict[str, dict[str, list[int]]] = json.loads(
-            stream.read(min(length, _LONGEST_HEADER))
-        )
+        if length > _LONGEST_HEADER:
+            return {}  # something else, of which nothing more is to be in memory
+        header: dict[str, dict[str, list[int]]] = json.loads(stream.read(length))
     return header
