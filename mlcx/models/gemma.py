@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import GATE_UP, qkv
+from mlcx.models.sizes import derive_context, derive_heads
 from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.mlp import GatedMLP, gelu_tanh
@@ -67,6 +68,7 @@ def decided(fields: Fields, *activations: str) -> dict[str, Any]:
     ``activations`` are the names that GELU's approximation may have.
     """
     fields.refuse("attention_bias", because="has no bias here")
+    fields.refuse("use_bidirectional_attention", because="sees no later tokens")
     fields.require(
         fields.flag("tie_word_embeddings", default=True),
         "'tie_word_embeddings' is false, but the embedding is the head here",

@@ -56,7 +56,6 @@ class Config(GemmaConfig):
         """
         fields = Fields("gemma2", data)
         fields.rope_scaling({})
-        fields.refuse("use_bidirectional_attention", because="sees no later tokens")
         layers = fields.positive("num_hidden_layers")
         pattern = derive_pattern(fields, data, layers, _PATTERN)
         fields.require(

@@ -115,7 +115,6 @@ class Config(ModelConfig):
             local == "default",
             f"rope_type of sliding_attention: expected 'default', found {local!r}",
         )
-        fields.refuse("use_bidirectional_attention", because="sees no later tokens")
         fields.refuse("attn_logit_softcapping", because="does not cap scores")
         cap = "final_logit_softcapping"
         window = "sliding_window" if "sliding_window" in data else _MLC_WINDOW

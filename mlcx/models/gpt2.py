@@ -9,7 +9,8 @@ from typing import Any
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_gpt_sizes
+from mlcx.models.config import Fields, ModelConfig
+from mlcx.models.sizes import derive_context, derive_gpt_sizes
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.embedding import Embedding
 from mlcx.nn.gpt import Body, GptLM

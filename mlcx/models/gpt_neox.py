@@ -9,7 +9,8 @@ from typing import Any
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.config import Fields, ModelConfig
+from mlcx.models.sizes import derive_context, derive_heads
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.decoder import DecoderLM
 from mlcx.nn.embedding import Embedding

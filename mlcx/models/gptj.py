@@ -8,13 +8,8 @@ from typing import Any, TypeVar
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import (
-    Fields,
-    ModelConfig,
-    derive_context,
-    derive_gpt_sizes,
-    derive_rotary,
-)
+from mlcx.models.config import Fields, ModelConfig
+from mlcx.models.sizes import derive_context, derive_gpt_sizes, derive_rotary
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.embedding import Embedding
 from mlcx.nn.gpt import Body, GptLM

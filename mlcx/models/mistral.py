@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlcx.models.config import OPEN, Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.config import OPEN, Fields, ModelConfig
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.models.sizes import derive_heads, derive_window
 from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.recipe import Recipe

@@ -9,9 +9,10 @@ from typing import Any
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.models.config import Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import ROTARY, qkv
 from mlcx.models.mistral import sliding_cache
+from mlcx.models.sizes import derive_heads, derive_window
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import CausalLM, rms_norm
 from mlcx.nn.kv_cache import PagedKVCache
@@ -70,7 +71,7 @@ class Config(ModelConfig):
         return fields.read(
             cls,
             **derive_window(fields, sinks=4),
-            position_embedding_base=fields.rope_theta(),
+            position_embedding_base=fields.rope_theta(absent=1e6),
             rope_scaling=None,
             num_key_value_heads=keys,
             head_dim=width,

@@ -8,8 +8,9 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.models.sizes import derive_context, derive_heads
 from mlcx.nn.attention import NormedAttention
 from mlcx.nn.causal_lm import CausalLM, heads_of, rms_norm
 from mlcx.nn.kv_cache import KVCacheSpec, PagedKVCache

@@ -8,7 +8,8 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_context, derive_heads
+from mlcx.models.config import Fields, ModelConfig
+from mlcx.models.sizes import derive_context, derive_heads
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import heads_of
 from mlcx.nn.decoder import DecoderLM

@@ -11,13 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.models import phi
-from mlcx.models.config import (
-    Fields,
-    ModelConfig,
-    derive_context,
-    derive_gpt_sizes,
-    derive_rotary,
-)
+from mlcx.models.config import Fields, ModelConfig
+from mlcx.models.sizes import derive_context, derive_gpt_sizes, derive_rotary
 from mlcx.recipe import Recipe
 
 __all__ = ["UNUSED", "Config", "Model", "weights"]

@@ -8,14 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import (
-    USUAL_CHUNK,
-    Fields,
-    ModelConfig,
-    derive_context,
-    derive_heads,
-)
+from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import GATE_UP, ROTARY, qkv
+from mlcx.models.sizes import USUAL_CHUNK, derive_context, derive_heads
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import CausalLM, Sizes, heads_of, rms_norm
 from mlcx.nn.kv_cache import Heads, KVCacheSpec, PagedKVCache

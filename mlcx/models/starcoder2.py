@@ -8,9 +8,10 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import Fields, ModelConfig, derive_heads, derive_window
+from mlcx.models.config import Fields, ModelConfig
 from mlcx.models.fused import qkv
 from mlcx.models.mistral import sliding_cache
+from mlcx.models.sizes import derive_heads, derive_window
 from mlcx.nn.attention import SelfAttention
 from mlcx.nn.causal_lm import CausalLM, heads_of, layer_norm
 from mlcx.nn.kv_cache import PagedKVCache

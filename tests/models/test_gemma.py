@@ -27,6 +27,7 @@ def test_the_config_has_the_fields_of_the_format() -> None:
     [
         ({"hidden_activation": "silu"}, "'gelu_pytorch_tanh', found 'silu'"),
         ({"attention_bias": True}, "gemma has no bias here"),
+        ({"use_bidirectional_attention": True}, "gemma sees no later tokens"),
         ({"head_dim": None}, "'head_dim': expected a whole number"),
     ],
 )

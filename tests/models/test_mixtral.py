@@ -29,6 +29,11 @@ def test_a_window_takes_the_limit_from_the_context() -> None:
     assert (config.prefill_chunk_size, config.attention_sink_size) == (20, 4)
 
 
+def test_heads_rotate_as_in_the_first_checkpoints_if_nothing_is_said() -> None:
+    config = Config.from_hf(CONFIG | {"rope_theta": None})
+    assert config.position_embedding_base == 1e6
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
