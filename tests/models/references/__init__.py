@@ -3,7 +3,8 @@
 ``<model_type>.json`` has configs as they are published, but small and odd: the fields
 that its ``cases`` have in ``common``, and what each adds or changes. The first case is
 tried with every quantization. There, too, are the names of the tensors (globs) that no
-quantization touches, ``unquantized``, or that are stored (in, out), ``transposed``.
+quantization touches, ``unquantized``, or that are stored (in, out), ``transposed``, and
+the table that a tied head is a copy of, where MLC stores that apart, ``head``.
 
 ``<model_type>.npz`` has what ``make.py`` made of them. Weights are seeded noise, so
 that they need no storing.
@@ -45,7 +46,7 @@ SAME_WEIGHTS = {
 }
 """Quantizations that stand for the weights of another."""
 
-_TABLES = ("*embed*", "*embd*", "*wte*", "*wpe*")
+_TABLES = ("*embed_tokens*", "*embed_in*", "*embd*", "*wte*", "*wpe*")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Family:
     cases: dict[str, dict[str, Any]]
     unquantized: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
+    head: str | None = None
 
     @property
     def first(self) -> str:
@@ -66,6 +68,12 @@ class Family:
         """Return what ``make.py`` stored, by case and name."""
         with np.load(FOLDER / f"{self.model_type}.npz") as found:
             return dict(found)
+
+    def quantized(self, weights: Arrays, scheme: GroupScheme) -> Arrays:
+        """Return what all ``weights`` stand for; a head that is a copy is apart."""
+        copy = {} if self.head is None else {"lm_head.weight": weights[self.head]}
+        found = (weights | copy).items()
+        return {name: self.stands_for(name, each, scheme) for name, each in found}
 
     def stands_for(self, name: str, weight: NDArray[Any], scheme: GroupScheme) -> Any:
         """Return the float32 values that ``weight`` has once quantized and back."""
@@ -95,7 +103,7 @@ def family(model_type: str) -> Family:
     globs = {k: tuple(data.get(k, ())) for k in ("unquantized", "transposed")}
     common = {"model_type": model_type} | data.get("common", {})
     cases = {name: common | changes for name, changes in data["cases"].items()}
-    return Family(model_type, cases, **globs)
+    return Family(model_type, cases, **globs, head=data.get("head"))
 
 
 def families() -> list[str]:

@@ -73,11 +73,9 @@ def of_case(cases: Family, case: str) -> Arrays:
             out[f"{dtype}/difference"] = difference
         for scheme in SCHEMES.values():
             if isinstance(scheme, GroupScheme) and scheme.name not in SAME_WEIGHTS:
-                kept = {
-                    name: cases.stands_for(name, weight, scheme)
-                    for name, weight in weights.items()
-                }
-                found = run(config, kept, prompt)
+                kept = cases.quantized(weights, scheme)
+                apart = {"tie_word_embeddings": False} if cases.head else {}
+                found = run(config | apart, kept, prompt)
                 out |= {f"{scheme.name}/{k}": v for k, v in found.items()}
     return out
 
