@@ -1,16 +1,9 @@
-"""``python -m mlcx`` and the ``mlcx`` command: find the verb, run it, report."""
+"""``python -m mlcx`` and the ``mlcx`` command; loads nothing that takes time."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import os
 import sys
 from collections.abc import Sequence
-
-from mlcx import __version__
-from mlcx.cli import VERBS
-from mlcx.errors import MlcxError, said
 
 __all__ = ["main"]
 
@@ -21,66 +14,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong usage or wrong input, 130 interrupted.
     """
-    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        return _run(arguments)
-    except MlcxError as error:
-        print(error.report(), file=sys.stderr)
-        return error.exit_status
+        # In here, since it takes long enough for Ctrl-C.
+        from mlcx.cli.command import run  # noqa: PLC0415
+
+        return run(sys.argv[1:] if argv is None else list(argv))
     except KeyboardInterrupt:
-        print("mlcx: interrupted", file=sys.stderr)
+        sys.stderr.write("mlcx: interrupted\n")
         return 130
-    except BrokenPipeError:
-        # The reader went away; keep the interpreter from failing again on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        # A disk that is full or a folder that is closed is nobody's bug.
-        print(f"mlcx: {said(error)}", file=sys.stderr)
-        # What was named is not the caller's.
-        return 2 if isinstance(error, PermissionError) else 1
-
-
-def _run(arguments: list[str]) -> int:
-    name = arguments[0] if arguments else ""
-    if name not in VERBS:
-        _overview().parse_args(arguments or ["--help"])
-        return 2
-    verb = VERBS[name]
-    module = importlib.import_module(f"mlcx.cli.{verb.module}")
-    parser = argparse.ArgumentParser(
-        prog=f"mlcx {name}",
-        description=verb.summary[0].upper() + verb.summary[1:] + ".",
-        formatter_class=_Help,
-    )
-    function = name.replace("-", "_")
-    getattr(module, f"{function}_arguments")(parser)
-    status: int = getattr(module, function)(parser.parse_args(arguments[1:]))
-    return status
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults that say something."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        says_nothing = action.default is None or action.default in (False, "")
-        return action.help if says_nothing else super()._get_help_string(action)
-
-
-def _overview() -> argparse.ArgumentParser:
-    width = max(map(len, VERBS))
-    lines = (f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
-    rows = "\n".join(lines)
-    parser = argparse.ArgumentParser(
-        prog="mlcx",
-        description="A build system for on-device LLMs.",
-        epilog=f"verbs:\n{rows}\n\n'mlcx VERB --help' explains a verb.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"mlcx {__version__}")
-    parser.add_argument("verb", choices=list(VERBS), metavar="VERB", help="what to do")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return parser
 
 
 if __name__ == "__main__":

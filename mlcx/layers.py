@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "interpreter": frozenset(),
     "shape": frozenset(),
     "stamp": frozenset(),
+    "streams": frozenset({"errors"}),
     "library": frozenset({"stamp", "errors"}),
     "presets": frozenset({"errors"}),
     "toolchain": frozenset({"errors"}),
@@ -47,8 +48,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (
-            "interpreter progress shape reasons report steps manifest policy signature "
-            "store spec toolchain artifact errors"
+            "interpreter streams progress shape reasons report steps manifest policy "
+            "signature store spec toolchain artifact errors"
         ).split()
     ),
 }
@@ -82,6 +83,7 @@ LIGHT: tuple[str, ...] = (
     "mlcx.signature.inputs",
     "mlcx.spec",
     "mlcx.stamp",
+    "mlcx.streams",
     "mlcx.steps.quality",
     "mlcx.store.settings",
     "mlcx.toolchain",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,7 @@ def test_an_unknown_verb_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         (KeyboardInterrupt(), 130, "mlcx: interrupted\n"),
         (OSError(28, "No space left", "/a/b"), 1, "mlcx: /a/b: No space left\n"),
         (OSError("something"), 1, "mlcx: something\n"),
+        (OSError(104, "Connection reset"), 1, "mlcx: Connection reset\n"),
     ],
 )
 def test_what_ends_a_verb_from_outside_gives_one_line(
@@ -70,3 +74,50 @@ def test_an_output_that_cannot_be_written_gives_one_line(
     output = str(tmp_path / "file" / "c.json")
     assert main(["normalize", str(tiny), "--quantization", "q0f16", "-o", output]) == 1
     assert capsys.readouterr().err.startswith(f"mlcx: {output}: cannot be written: ")
+
+
+_EARLY = """
+import sys
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name.startswith("mlcx") and name not in ("mlcx", "mlcx.__main__"):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+from mlcx.__main__ import main
+sys.exit(main(["plan", "x.json"]))
+"""
+
+
+def test_ctrl_c_gives_one_line_from_the_first_import_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _EARLY], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "mlcx: interrupted\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("redirected", "status", "said"),
+    [
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        (">/dev/full", 1, "mlcx: the output cannot be written: No space left on "),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_takes_nothing_gives_one_line_at_most(
+    redirected: str, status: int, said: str, unbuffered: str
+) -> None:
+    spec = Path(__file__).parents[1] / "specs" / "mlc-package-config.json"
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m mlcx validate "$1" {redirected}', sys.executable, spec],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == bool(said)

@@ -12,10 +12,13 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mlcx.errors import MlcxError, said
-from mlcx.scons.progress import Reporter
+from mlcx.scons.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from mlcx.scons.progress import Reporter
 
 __all__ = ["fail", "failing", "of_a_verb", "refuse", "refused", "status"]
 
@@ -25,8 +28,7 @@ class _Ending:
     """Of this process, which has one."""
 
     fails: bool = False
-    failure: int = 2
-    """The status of a build that failed: at first that of SCons itself."""
+    is_of_a_verb: bool = False
     refusal: int | None = None
 
 
@@ -50,15 +52,22 @@ def refused() -> bool:
 
 
 def of_a_verb() -> None:
-    """Let a build that failed end with the status that verbs have for that."""
-    _ending.failure = 1
+    """Let a build that failed or was interrupted end with the status of verbs."""
+    _ending.is_of_a_verb = True
 
 
 def status(code: object) -> int:
     """Return the status of this process when SCons would end with ``code``."""
     if _ending.refusal is not None:
         return _ending.refusal
-    return _ending.failure if code else 0
+    return _failure() if code else 0
+
+
+def _failure() -> int:
+    if not _ending.is_of_a_verb:
+        return 2  # as of SCons, also of a build that was interrupted
+    number = interrupts().number
+    return 128 + number if number else 1
 
 
 @contextlib.contextmanager
@@ -77,4 +86,4 @@ def _end() -> None:
     if _ending.fails:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(_ending.failure)
+        os._exit(_failure())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Protocol
 
+from mlcx import streams
+from mlcx.scons import ending
+
 __all__ = ["Console", "Reporter"]
 
 
@@ -32,10 +35,17 @@ class Console:
         self.lines(f"mlcx: {text}\n")
 
     def lines(self, text: str) -> None:
-        """Write ``text``, which is whole lines, at once."""
-        if not self._silent:
+        """Write ``text``, which is whole lines, at once; failing fails the run."""
+        if self._silent:
+            return
+        try:
             sys.stdout.write(text)
             sys.stdout.flush()
+        except OSError as error:
+            message = streams.give_up(error)
+            if message:
+                self.error(message)
+            ending.fail()
 
     def error(self, text: str) -> None:
         """Write ``text`` as one or more lines, at once."""

@@ -17,6 +17,7 @@ import SCons.Script
 
 from mlcx import interpreter
 from mlcx.scons import ending
+from mlcx.scons.interrupts import interrupts
 from mlcx.scons.script import NO_SITE
 
 __all__ = ["run", "run_beside"]
@@ -26,13 +27,15 @@ def run(script: str, options: Sequence[str]) -> int:
     """Let SCons read our own ``script``, do what ``options`` say, and return a status.
 
     Returns:
-        What a verb exits with: 0 done, 1 failed, 2 wrong usage or wrong input. What
-        is left to do at exit may still end the process with 1.
+        What a verb exits with: 0 done, 1 failed, 2 wrong usage or wrong input, 128
+        and its number after a signal. What is left to do at exit may still end the
+        process with another one than 0.
     """
     path = Path(__file__).with_name(script)
     # Without code of the folder that is built in: nobody said that SCons runs there.
     sys.argv = ["scons", "-f", str(path), "-Q", NO_SITE, *options]
     ending.of_a_verb()
+    interrupts()  # from now on
     try:
         SCons.Script.main()
     except SystemExit as end:

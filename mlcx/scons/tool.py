@@ -14,7 +14,7 @@ import SCons.Script
 from SCons.Node.FS import File
 from SCons.Subst import Literal
 
-from mlcx import interpreter
+from mlcx import interpreter, streams
 from mlcx.errors import BuildError, MlcxError, UsageError, said
 from mlcx.scons import database, ending, folders, options, pinning, script, signs
 from mlcx.scons.declared import Mode
@@ -41,6 +41,7 @@ _Nodes = list[Any]
 
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
+    streams.prepare()
     options.read(env)
     signs.use_sha256(env)
     database.use()

@@ -71,14 +71,14 @@ def test_one_that_builds_twice_and_is_killed_leaves_nothing(delivery: Project) -
     assert not list(delivery.root.glob("mlcx-reproducible-*/**/*.so"))
 
 
-def test_a_verb_that_is_interrupted_ends_its_steps_and_exits_with_1(
+def test_a_verb_that_is_interrupted_ends_its_steps_and_exits_with_130(
     delivery: Project,
 ) -> None:
     build = start(delivery, *DELIVER)
     wait_for(lambda: bool(steps(delivery)))
     build.send_signal(signal.SIGINT)
     out, err = build.communicate(timeout=20)
-    assert build.returncode == 1
+    assert build.returncode == 130
     assert "Build interrupted" in err
     assert "Traceback" not in out + err
     assert " interrupted" in out.splitlines()[-1]
