@@ -27,7 +27,7 @@ from typing import Any
 
 from checkpoints import DTYPES, write_checkpoint
 
-from mlcx.models import architecture
+from mlcx.architectures import architecture
 from mlcx.quant.apply import parameters
 from mlcx.quant.compiled import compiled
 from mlcx.quant.scheme import scheme

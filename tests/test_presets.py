@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlcx.architectures import ARCHITECTURES
+from mlcx.architectures import ARCHITECTURES, architecture
 from mlcx.errors import UsageError
-from mlcx.models import architecture
 from mlcx.presets import preset_file, preset_model_type, preset_names
 from mlcx.quant.apply import parameters
 from mlcx.quant.scheme import scheme

@@ -16,12 +16,24 @@ from mlcx.architectures import largest
 from mlcx.errors import InputError, Problem
 
 __all__ = [
+    "ACTIVATIONS",
     "OPEN",
     "USUAL_BATCH",
     "Fields",
     "ModelConfig",
     "is_positive",
 ]
+
+ACTIVATIONS = (
+    "gelu",
+    "gelu_fast",
+    "gelu_new",
+    "gelu_pytorch_tanh",
+    "relu",
+    "silu",
+    "swish",
+)
+"""Those that networks of any activation have, by Hugging Face's names."""
 
 OPEN = -1
 """How MLC's configs say that something has no limit, or is not there."""

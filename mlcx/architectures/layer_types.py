@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlcx.models.config import OPEN, Fields
+from mlcx.architectures.config import OPEN, Fields
 
 __all__ = ["FULL", "SLIDING", "derive_layer_window", "derive_pattern"]
 

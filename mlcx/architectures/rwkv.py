@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mlcx.models.config import OPEN, Fields, ModelConfig
+from mlcx.architectures.config import OPEN, Fields, ModelConfig
 from mlcx.recipe import Array, Recipe
 
 __all__ = ["RwkvConfig", "renamed"]

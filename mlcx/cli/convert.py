@@ -214,13 +214,14 @@ def _warn_of_tokens(count: int | None, vocab_size: int) -> None:
 
 def _recipe(scheme: Scheme, model: _Model) -> dict[str, object] | None:
     """Return the content of a mixed scheme; make sure that any fits the model."""
-    from mlcx.quant.apply import layers
     from mlcx.quant.fit import fit
     from mlcx.quant.mixed import MixedScheme
 
     if not isinstance(scheme, MixedScheme):
         fit(scheme, model.architecture, model.config)
         return None
+    from mlcx.quant.apply import layers  # loads TVM
+
     layers(model.architecture, model.config, scheme)
     return scheme.content()
 
@@ -251,7 +252,7 @@ def _load(args: argparse.Namespace) -> _Model:
         InputError: Its config is missing, or not what it must be.
         UsageError: No model is given, or an architecture that is not known.
     """
-    from mlcx.models import architecture
+    from mlcx.architectures import architecture
 
     model = given(args.config, args.model_type, kind="checkpoint")
     path = model.path / MODEL_CONFIG if model.path.is_dir() else model.path

@@ -10,6 +10,7 @@ import tvm
 from tvm import relax
 from tvm.target import Target
 
+from mlcx.architectures import architecture
 from mlcx.artifact import write_text
 from mlcx.compiler import rocm
 from mlcx.compiler.compile_config import CompileConfig
@@ -23,7 +24,6 @@ from mlcx.compiler.pipeline import Context, phases
 from mlcx.compiler.stamping import stamp_of
 from mlcx.compiler.targets import check_code_generator
 from mlcx.errors import UsageError
-from mlcx.models import architecture
 from mlcx.quant import apply
 
 __all__ = ["Options", "compile_library"]

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mlcx.architectures import architecture
+from mlcx.architectures.config import USUAL_BATCH
 from mlcx.artifact import (
     CHAT_CONFIG,
     COMPILE_CONFIG,
@@ -21,9 +23,6 @@ from mlcx.artifact import (
     write_json,
 )
 from mlcx.errors import InputError, UsageError
-from mlcx.models import architecture
-from mlcx.models.config import USUAL_BATCH
-from mlcx.quant import apply
 from mlcx.quant.mixed import MixedScheme, mixed
 from mlcx.quant.packing import Scheme
 from mlcx.quant.scheme import scheme
@@ -111,6 +110,8 @@ class CompileConfig:
         _check_overrides(kind, config.to_dict(), wanted)
         recipe = None
         if isinstance(chosen, MixedScheme):
+            from mlcx.quant import apply  # noqa: PLC0415 (loads TVM)
+
             apply.layers(architecture(kind), config, chosen)
             # Two names for one content are one library.
             chosen, recipe = chosen.nameless(), chosen.content()

@@ -1,28 +1,18 @@
-"""Architectures, one file each, named by the checkpoint's ``model_type``.
+"""The networks of architectures, one file each, under their names there.
 
-``mlcx.architectures`` lists them.
-
-A module of an architecture has ``Config`` (``from_hf``, ``to_dict``), ``Model``,
-``weights(config)`` (the parameters' recipes) and ``UNUSED`` (tensors to pass over).
+A module has ``Model(config, dtype)``, made of the blocks of ``mlcx.nn``.
 """
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
-from mlcx.architectures import ARCHITECTURES
-from mlcx.errors import UsageError
-
-__all__ = ["architecture"]
+__all__ = ["network"]
 
 
-def architecture(model_type: str) -> ModuleType:
-    """Return the module of ``model_type``.
-
-    Raises:
-        UsageError: No such architecture; the message lists those that exist.
-    """
-    if model_type not in ARCHITECTURES:
-        raise UsageError.unknown("model_type", model_type, sorted(ARCHITECTURES))
-    return importlib.import_module(ARCHITECTURES[model_type])
+def network(architecture: ModuleType, config: Any, dtype: str) -> Any:
+    """Return the network of ``config``, a config of ``architecture``, in ``dtype``."""
+    name = architecture.__name__.rpartition(".")[2]
+    return importlib.import_module(f"mlcx.models.{name}").Model(config, dtype)

@@ -1,94 +1,21 @@
-"""Gemma 2: Gemma with more norms, a window in every other layer, and capped logits.
-
-MLC LLM makes the window the limit of the context, since all its layers see everything.
-Here, layers slide as they were trained to, so the limit is the checkpoint's.
-"""
+"""The network of Gemma 2."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from tvm.relax.frontend import nn
 
-from mlcx.models.config import OPEN, Fields
-from mlcx.models.fused import GATE_UP, qkv
-from mlcx.models.gemma import Config as GemmaConfig
-from mlcx.models.gemma import GemmaLM, decided, plus_one
-from mlcx.models.layer_types import derive_layer_window, derive_pattern
+from mlcx.architectures.config import OPEN
+from mlcx.architectures.gemma2 import PATTERN, Config
+from mlcx.models.gemma import GemmaLM
 from mlcx.nn import attention
 from mlcx.nn.causal_lm import heads_of, rms_norm
 from mlcx.nn.head import soft_capped
 from mlcx.nn.kv_cache import KVCacheSpec
 from mlcx.nn.layer import SandwichLayer
-from mlcx.recipe import Recipe
 
-__all__ = ["NORMS", "UNUSED", "Attention", "Config", "Model", "weights"]
-
-UNUSED: tuple[str, ...] = ()
-
-_PLACES = ("input", "post_attention", "pre_feedforward", "post_feedforward")
-NORMS = (*(f"model.layers.{{i}}.{place}_layernorm" for place in _PLACES), "model.norm")
-"""Whose weights checkpoints keep less 1."""
-
-_PATTERN = 2
-"""Of every two layers, the first slides."""
-
-
-@dataclass(frozen=True)
-class Config(GemmaConfig):
-    """What the model is built from, in MLC's names and order."""
-
-    attn_logit_softcapping: float | None
-    final_logit_softcapping: float | None
-    query_pre_attn_scalar: int
-    """The square of what scores are divided by."""
-    sliding_window: int
-    """Tokens that every other layer sees; -1: all."""
-
-    @classmethod
-    def from_hf(cls, data: Mapping[str, Any]) -> Config:
-        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
-
-        Raises:
-            InputError: Fields missing, of wrong types, or contradicting each other.
-        """
-        fields = Fields("gemma2", data)
-        fields.rope_scaling({})
-        layers = fields.positive("num_hidden_layers")
-        pattern = derive_pattern(fields, data, layers, _PATTERN)
-        fields.require(
-            pattern == _PATTERN,
-            f"'layer_types': expected every other layer to slide, found {pattern - 1} "
-            f"of {pattern}",
-        )
-        return fields.read(
-            cls,
-            **decided(fields, "gelu_pytorch_tanh"),
-            attn_logit_softcapping=_softcap(
-                fields, data, "attn_logit_softcapping", 50.0
-            ),
-            final_logit_softcapping=_softcap(
-                fields, data, "final_logit_softcapping", 30.0
-            ),
-            query_pre_attn_scalar=fields.positive("query_pre_attn_scalar", 256),
-            sliding_window=derive_layer_window(fields, data, "sliding_window", 4096),
-        )
-
-
-def _softcap(
-    fields: Fields, data: Mapping[str, Any], key: str, absent: float
-) -> float | None:
-    """Return what caps scores or logits; null says that nothing does."""
-    if key in data and data[key] is None:
-        return None
-    return fields.number(key, absent)
-
-
-def weights(config: Config) -> dict[str, Recipe]:
-    """Return the recipes of the parameters that are not tensors of the same name."""
-    return qkv("qkv_proj") | GATE_UP | plus_one(*NORMS)
+__all__ = ["Attention", "Model"]
 
 
 class Attention(attention.Attention):
@@ -101,7 +28,7 @@ class Attention(attention.Attention):
 
     def slides(self, layer: int) -> bool:
         """Say whether ``layer`` sees no more than the cache's ``layer_window``."""
-        return self.windowed and (layer + 1) % _PATTERN != 0
+        return self.windowed and (layer + 1) % PATTERN != 0
 
 
 class Model(GemmaLM[Config]):

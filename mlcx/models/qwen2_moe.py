@@ -1,68 +1,16 @@
-"""Qwen 2 with a mixture of experts, beside one that every token goes through."""
+"""The network of Qwen 2 with experts."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
+from mlcx.architectures.qwen2_moe import Config
 from mlcx.models import qwen2
-from mlcx.models.config import Fields
-from mlcx.models.fused import qkv
-from mlcx.models.qwen_moe import (
-    SparseLM,
-    SparseMLP,
-    expert_weights,
-    is_sparse,
-    mixture_fields,
-)
+from mlcx.models.qwen_moe import SparseLM, SparseMLP
 from mlcx.nn.mlp import GatedMLP
-from mlcx.recipe import Recipe, joined
 
-__all__ = ["UNUSED", "Config", "Model", "SharedMLP", "weights"]
-
-UNUSED = qwen2.UNUSED
-
-
-@dataclass(frozen=True)
-class Config(qwen2.Config):
-    """What the model is built from, in MLC's names and order, then one of ours."""
-
-    moe_intermediate_size: int
-    shared_expert_intermediate_size: int
-    num_experts_per_tok: int
-    num_experts: int
-    decoder_sparse_step: int
-    norm_topk_prob: bool
-    mlp_only_layers: tuple[int, ...]
-    """Numbers of layers without experts, which MLC does not know."""
-
-    @classmethod
-    def from_hf(cls, data: Mapping[str, Any]) -> Config:
-        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
-
-        Raises:
-            InputError: Fields missing, of wrong types, or contradicting each other.
-        """
-        fields = Fields("qwen2_moe", data)
-        fields.require(
-            fields.flag("qkv_bias", default=True),
-            "'qkv_bias' is false, but qwen2_moe has biases here",
-        )
-        return fields.read(cls, **qwen2.decided(fields), **mixture_fields(fields, data))
-
-
-def weights(config: Config) -> dict[str, Recipe]:
-    """Return the recipes of the parameters that are not tensors of the same name."""
-    recipes = qkv("c_attn", "weight", "bias") | expert_weights(config)
-    if any(is_sparse(config, n) for n in range(config.num_hidden_layers)):
-        shared = "model.layers.{i}.mlp.shared_expert."
-        parts = ("gate_proj.weight", "up_proj.weight")
-        recipes |= joined(shared, "gate_up_proj.weight", *parts)
-    return recipes
+__all__ = ["Model", "SharedMLP"]
 
 
 class SharedMLP(SparseMLP):

@@ -1,43 +1,28 @@
-"""What the mixtures of experts of Qwen 2 and Qwen 3 share."""
+"""The network of Qwen with experts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.models.config import Fields
-from mlcx.models.fused import GATE_UP
+from mlcx.architectures.qwen_moe import Mixture, is_sparse
 from mlcx.nn import causal_lm
 from mlcx.nn.causal_lm import CausalLM
 from mlcx.nn.layer import PreNormLayer
 from mlcx.nn.moe import Experts, Router, mixture, route
-from mlcx.recipe import Recipe, joined
 
-__all__ = [
-    "Sizes",
-    "SparseLM",
-    "SparseMLP",
-    "expert_weights",
-    "is_sparse",
-    "mixture_fields",
-]
-
-_MLP = "model.layers.{i}.mlp."
+__all__ = ["Sizes", "SparseLM", "SparseMLP"]
 
 
-class Sizes(causal_lm.Sizes, Protocol):
+class Sizes(causal_lm.Sizes, Mixture, Protocol):
     """What a config tells, in Hugging Face's names."""
 
     @property
     def moe_intermediate_size(self) -> int:
         """Width inside an expert."""
-
-    @property
-    def num_experts(self) -> int:
-        """Experts of a layer that has any."""
 
     @property
     def num_experts_per_tok(self) -> int:
@@ -47,53 +32,8 @@ class Sizes(causal_lm.Sizes, Protocol):
     def norm_topk_prob(self) -> bool:
         """Whether a token's weights sum to 1."""
 
-    @property
-    def decoder_sparse_step(self) -> int:
-        """n: of every n layers, the last has experts."""
-
-    @property
-    def mlp_only_layers(self) -> tuple[int, ...]:
-        """Numbers of layers that have none anyway."""
-
 
 _AnySizes = TypeVar("_AnySizes", bound=Sizes)
-
-
-def mixture_fields(fields: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `Sizes` that are not read by their types alone."""
-    experts = fields.positive(fields.first("num_local_experts", "num_experts"))
-    fields.require(
-        fields.positive("num_experts_per_tok") <= experts,
-        "num_experts_per_tok must not exceed num_experts",
-    )
-    dense = data.get("mlp_only_layers") or []
-    numbers = isinstance(dense, list | tuple) and all(type(n) is int for n in dense)
-    fields.require(
-        numbers,
-        f"'mlp_only_layers': expected a list of layers' numbers, found {dense!r}",
-    )
-    return {
-        "num_experts": experts,
-        "decoder_sparse_step": fields.positive("decoder_sparse_step", 1),
-        "mlp_only_layers": tuple(dense) if numbers else (),
-    }
-
-
-def is_sparse(config: Sizes, layer: int) -> bool:
-    """Say whether layer number ``layer`` has experts."""
-    on_step = (layer + 1) % config.decoder_sparse_step == 0
-    return on_step and layer not in config.mlp_only_layers
-
-
-def expert_weights(config: Sizes) -> dict[str, Recipe]:
-    """Return the recipes of the feed-forward blocks of all layers."""
-    experts = [f"experts.{e}." for e in range(config.num_experts)]
-    gates_ups = [f"{e}{part}_proj.weight" for e in experts for part in ("gate", "up")]
-    downs = [f"{e}down_proj.weight" for e in experts]
-    recipes = joined(_MLP, "moe_gate_up_proj.weight", *gates_ups)
-    recipes |= joined(_MLP, "moe_down_proj.weight", *downs)
-    sparse = (is_sparse(config, n) for n in range(config.num_hidden_layers))
-    return recipes if all(sparse) else recipes | GATE_UP
 
 
 class SparseMLP(nn.Module):

@@ -1,52 +1,17 @@
-"""RWKV 6 ("Finch"): linear attention with a decay that depends on the data."""
+"""The network of RWKV 6."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from tvm.relax.frontend import nn
 from tvm.relax.frontend.nn import op
 
-from mlcx.models.config import Fields
-from mlcx.models.rwkv import RwkvConfig, renamed
+from mlcx.architectures.rwkv6 import MIXED, Config
 from mlcx.nn import rwkv_mixing
 from mlcx.nn.recurrence import Wkv, wkv6
 from mlcx.nn.rwkv import Rwkv
 from mlcx.nn.rwkv_mixing import Mixed, vector
-from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Attention", "Config", "FeedForward", "Model", "weights"]
-
-UNUSED = ()
-
-_MIXED = "wkvrg"
-"""The five inputs of the attention: decay, key, value, receptance, gate."""
-
-
-@dataclass(frozen=True)
-class Config(RwkvConfig):
-    """What the model is built from."""
-
-    @classmethod
-    def from_hf(cls, data: Mapping[str, Any]) -> Config:
-        """Read a Hugging Face config, or the ``model_config`` of an MLC one.
-
-        Raises:
-            InputError: Fields missing, of wrong types, or contradicting each other.
-        """
-        fields = Fields("rwkv6", data)
-        usual = fields.positive("hidden_size") // 2 * 7
-        inner = fields.positive("intermediate_size", usual)
-        return cls.of(fields, version="6_0", intermediate_size=inner)
-
-
-def weights(config: Config) -> dict[str, Recipe]:
-    """Return the recipes of the parameters that are not tensors of the same name."""
-    attention = [f"time_maa_{part}" for part in ("x", *_MIXED, "w1", "w2")]
-    attention += ["time_decay", "time_decay_w1", "time_decay_w2", "time_faaaa"]
-    return renamed(config, attention, ("time_maa_k", "time_maa_r"))
+__all__ = ["Attention", "FeedForward", "Model"]
 
 
 class Model(Rwkv):
@@ -65,10 +30,10 @@ class Attention(rwkv_mixing.Attention):
         h = config.hidden_size
         super().__init__(config, (1, 1, h))
         mix, decay = (64, 128) if h == 4096 else (32, 64)
-        for part in ("x", *_MIXED):
+        for part in ("x", *MIXED):
             setattr(self, f"time_maa_{part}", nn.Parameter((1, 1, h)))
-        self.time_maa_w1 = nn.Parameter((h, len(_MIXED) * mix))
-        self.time_maa_w2 = nn.Parameter((len(_MIXED), mix, h))
+        self.time_maa_w1 = nn.Parameter((h, len(MIXED) * mix))
+        self.time_maa_w2 = nn.Parameter((len(MIXED), mix, h))
         self.time_decay_w1 = nn.Parameter((h, decay))
         self.time_decay_w2 = nn.Parameter((decay, h))
 
@@ -79,10 +44,10 @@ class Attention(rwkv_mixing.Attention):
         first = x + step * vector(self.time_maa_x)
         low = _tanh(op.matmul(first, self.time_maa_w1))
         low = op.permute_dims(op.reshape(low, (x.shape[0], parts, rank)), (1, 0, 2))
-        learnt = op.split(op.matmul(low, self.time_maa_w2), len(_MIXED), axis=0)
+        learnt = op.split(op.matmul(low, self.time_maa_w2), len(MIXED), axis=0)
         decay, key, value, receptance, gate = (
             x + step * (vector(getattr(self, f"time_maa_{part}")) + op.squeeze(own, 0))
-            for part, own in zip(_MIXED, learnt, strict=True)
+            for part, own in zip(MIXED, learnt, strict=True)
         )
         low = _tanh(op.matmul(decay, self.time_decay_w1))
         decay = op.matmul(low, self.time_decay_w2).astype("float32")

@@ -12,6 +12,7 @@ from typing import Any
 
 from tvm.relax.frontend import nn
 
+from mlcx.models import network
 from mlcx.nn.moe import Experts, Router
 from mlcx.quant.fit import fit
 from mlcx.quant.mixed import MixedScheme
@@ -87,7 +88,7 @@ def parameters(
     """
     _, found = _quantized(architecture, config, scheme)
     packings = {layer.weight: packing for layer, packing in found.items()}
-    model = architecture.Model(config, scheme.model_dtype)
+    model = network(architecture, config, scheme.model_dtype)
     return [
         ModelParameter(
             name, tuple(map(int, each.shape)), each.dtype, packings.get(name)
@@ -102,7 +103,7 @@ def _quantized(
     """Return the quantized model, and all layers with how each is packed."""
     scheme = fit(scheme, architecture, config)
     quantizer = _Quantizer(scheme)
-    model = quantizer.visit("", architecture.Model(config, scheme.model_dtype))
+    model = quantizer.visit("", network(architecture, config, scheme.model_dtype))
     if isinstance(scheme, MixedScheme):
         scheme.check(list(quantizer.packings))
     return model, quantizer.packings

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlcx.architectures import ARCHITECTURES
+from mlcx.architectures import ARCHITECTURES, architecture
 from mlcx.errors import InputError, UsageError
-from mlcx.models import architecture
 from mlcx.quant.apply import parameters
 from mlcx.quant.scheme import scheme
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from mlcx.architectures.cohere import Config
 from mlcx.errors import InputError
-from mlcx.models.cohere import Config, Model
+from mlcx.models.cohere import Model
 
 from .conftest import tiny
 

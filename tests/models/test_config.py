@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.llama import Config
 from mlcx.errors import InputError
-from mlcx.models.llama import Config
 
 TINY = {
     "model_type": "llama",

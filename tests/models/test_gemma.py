@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.gemma import Config
 from mlcx.errors import InputError
-from mlcx.models.gemma import Config
 
 from .conftest import tiny
 

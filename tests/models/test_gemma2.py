@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from mlcx.architectures.gemma2 import Config
 from mlcx.errors import InputError
-from mlcx.models.gemma2 import Attention, Config, Model
+from mlcx.models.gemma2 import Attention, Model
 
 from .conftest import tiny
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from mlcx.architectures.gemma3_text import Config
 from mlcx.errors import InputError
-from mlcx.models.gemma3_text import Attention, Config, Model
+from mlcx.models.gemma3_text import Attention, Model
 from mlcx.nn.rotary import Rotary
 
 from .conftest import tiny

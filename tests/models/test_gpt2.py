@@ -12,8 +12,8 @@ import tvm_ffi
 from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
+from mlcx.architectures.gpt2 import Config
 from mlcx.errors import InputError, MlcxError
-from mlcx.models.gpt2 import Config
 from mlcx.runtime.device import LoadedModel, open_library
 
 from .conftest import TEXT, random_weights, tiny

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.gpt_neox import Config
 from mlcx.errors import InputError
-from mlcx.models.gpt_neox import Config
 
 from .conftest import tiny
 

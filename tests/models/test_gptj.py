@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.gptj import Config
 from mlcx.errors import InputError
-from mlcx.models.gptj import Config
 
 from .conftest import tiny
 

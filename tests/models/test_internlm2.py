@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlcx.architectures.internlm2 import Config
 from mlcx.errors import InputError
-from mlcx.models.internlm2 import Config
 from mlcx.quant.scheme import scheme
 
 from .conftest import (

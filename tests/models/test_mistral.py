@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlcx.architectures.mistral import Config
 from mlcx.compiler.compile_config import CompileConfig
 from mlcx.errors import InputError, UsageError
-from mlcx.models.mistral import Config
 
 from . import llama_like
 from .conftest import TEXT, TINY, Compute, random_weights, tiny

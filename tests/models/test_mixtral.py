@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.mixtral import Config
 from mlcx.errors import InputError
-from mlcx.models.mixtral import Config
 
 from .conftest import tiny
 

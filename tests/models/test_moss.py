@@ -2,9 +2,9 @@
 
 import pytest
 
+from mlcx.architectures import architecture
+from mlcx.architectures.moss import Config, weights
 from mlcx.errors import InputError
-from mlcx.models import architecture
-from mlcx.models.moss import Config, weights
 
 from .conftest import tiny
 

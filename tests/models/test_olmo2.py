@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.olmo2 import Config
 from mlcx.errors import InputError
-from mlcx.models.olmo2 import Config
 
 from .conftest import tiny
 

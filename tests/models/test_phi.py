@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.phi import Config
 from mlcx.errors import InputError
-from mlcx.models.phi import Config
 
 from .conftest import tiny
 

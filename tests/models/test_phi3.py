@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from mlcx.architectures.phi3 import Config
 from mlcx.errors import InputError
-from mlcx.models.phi3 import Config
 
 from .conftest import tiny
 

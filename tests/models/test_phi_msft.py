@@ -10,9 +10,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from mlcx.__main__ import main
+from mlcx.architectures.phi_msft import Config
 from mlcx.errors import InputError
 from mlcx.models import phi
-from mlcx.models.phi_msft import Config, Model
+from mlcx.models.phi_msft import Model
 
 from .conftest import tiny
 from .references import checkpoint, family

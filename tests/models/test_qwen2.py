@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.qwen2 import Config
 from mlcx.errors import InputError
-from mlcx.models.qwen2 import Config
 
 from .conftest import tiny
 

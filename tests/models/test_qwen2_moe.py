@@ -2,9 +2,9 @@
 
 import pytest
 
+from mlcx.architectures import qwen2
+from mlcx.architectures.qwen2_moe import Config
 from mlcx.errors import InputError
-from mlcx.models import qwen2
-from mlcx.models.qwen2_moe import Config
 
 from .conftest import tiny
 

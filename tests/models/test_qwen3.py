@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from mlcx.architectures.qwen3 import Config
 from mlcx.errors import InputError
-from mlcx.models.qwen3 import Config
 
 from .conftest import tiny
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mlcx.models import architecture, qwen3
-from mlcx.models.qwen3_moe import Config
+from mlcx.architectures import architecture, qwen3
+from mlcx.architectures.qwen3_moe import Config
 from mlcx.quant.apply import parameters
 from mlcx.quant.scheme import scheme
 

@@ -4,9 +4,9 @@ from types import ModuleType
 
 import pytest
 
+from mlcx.architectures import qwen2_moe, qwen3_moe
+from mlcx.architectures.qwen_moe import is_sparse
 from mlcx.errors import InputError
-from mlcx.models import qwen2_moe, qwen3_moe
-from mlcx.models.qwen_moe import is_sparse
 
 from .conftest import tiny
 

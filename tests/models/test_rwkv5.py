@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mlcx.architectures.rwkv5 import Config
 from mlcx.errors import InputError
-from mlcx.models.rwkv5 import Config
 
 from .conftest import tiny
 from .reference import Array, Weights

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.stablelm import Config
 from mlcx.errors import InputError
-from mlcx.models.stablelm import Config
 
 from .conftest import tiny
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mlcx.architectures.starcoder2 import Config
 from mlcx.errors import InputError
-from mlcx.models.starcoder2 import Config
 
 from .conftest import tiny
 

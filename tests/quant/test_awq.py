@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from mlcx.architectures import llama
 from mlcx.errors import UsageError
-from mlcx.models import llama
 from mlcx.presets import preset_file
 from mlcx.quant.apply import build
 from mlcx.quant.awq import AwqPacking, gptq_codes, gptq_zeros

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from mlcx.architectures import ARCHITECTURES
+from mlcx.architectures import ARCHITECTURES, architecture
 from mlcx.errors import InputError
-from mlcx.models import architecture
 from mlcx.presets import preset_file, preset_model_type, preset_names
 from mlcx.spec.model_config import config_problems, sizes_of
 

@@ -8,10 +8,10 @@ import pytest
 import tvm
 from tvm import relax
 
+from mlcx.architectures import architecture
 from mlcx.compiler.passes.cpu_moe import moe_rule
 from mlcx.compiler.passes.dispatch import Dispatch
 from mlcx.compiler.targets import target_of
-from mlcx.models import architecture
 from mlcx.quant import apply
 from mlcx.quant.scheme import scheme
 

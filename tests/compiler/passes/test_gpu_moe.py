@@ -8,9 +8,9 @@ import tvm_ffi
 from tvm import relax, tirx
 from tvm.s_tir import SBlock
 
+from mlcx.architectures import architecture
 from mlcx.compiler.passes.dispatch import Dispatch
 from mlcx.compiler.passes.gpu_moe import gpu_moe_rule
-from mlcx.models import architecture
 from mlcx.quant import apply
 from mlcx.quant.scheme import scheme
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlcx.models.config import OPEN, Fields
+from mlcx.architectures.config import OPEN, Fields
 
 __all__ = [
     "USUAL_CHUNK",
