@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import TENSOR_CACHE, write_bytes
 from mlcx.reasons.changes import Change
+from mlcx.reasons.common import Common
 from mlcx.signature.facts import Fact
 from mlcx.spec.digest import digest_file, state
 
 __all__ = ["Content", "Record", "Records", "facts", "look", "options"]
 
-_VERSION = 3
-_HEAD = f'\n "version": {_VERSION},'.encode()
-"""How what is behind the digest begins."""
+_VERSION = 4
+_HEADS = tuple(f'\n "version": {number},'.encode() for number in (3, _VERSION))
+"""How what is behind the digest begins; the earlier version has all facts in it."""
 _FOLDER = "inputs"
+_FACTS = "facts"
+"""The folder of facts that have more than a few parts."""
+_FEW = 8
 _VALUES = 1 << 16
 """Bytes of a JSON file whose values are kept beside its digest."""
 
@@ -122,6 +127,8 @@ class Records:
         """Keep them in ``build``; names are relative to ``top`` where that holds it."""
         self._top = top
         self._folder = build / _FOLDER
+        self._facts = Common(build / _FACTS)
+        self._guard = threading.Lock()
 
     def name(self, path: Path) -> str:
         """Return ``path`` as records and messages name it."""
@@ -143,26 +150,56 @@ class Records:
 
     def read(self, target: str) -> Record | None:
         """Return the record of ``target``; None: there is none that is whole."""
-        data = self._whole(target)
-        if data is None:
+        value = self._whole(target)
+        if value is None:
             return None
-        value = json.loads(data)
         del value["sha256"], value["version"]
         sources = {name: Content(**each) for name, each in value["sources"].items()}
         because = tuple(map(_change, value["because"]))
         return Record(**{**value, "sources": sources, "because": because})
 
     def write(self, record: Record) -> None:
-        """Keep ``record``."""
-        value = {"version": _VERSION, **asdict(record)}
-        text = json.dumps(value, indent=1, ensure_ascii=False)
-        write_bytes(self.path(record.target), _signed(f"{text[1:]}\n".encode()))
+        """Keep ``record``; called from any thread."""
+        value = {"version": _VERSION, **asdict(replace(record, facts={}))}
+        with self._guard:  # what was just put is not to be found superfluous
+            value["facts"] = {
+                name: self._put(each) for name, each in record.facts.items()
+            }
+            text = json.dumps(value, indent=1, ensure_ascii=False)
+            write_bytes(self.path(record.target), _signed(f"{text[1:]}\n".encode()))
+
+    def shared(self) -> list[Path]:
+        """Return the files of what records have in common."""
+        return self._facts.files()
+
+    def clear(self) -> None:
+        """Remove what records have in common, when there is none any more."""
+        self._facts.clear()
+
+    def _put(self, fact: Mapping[str, str]) -> Mapping[str, str] | str:
+        if len(fact) <= _FEW:
+            return fact
+        return self._facts.put(fact, self._texts)
+
+    def _texts(self) -> Iterator[bytes]:
+        return (path.read_bytes() for path in self._folder.rglob("*.json"))
 
     def stands(self, target: str) -> bool:
         """Whether there is a record of ``target`` that is as it was written."""
         return self._whole(target) is not None
 
-    def _whole(self, target: str) -> bytes | None:
+    def _whole(self, target: str) -> dict[str, Any] | None:
+        """Return the record of ``target`` with all its facts, if nothing is damaged."""
+        data = self._text(target)
+        if data is None:
+            return None
+        value: dict[str, Any] = json.loads(data)
+        for name, fact in value["facts"].items():
+            if isinstance(fact, str):
+                value["facts"][name] = self._facts.get(fact)
+        return None if None in value["facts"].values() else value
+
+    def _text(self, target: str) -> bytes | None:
         # Not by Path: a release asks this of thousands, when it has nothing to do.
         try:
             with open(self.path(target), "rb", buffering=0) as file:  # noqa: PTH123
@@ -170,7 +207,7 @@ class Records:
         except OSError:
             return None
         rest = data[len(_signed(b"")) :]
-        return data if rest.startswith(_HEAD) and _signed(rest) == data else None
+        return data if rest.startswith(_HEADS) and _signed(rest) == data else None
 
     def has(self, target: str) -> bool:
         """Whether there is a record of ``target``."""

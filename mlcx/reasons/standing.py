@@ -72,7 +72,7 @@ class Standing:
         asked: Sequence[Request],
         code: str,
         signs: Path,
-        record: Callable[[Request], Path] | None = None,
+        records: Callable[[Iterable[Request]], Iterable[Path]] | None = None,
     ) -> None:
         """Take what is asked for.
 
@@ -82,12 +82,12 @@ class Standing:
             asked: The requests.
             code: Stands for all code that matters besides the requests' facts.
             signs: SCons' database of signatures, which a person may have removed.
-            record: Returns the file that says what a request was made from, which
-                stands too then; None: there is none.
+            records: Returns the files that say what requests were made from, which
+                stand too then; None: there are none.
         """
         self._record = build / FOLDER / f"{digest_json(name)[:16]}.json"
         self._signs, self._known_signs = signs, build / FOLDER / _SIGNS
-        self._asked, self._code, self._made_from = asked, code, record
+        self._asked, self._code, self._records = asked, code, records
         self._before: dict[Path, _State | None] = {}
 
     def holds(self) -> bool:
@@ -121,8 +121,8 @@ class Standing:
         """
         known = _files(self._asked)
         listed = sorted({part for path in known for part in _parts(path)})
-        if self._made_from is not None:
-            listed += map(self._made_from, self._asked)
+        if self._records is not None:
+            listed += self._records(self._asked)
         for _ in range(_PATIENCE):
             files = self._look([*known, *listed])
             if None not in files.values():

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,8 +97,8 @@ class Session:
             return False
         name = "\n".join([str(self.folders.output), *specs])
         signs = database.where(self._top)
-        build, code, record = self.folders.build, _code(), self._record
-        standing = Standing(build, name, wanted, code, signs, record)
+        build, code, records = self.folders.build, _code(), self._records
+        standing = Standing(build, name, wanted, code, signs, records)
         if standing.holds():
             for request in wanted:
                 self.add(Declared(request, self.step(request), ()))
@@ -108,10 +108,12 @@ class Session:
         standing.look()
         return False
 
-    def _record(self, request: Request) -> Path:
-        """Return the file that says what ``request`` was last made from."""
+    def _records(self, requests: Iterable[Request]) -> Iterator[Path]:
+        """Yield the files that say what ``requests`` were last made from."""
         records = self.services.why.records
-        return records.path(records.name(request.targets[0]))
+        for request in requests:
+            yield records.path(records.name(request.targets[0]))
+        yield from records.shared()
 
     def step(self, request: Request) -> Step:
         """Return the step that does ``request``."""

@@ -26,6 +26,7 @@ def sweep(
     targets += [records.path(each.step.target) for each in steps]
     if not any(path.exists() for path in targets):
         _remove_records(folders)
+        records.clear()
     for folder in _folders(targets, (folders.output, folders.build)):
         with contextlib.suppress(OSError):
             folder.rmdir()

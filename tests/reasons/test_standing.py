@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,20 +176,20 @@ def test_other_specs_stand_until_the_signatures_change_behind_them(root: Path) -
 def test_what_a_step_was_made_from_stands_too(root: Path) -> None:
     """A record that is damaged is seen by a full look only."""
 
-    def record(request: Request) -> Path:
-        return root / f"{request.targets[0].name}.record"
+    def records(requests: Iterable[Request]) -> list[Path]:
+        return [root / f"{each.targets[0].name}.record" for each in requests]
 
     requests = asked(root)
-    for each in requests:
-        record(each).write_text("whole")
+    for each in records(requests):
+        each.write_text("whole")
     time.sleep(0.03)
 
     def standing() -> Standing:
-        return Standing(root, "spec.json", requests, "code", root / "signs", record)
+        return Standing(root, "spec.json", requests, "code", root / "signs", records)
 
     found = standing()
     found.look()
     found.keep()
     assert standing().holds()
-    record(requests[0]).write_text("damaged")
+    records(requests)[0].write_text("damaged")
     assert not standing().holds()

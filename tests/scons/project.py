@@ -131,7 +131,7 @@ class Project:
         folders = (self.root / "dist", self.root / "build")
         found = (path for folder in folders for path in folder.rglob("*"))
         own = {"report.json", "report.md", "report.html", "journal.jsonl", "lock"}
-        told = [self.root / "build" / name for name in ("inputs", "standing")]
+        told = [self.root / "build" / name for name in ("facts", "inputs", "standing")]
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in found
