@@ -7,6 +7,7 @@ manifest as long as all of it is there, byte for byte.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from mlcx.manifest.statement import MANIFEST, statement
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_json
 from mlcx.steps.parts import parts
+from mlcx.steps.places import distinct
 from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.distributions import version_of
 
@@ -87,7 +89,7 @@ def renew(
     shown = os.path.relpath(path, top)
     if listed:
         count = _write(path, listed, found)
-        yield f"{shown} lists {count} files"
+        yield f"{shown} lists {count} file{'s' * (count != 1)}"
     elif path.exists():
         path.unlink()
         yield f"{shown} removed: there is nothing that it could list"
@@ -136,9 +138,14 @@ def _stale(listed: _Listed, found: Mapping[Path, Digests], output: Path) -> str:
     return ""
 
 
+def _folder(folders: Folders) -> Path:
+    """Return where it is kept what is listed: that of each output folder apart."""
+    return folders.build / _LISTED / distinct(folders.output, folders.build)
+
+
 def _read_all(folders: Folders) -> list[_Listed]:
     """Return what was listed; what is damaged is none of it."""
-    read = map(_read_one, sorted((folders.build / _LISTED).glob("*.json")))
+    read = map(_read_one, sorted(_folder(folders).glob("*.json")))
     return [each for each in read if each is not None]
 
 
@@ -152,7 +159,7 @@ def _read_one(path: Path) -> _Listed | None:
 
 
 def _write_all(listed: Iterable[_Listed], folders: Folders) -> None:
-    folder = folders.build / _LISTED
+    folder = _folder(folders)
     wanted = {folder / f"{digest_json(each.spec)[:16]}.json": each for each in listed}
     for path, each in wanted.items():
         write_json(path, asdict(each))
@@ -160,6 +167,8 @@ def _write_all(listed: Iterable[_Listed], folders: Folders) -> None:
         path.unlink()
     if not wanted and folder.exists():
         folder.rmdir()
+        with contextlib.suppress(OSError):  # another output folder's are there
+            folder.parent.rmdir()
 
 
 def _write(path: Path, listed: Iterable[_Listed], found: Mapping[Path, Digests]) -> int:

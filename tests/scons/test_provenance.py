@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from mlcx.__main__ import main
+from mlcx.scons.provenance import renew
+from mlcx.steps.requests import Folders, Request
 
 from .project import Project, write_json
 
@@ -51,3 +54,24 @@ def test_what_another_spec_made_stays_listed_while_it_stays(built: Project) -> N
 def jobs(manifest: Path) -> list[str]:
     definition = json.loads(manifest.read_text())["predicate"]["buildDefinition"]
     return [each["verb"] for each in definition["externalParameters"]["jobs"]]
+
+
+def test_what_lies_in_another_output_folder_is_not_missing(tmp_path: Path) -> None:
+    source, said = tmp_path / "one.so", []
+    source.write_text("a library")
+    for name in ("dist", "more", "dist"):
+        folders = Folders(tmp_path / name, tmp_path / "build")
+        target = folders.output / "lib/one.so"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("a library")
+        asked = {f"{name}.json": [Request("prebuilt", (target,), (source,))]}
+        said += renew(asked, asked, folders, tmp_path)
+    names = [f"{name}/manifest.json" for name in ("dist", "more", "dist")]
+    assert said == [f"{name} lists 1 file" for name in names]
+    for name in ("dist", "more"):
+        shutil.rmtree(tmp_path / name / "lib")
+        folders = Folders(tmp_path / name, tmp_path / "build")
+        assert list(renew({}, (), folders, tmp_path))[1:] == [
+            f"{name}/manifest.json removed: there is nothing that it could list"
+        ]
+    assert not (tmp_path / "build/listed").exists()
