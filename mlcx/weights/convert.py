@@ -26,10 +26,12 @@ from mlcx.weights.journal import Journal, identify
 from mlcx.weights.mapping import Mapped, Parameter, WeightMap, map_weights, no_use_for
 from mlcx.weights.reader import Reader
 from mlcx.weights.shards import Record, Shard, index_text, lay_out
-from mlcx.weights.staging import publish, staging, take_back
+from mlcx.weights.staging import check_places, publish, staging, take_back
 from mlcx.weights.writer import ShardWriter, check_space
 
 __all__ = ["Converted", "Reporter", "convert"]
+
+_INDICES = (TENSOR_CACHE, TENSOR_CACHE_B16)
 
 
 class Reporter(Protocol):
@@ -99,6 +101,7 @@ def convert(
     shards = lay_out(itertools.chain(*records))
     identity = identify(key, weights.mapped, shards) if key else None
     with staging(output) as folder:
+        check_places(output, [*(shard.file for shard in shards), *_INDICES])
         take_back(folder, output)
         journal = Journal(folder, identity, shards)
         check_space(folder, journal.missing_bytes)

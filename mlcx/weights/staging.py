@@ -12,7 +12,7 @@ from pathlib import Path
 from mlcx.artifact import STAGING, TENSOR_CACHE, TENSOR_CACHE_B16
 from mlcx.errors import BuildError
 
-__all__ = ["publish", "staging", "take_back"]
+__all__ = ["check_places", "publish", "staging", "take_back"]
 
 _SHARDS = "params_shard_*.bin"
 
@@ -51,6 +51,17 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.parent.is_dir() and not any(folder.parent.iterdir()):
         folder.parent.rmdir()
+
+
+def check_places(output: Path, files: Iterable[str]) -> None:
+    """Check that nothing but files is where ``publish`` puts ``files``.
+
+    Raises:
+        BuildError: A folder is.
+    """
+    for path in (output / file for file in files):
+        if path.is_dir():
+            raise BuildError(f"{path}: expected a file or nothing, found a folder")
 
 
 def publish(folder: Path, output: Path, files: Iterable[str]) -> None:

@@ -264,6 +264,21 @@ def test_a_full_disk_is_noticed_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["params_shard_0.bin", "tensor-cache-b16.json"])
+def test_a_folder_in_the_place_of_a_file_is_noticed_before_any_work(
+    source: Path, tmp_path: Path, name: str
+) -> None:
+    recorder, place = Recorder(), tmp_path / "out" / name
+    place.mkdir(parents=True)
+    (place.parent / "tensor-cache.json").write_text("{}")
+    with pytest.raises(BuildError, match=rf"{name}: expected a file or nothing, found"):
+        run(source, place.parent, recorder=recorder)
+    assert recorder.done == []
+    assert sorted(place.parent.iterdir()) == sorted(
+        [place, place.with_name("tensor-cache.json")]
+    )
+
+
 def test_an_output_that_is_a_file_is_an_error(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(BuildError, match="out: cannot be written: File exists"):
