@@ -20,12 +20,14 @@ def of(env: Any) -> Folders:
     """Return the folders that ``env`` names.
 
     Raises:
-        UsageError: One is a file.
+        UsageError: One is a file, or has no name.
     """
     return Folders(_folder(env, "OUTPUT"), _folder(env, "BUILD"))
 
 
 def _folder(env: Any, variable: str) -> Path:
+    if not env[variable]:
+        raise UsageError(f"{variable}=: expected the name of a folder, found nothing")
     path = Path(env.fs.Top.Entry(env[variable]).get_abspath())
     if path.exists() and not path.is_dir():
         message = f"{variable}={env[variable]}: expected a folder, found a file"
@@ -59,6 +61,11 @@ def _check_writable(top: Path, folders: Folders) -> None:
 
 def _check_own(top: Path, folders: Folders, mode: Mode) -> None:
     """Refuse to overwrite, or to clean away, what no build has made."""
+    shared = {Path(top.anchor), Path.home().resolve()}
+    for folder in (folders.output, folders.build):
+        if folder.resolve() in shared:
+            message = f"{folder} is no folder to build in: name one for builds alone"
+            raise UsageError(message)
     if top.resolve().is_relative_to(folders.build.resolve()):
         message = f"BUILD={folders.build} holds {top} itself: steps need a folder of"
         raise UsageError(f"{message} their own, such as build")

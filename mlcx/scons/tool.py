@@ -87,6 +87,8 @@ def _reporting(method: Callable[..., _Nodes]) -> Callable[..., _Nodes]:
 
 def _spec(env: Any, spec: str, kind: str | None = None) -> _Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
+    if env.GetOption("help"):  # which may be on how to name another spec
+        return []
     current, asked = _session(env), _asked(env, spec, kind)
     # Without targets on the command line SCons is about all that a script declares.
     if script.asks_for_specs_only(()) and current.stands({str(spec): asked}):
@@ -216,10 +218,12 @@ def _reference(
 def _command_line(env: Any, default: str) -> _Nodes:
     """Declare the specs among the command line's targets, or else one spec.
 
-    A target that ends in ``.json`` names a spec unless a build makes it. Without such
-    a target it is the spec of the variable ``SPEC``, or ``default``.
+    A target that ends in ``.json`` names a spec unless it is where a build makes such
+    files. Without such a target it is the spec of ``SPEC``, or ``default``.
     """
     options.reject_unknown(env)
+    if env.GetOption("help"):
+        return []
     current = _session(env)
     specs = [
         target
@@ -257,7 +261,9 @@ def _check_disks(current: Session, asked: Mapping[str, list[Request]]) -> None:
 
 def _is_made(current: Session, target: str) -> bool:
     path = Path(os.path.abspath(target))  # noqa: PTH100 (keep links)
-    roots = (current.folders.output, current.folders.build)
+    output, build = current.folders.output, current.folders.build
+    # A spec may well lie in the output folder, when that is the current one.
+    roots = (build, output / "bundle", output / "quality")
     return any(path.is_relative_to(root) for root in roots)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlcx.errors import UsageError
-from mlcx.steps.requests import Request
+from mlcx.spec.types import BundleJob, LibraryJob, Plan, WeightsJob
+from mlcx.steps.requests import Folders, Request
 
-__all__ = ["apart"]
+__all__ = ["apart", "apart_from_models"]
 
 _FILLS_A_FOLDER = {"gen_config", "convert_weight", "bundle"}
 """Verbs that own the folder that they write: all in it with their names is theirs."""
@@ -26,6 +27,21 @@ def apart(requests: Iterable[Request]) -> list[Request]:
             if _meet(request, source):
                 raise UsageError(_refusal(request, source))
     return asked
+
+
+def apart_from_models(plan: Plan, folders: Folders) -> None:
+    """Refuse to build among the files of a model, of which any may be read.
+
+    Raises:
+        UsageError: One of ``folders`` is a model's own, by whatever name.
+    """
+    jobs: tuple[WeightsJob | LibraryJob | BundleJob, ...]
+    jobs = (*plan.weights, *plan.libraries, *plan.bundles)
+    for model in dict.fromkeys(job.model for job in jobs if job.fetched is None):
+        for folder in (folders.output, folders.build):
+            if _same(folder, model):
+                message = f"{folder} is the folder of a model, which the build reads"
+                raise UsageError(f"{message}: name another folder to build into")
 
 
 def _meet(request: Request, source: Path) -> bool:

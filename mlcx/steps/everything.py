@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mlcx.spec.types import Plan
 from mlcx.steps import phone, quality, requests
-from mlcx.steps.apart import apart
+from mlcx.steps.apart import apart, apart_from_models
 from mlcx.steps.requests import Folders, Request
 
 __all__ = ["everything"]
@@ -19,8 +19,9 @@ def everything(
 
     Raises:
         UsageError: A folder that ``environ`` names is not what it must be, or a step
-            would write where it reads.
+            would write where it reads, or into the folder of a model.
     """
+    apart_from_models(plan, folders)
     return [
         *apart(requests.plan(plan, folders)),
         *quality.plan(plan, folders),

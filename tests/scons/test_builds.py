@@ -295,7 +295,8 @@ def test_verbose_prints_the_commands(project: Project) -> None:
     )
 
 
-def test_help_lists_the_variables(project: Project) -> None:
+def test_help_lists_the_variables_also_without_a_spec(project: Project) -> None:
+    (project.root / "mlc-package-config.json").unlink()
     done = project.scons("-h")
     for name in ("SPEC: ", "OUTPUT: ", "BUILD: ", "VERBOSE: "):
         assert name in done.stdout

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from SCons.Environment import Environment
 
 from mlcx.errors import UsageError
 from mlcx.report import documents
 from mlcx.report.run import Run
 from mlcx.scons.declared import Mode
-from mlcx.scons.folders import check
+from mlcx.scons.folders import check, of
 from mlcx.steps.requests import Folders
 
 from .project import Project
@@ -30,6 +31,26 @@ def test_steps_do_not_work_among_the_users_files(tmp_path: Path, mode: Mode) -> 
         with pytest.raises(UsageError, match="steps need a folder of their own"):
             check(top, Folders(top / "dist", build), mode)
     check(top, Folders(top, top / "build"), mode)
+
+
+@pytest.mark.parametrize("mode", [BUILDS, CLEANS])
+def test_nothing_is_built_where_everything_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    top = tmp_path / "home/app"
+    top.mkdir(parents=True)
+    for folder in (Path("/"), top.parent):
+        for folders in (Folders(folder, top / "b"), Folders(top / "d", folder)):
+            with pytest.raises(UsageError, match=f"{folder} is no folder to build in"):
+                check(top, folders, mode)
+
+
+@pytest.mark.parametrize("name", ["OUTPUT", "BUILD"])
+def test_a_folder_without_a_name_is_refused(name: str) -> None:
+    env = Environment(tools=[], **{"OUTPUT": "dist", "BUILD": "build", name: ""})
+    with pytest.raises(UsageError, match=f"{name}=: expected the name of a folder"):
+        of(env)
 
 
 @pytest.mark.parametrize("mode", [BUILDS, CLEANS])

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from mlcx.errors import UsageError
-from mlcx.spec.types import WeightsJob
+from mlcx.spec.types import Plan, WeightsJob
 from mlcx.steps import requests
-from mlcx.steps.apart import apart
-from mlcx.steps.requests import Request
+from mlcx.steps.apart import apart, apart_from_models
+from mlcx.steps.requests import Folders, Request
 
 
 @pytest.fixture
@@ -45,3 +45,16 @@ def test_a_file_is_not_made_of_itself(tmp_path: Path) -> None:
         apart([Request("prebuilt", (tmp_path / "dist/lib/one.so",), (library,))])
     other = Request("prebuilt", (tmp_path / "lib/two.so",), (library,))
     assert apart([other]) == [other]
+
+
+def test_nothing_is_built_among_the_files_of_a_model(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    job = WeightsJob("one", checkpoint, "q4f16_1", "chatml", "one")
+    plan = Plan(tmp_path / "spec.json", "package", (job,), (), (), ())
+    (tmp_path / "link").symlink_to(checkpoint)
+    dist, build = checkpoint / "dist", checkpoint / "build"
+    apart_from_models(plan, Folders(dist, build))
+    for folders in (Folders(tmp_path / "link", build), Folders(dist, checkpoint)):
+        with pytest.raises(UsageError, match="is the folder of a model, which the bu"):
+            apart_from_models(plan, folders)
