@@ -1,7 +1,7 @@
 """NVIDIA's compiler as a library, NVRTC: from CUDA C++ to what GPUs run.
 
 It comes in wheels, and needs neither a system's CUDA nor a GPU, a driver or a compiler
-of C. Nothing is read from the environment nor written to it. The functions are those of
+of C. Nothing that changes code is read from the environment. The functions are those of
 NVRTC 13, called without `cuda-bindings`, which is 100 MB larger than what is used.
 """
 
@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from mlcx.errors import BuildError
+from mlcx.toolchain import programs
 from mlcx.toolchain.distributions import folder_of, version_of
 
 __all__ = [
@@ -102,9 +103,9 @@ def compile_source(source: str, arch: str) -> Image:
     folder = require()
     includes = [f"-I{folder / name}" for name in ("include", "include/cccl")]
     options = [f"--gpu-architecture={arch}", *_OPTIONS, *includes]
-    library = _library(folder)
     program = ctypes.c_void_p()
-    with ExitStack() as cleanup:
+    with programs.bare(), ExitStack() as cleanup:
+        library = _library(folder)
         name = b"kernels.cu"
         text = source.encode()
         at = ctypes.byref(program)

@@ -1,8 +1,8 @@
 """Programs of others, run where nothing around them changes what they make.
 
 Compilers and linkers read options, folders and times from variables: EMCC_CFLAGS,
-CPATH, LIBRARY_PATH, COMPILER_PATH, LD_RUN_PATH, ZIG_LIB_DIR, SOURCE_DATE_EPOCH and many
-more. What these change, no signature would say. So a program gets what it takes to
+CPATH, LIBRARY_PATH, LD_RUN_PATH, ZIG_LIB_DIR, NV_NVVM_VERSION, SOURCE_DATE_EPOCH and
+many more. What these change, no signature would say. So a program gets what it takes to
 start, where Emscripten is installed, and no other variable.
 """
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlcx.errors import BuildError
 
-__all__ = ["run", "says"]
+__all__ = ["bare", "run", "says"]
 
 _KEPT = frozenset(
     (
@@ -52,6 +53,16 @@ def run(
 def says(*words: str) -> str:
     """Return the first line that a command prints."""
     return _run(words, None, {}).stdout.partition("\n")[0].strip()
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """Leave around this process itself, which runs a compiler, what programs get."""
+    others = {name: os.environ.pop(name) for name in {*os.environ} - _KEPT}
+    try:
+        yield
+    finally:
+        os.environ.update(others)
 
 
 def _run(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from pathlib import Path
 
 import pytest
 
 from mlcx.errors import BuildError
-from mlcx.toolchain import emscripten, fatbinary, programs, zig
+from mlcx.toolchain import emscripten, fatbinary, nvrtc, programs, zig
 
 VARIABLES = (
     *(
@@ -56,6 +58,27 @@ def test_a_tool_sees_no_variable_that_changes_what_it_makes(
     seen = {line.partition("=")[0] for line in lines}
     assert "PATH" in seen
     assert not seen.intersection(VARIABLES)
+
+
+def test_a_compiler_in_this_process_sees_none_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVRTC, which has another version of its middle if NV_NVVM_VERSION says so."""
+    monkeypatch.setenv("NV_NVVM_VERSION", "2.0")
+    monkeypatch.setattr(nvrtc, "home", lambda: tmp_path)
+    seen: set[str] = set()
+
+    def library(_: Path) -> ctypes.CDLL:
+        seen.update(os.environ)
+        raise BuildError("far enough")
+
+    monkeypatch.setattr(nvrtc, "_library", library)
+    before = dict(os.environ)
+    with pytest.raises(BuildError, match="far enough"):
+        nvrtc.compile_source("", "sm_80")
+    assert "PATH" in seen
+    assert "NV_NVVM_VERSION" not in seen
+    assert dict(os.environ) == before
 
 
 def test_what_is_given_is_seen(tmp_path: Path, program: Path) -> None:
