@@ -8,13 +8,14 @@ from typing import Any
 
 import SCons.Node.FS
 
-from mlcx.errors import BuildError
+from mlcx.errors import BuildError, UsageError
 from mlcx.scons import signs
 from mlcx.scons.builders import BUILDERS, words
 from mlcx.scons.cache import StepCache
 from mlcx.scons.declared import Declared
 from mlcx.scons.session import Session
 from mlcx.scons.step import Step
+from mlcx.spec.folder import found_instead
 from mlcx.spec.resolve import hub_settings
 from mlcx.steps.keys import CACHED_VERBS
 from mlcx.steps.parts import made_beside
@@ -54,7 +55,8 @@ class Graph:
 
         Raises:
             BuildError: Tools are missing, and not all that can be made is asked for.
-            UsageError: Two requests make one file in different ways.
+            UsageError: Two requests make one file in different ways, or something else
+            than a file is where one is read or made.
         """
         asked = list(requests)
         self._check_tools(asked)
@@ -163,6 +165,8 @@ class Graph:
             file.get_ninfo().csig = signs.digest(file, hashes)
 
     def _file(self, path: Path) -> Any:
+        if found := found_instead(path):
+            raise UsageError(f"{self._name(path)}: expected a file, found {found}")
         # Not env.File, which would expand a dollar sign in the name.
         return self._env.fs.File(str(path))
 

@@ -27,6 +27,8 @@ __all__ = [
     "WEIGHTS",
     "ModelFolder",
     "Place",
+    "check_files",
+    "found_instead",
     "is_file",
     "is_folder",
     "is_text",
@@ -48,6 +50,8 @@ OLD_INDEX = "ndarray-cache.json"
 """What MLC called ``tensor-cache.json`` before 2025; its runtimes have forgotten it."""
 
 _TEXTS = {".json", ".model", ".txt", ".jinja", ".tiktoken"}
+_READ = {*_TEXTS, ".safetensors", ".bin"}
+"""How the names end of all files that a build reads of a model."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,33 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def found_instead(path: Path) -> str:
+    """Say what is at ``path`` that is no file; empty: a file, or nothing at all.
+
+    Opening a pipe may wait for ever, and reading a device need not end.
+    """
+    if is_file(path) or not os.path.exists(path):  # noqa: PTH110 (as above)
+        return ""
+    return "a folder" if is_folder(path) else "a pipe or a device"
+
+
+def check_files(folder: Path) -> None:
+    """Refuse a model whose files are none.
+
+    Raises:
+        InputError: Something is called like a file that a build reads, and is none.
+    """
+    named = (path for path in sorted(folder.iterdir()) if path.suffix in _READ)
+    found = {path: found_instead(path) for path in named}
+    problems = [
+        Problem(str(path), 0, 0, f"expected a file, found {what}")
+        for path, what in found.items()
+        if what
+    ]
+    if problems:
+        raise InputError(problems)
+
+
 def is_text(name: str) -> bool:
     """Say whether a model's config may be made of the checkpoint's file ``name``."""
     return Path(name).suffix in _TEXTS and not name.endswith(".index.json")
@@ -126,11 +157,13 @@ def look_into(place: Place, ready: bool = False) -> ModelFolder:
 
     Raises:
         InputError: The config is no JSON object, names no architecture that there is
-            or no quantization, or lacks a size; holds every problem.
+            or no quantization, or lacks a size, or a folder or a pipe is called like a
+            file; holds every problem.
     """
     kind = place.kind
     path = place.path / CONFIGS[kind]
     if place.locked is None:
+        check_files(place.path)
         config, file = read_json(path), str(path)
     else:
         config, file = dict(place.locked.config), f"{place}: {path.name}"

@@ -16,7 +16,7 @@ from mlcx.artifact import (
     tokenizer_names,
 )
 from mlcx.errors import InputError
-from mlcx.spec.folder import WEIGHTS, is_text
+from mlcx.spec.folder import WEIGHTS, check_files, is_text
 from mlcx.spec.lock import FETCHED
 from mlcx.spec.types import Fetched
 from mlcx.steps.parts import parts
@@ -39,11 +39,16 @@ def fetched_weights(fetched: Fetched) -> Path:
 
 
 def text_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]:
-    """Return the files that a model's config can be made of, its own config first."""
+    """Return the files that a model's config can be made of, its own config first.
+
+    Raises:
+        InputError: A folder or a pipe is called like a file.
+    """
     config = checkpoint / MODEL_CONFIG
     if fetched is not None:
         names = [name for name, _ in fetched.texts if name != MODEL_CONFIG]
         return [config, *(checkpoint / name for name in names)]
+    check_files(checkpoint)
     others = (path for path in sorted(checkpoint.iterdir()) if is_text(path.name))
     return [config, *(path for path in others if path != config)]
 

@@ -425,3 +425,11 @@ def test_a_missing_shard_of_a_checkpoint_is_named(project: Project) -> None:
     message = without_traceback(project.scons())
     assert "models/one/model-1.safetensors" in message
     assert not (project.root / "dist/bundle/one/tensor-cache.json").exists()
+
+
+def test_a_folder_in_the_place_of_a_product_is_refused(project: Project) -> None:
+    (project.root / "dist/lib/one.so").mkdir(parents=True)
+    done = project.scons()
+    message = "mlcx: dist/lib/one.so: expected a file, found a folder\n"
+    assert (done.returncode, done.stderr) == (2, message)
+    assert project.calls() == []

@@ -1,6 +1,7 @@
 """What a model's folder says of itself."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlcx.spec.folder import (
     lacks,
     look_into,
 )
+from mlcx.steps.files import text_files
 from mlcx.weights.checkpoint import find
 
 
@@ -41,6 +43,27 @@ def test_a_checkpoint_has_weights_where_a_conversion_looks_for_them(here: Path) 
         (folder / name).touch()
         assert lacks(Place(folder, "checkpoint")) == ""
         assert find(folder) == folder / name
+
+
+def test_what_is_called_like_a_file_of_a_model_is_one(here: Path) -> None:
+    folder = here / "checkpoint"
+    (folder / "notes").mkdir()
+    os.mkfifo(folder / "pipe")
+    (folder / "dangling.json").symlink_to("nothing")
+    (folder / "linked.json").symlink_to("config.json")
+    look_into(Place(folder, "checkpoint"))
+    os.mkfifo(folder / "tokenizer.json")  # which would never end, if it were read
+    (folder / "vocab.txt").mkdir()
+    (folder / "weights.bin").symlink_to(os.devnull)
+    with pytest.raises(InputError) as caught:
+        look_into(Place(folder, "checkpoint"))
+    assert [str(each).removeprefix(f"{folder}/") for each in caught.value.problems] == [
+        "tokenizer.json: expected a file, found a pipe or a device",
+        "vocab.txt: expected a file, found a folder",
+        "weights.bin: expected a file, found a pipe or a device",
+    ]
+    with pytest.raises(InputError):
+        text_files(folder)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
