@@ -6,6 +6,8 @@ a tenth of a second where ``emcc`` takes minutes.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -43,7 +45,19 @@ def version() -> str | None:
     except OSError:
         text = ""
     released = _RELEASE.fullmatch(text.strip().strip('"'))
-    return released[0] if released else _asked(path)
+    return f"{released[0] if released else _asked(path)}{_configured()}"
+
+
+def _configured() -> str:
+    """Return what tells one file that EM_CONFIG names from others; "": it names none.
+
+    Such a file may name another compiler. Of other variables emcc gets none.
+    """
+    try:
+        content = Path(os.environ.get("EM_CONFIG", "")).expanduser().read_bytes()
+    except OSError:
+        return ""
+    return f", EM_CONFIG {hashlib.sha256(content).hexdigest()[:12]}"
 
 
 @cache
