@@ -49,6 +49,8 @@ class Graph:
         """Targets that are made again although nothing changed."""
         self._hashed: set[Any] = set()
         """Files that were touched, and whose signature is that of their content."""
+        self._read: set[Any] = set()
+        """Sources of steps, besides which a script may name others."""
 
     def declare(self, requests: Iterable[Request]) -> _Nodes:
         """Return the nodes that ``requests`` make.
@@ -106,10 +108,12 @@ class Graph:
         return step, nodes
 
     def _build(self, request: Request, step: Step) -> _Nodes:
+        sources = [self._file(path) for path in request.sources]
+        self._read.update(sources)
         nodes: _Nodes = BUILDERS[request.verb](
             self._env,
             [self._file(path) for path in request.targets],
-            [self._file(path) for path in request.sources],
+            sources,
             MLCX_VERB=request.verb,
             MLCX_WHAT=request.shown or "$TARGET",
             MLCX_WHY=step.why,
@@ -138,7 +142,7 @@ class Graph:
             # So may what was replaced. SCons itself would look no further.
             self._hash_anew(dependency)
             changed = dependency.changed_content(target, previous)
-        elif _is_file(dependency) and _is_new(owner):
+        elif dependency in self._read and _is_new(owner):
             return True  # the step, which will run, signs what it reads: see ``signs``
         else:
             changed = dependency.changed_timestamp_then_content(target, previous, owner)

@@ -118,8 +118,8 @@ class _Writer:
         """Keep what is known of ``node``; SCons calls this when it has been visited."""
         is_made = node.get_state() == SCons.Node.executed
         if is_made and SCons.Node.do_store_info:
-            for source in node.sources:
-                source.get_csig()  # which it has, unless there was no step
+            for each in node.children():
+                each.get_csig()  # which it has, unless there was no step
         SCons.Node.store_info_file(node)
         if not is_made or node is self._last:
             return
