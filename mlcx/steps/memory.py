@@ -14,6 +14,7 @@ from typing import Any
 
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
 from mlcx.errors import InputError
+from mlcx.spec.devices import DEVICES
 from mlcx.steps import schemes
 from mlcx.steps.parts import listed, size_of
 from mlcx.steps.requests import Request
@@ -34,6 +35,8 @@ _OTHERS = 256 * _MIB
 
 _LAYER = 4 * _MIB
 """For each layer of a model that is compiled: its code, over and over."""
+_COMPILERS = {"cuda": 128 * _MIB}
+"""Kind of a device to what a compiler of its kernels takes in the same process."""
 _LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 """What configs call their number."""
 
@@ -64,7 +67,9 @@ def memory(request: Request) -> int:
 
 def _compiling(request: Request) -> int:
     model = _object(_content(request.sources[0]), "model_config")
-    return _LAYER * max(_number(model, name) for name in _LAYERS)
+    device = DEVICES.get(schemes.option(request.options, "--device", ""))
+    compiler = _COMPILERS.get(device.kind, 0) if device else 0
+    return compiler + _LAYER * max(_number(model, name) for name in _LAYERS)
 
 
 def _converting(request: Request) -> int:

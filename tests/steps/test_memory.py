@@ -113,10 +113,10 @@ def test_weights_that_a_download_brought_are_found(gibi: Path) -> None:
     assert conversion("q4f16_1", index) == conversion("q4f16_1", gibi)
 
 
-def compiling(tmp_path: Path, **sizes: int) -> int:
+def compiling(tmp_path: Path, *options: str, **sizes: int) -> int:
     config = tmp_path / "compile-config.json"
     config.write_text(json.dumps({"model_config": sizes}))
-    return memory(Request("compile", (tmp_path / "one.so",), (config,)))
+    return memory(Request("compile", (tmp_path / "one.so",), (config,), options))
 
 
 def test_compiling_takes_memory_for_layers_not_for_weights(tmp_path: Path) -> None:
@@ -127,6 +127,17 @@ def test_compiling_takes_memory_for_layers_not_for_weights(tmp_path: Path) -> No
     large = compiling(tmp_path, num_hidden_layers=80, hidden_size=8192)
     assert 427 * MIB < large < 1024 * MIB
     assert compiling(tmp_path, num_hidden_layers=80) == large
+
+
+def test_nvidias_compiler_takes_memory_besides(tmp_path: Path) -> None:
+    """Each was measured: 438 and 529 MiB with 2 and 22 layers."""
+    options = ("--device", "cuda", "--opt", "O2")
+    assert 438 * MIB < compiling(tmp_path, *options, n_layer=2) < 660 * MIB
+    assert 529 * MIB < compiling(tmp_path, *options, n_layer=22) < 800 * MIB
+    for device in ("metal", "webgpu", "rocm", "cpu"):
+        options = ("--device", device)
+        expected = compiling(tmp_path, n_layer=22)
+        assert compiling(tmp_path, *options, n_layer=22) == expected
 
 
 def test_running_a_model_takes_the_memory_of_its_weights(tmp_path: Path) -> None:
