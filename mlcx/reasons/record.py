@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Record:
     sources: Mapping[str, Content]
     because: tuple[Change, ...] = ()
     """Why the run was; empty: there was none, or nothing is known."""
+    files: Mapping[str, Content] = field(default_factory=dict)
+    """What it made and linked, as it was when the run ended; of shards no sha256."""
 
 
 def options(words: tuple[str, ...]) -> dict[str, str]:
@@ -154,9 +156,11 @@ class Records:
         if value is None:
             return None
         del value["sha256"], value["version"]
-        sources = {name: Content(**each) for name, each in value["sources"].items()}
-        because = tuple(map(_change, value["because"]))
-        return Record(**{**value, "sources": sources, "because": because})
+        for name in ("sources", "files"):
+            known = value.get(name, {}).items()
+            value[name] = {file: Content(**each) for file, each in known}
+        value["because"] = tuple(map(_change, value["because"]))
+        return Record(**value)
 
     def write(self, record: Record) -> None:
         """Keep ``record``; called from any thread."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import Change, between, of_texts
+from mlcx.reasons.held import hold, linked, look_again, made
 from mlcx.reasons.record import Content, Record, Records, facts, look, options
 from mlcx.signature.facts import SOURCES
-from mlcx.steps.parts import differs, fault
+from mlcx.steps.parts import Part, differs, fault
 from mlcx.steps.requests import Request
 
 __all__ = ["Look", "Why"]
@@ -32,6 +33,8 @@ class Why:
         self._makers: dict[str, Request] = {}
         self._read: tuple[str, Record | None] = ("", None)
         self._touched: set[str] = set()
+        self._seen: dict[str, dict[str, Content]] = {}
+        """Targets to those of their files that were read again, and found right."""
 
     def know(self, request: Request) -> None:
         """Take note of what makes the targets of ``request``."""
@@ -79,7 +82,8 @@ class Why:
         record = self.records.read(name) if name in self._touched else None
         if record is not None:
             sources = self._look_at(request, record.sources)
-            self.records.write(replace(record, sources=sources))
+            files = {**record.files, **self._seen.get(name, {})}
+            self.records.write(replace(record, sources=sources, files=files))
 
     def changes(self, request: Request) -> tuple[Change, ...]:
         """Return all that changed since the step last ran, as files are now."""
@@ -95,6 +99,7 @@ class Why:
             yield Change("missing", self.records.name(path))
         inputs = [] if record is None else list(self.inputs(request, record))
         part = self._fault(request) or ("" if inputs else self._differs(request))
+        part = part or self._altered(request, made(request), "made")
         if part:
             yield Change("damaged", part)
         if self._policy.redoes(request.verb):
@@ -112,7 +117,34 @@ class Why:
 
     def damage(self, request: Request) -> str:
         """Say which part of what ``request`` made SCons cannot miss; empty: none."""
-        return self._fault(request) or self._differs(request)
+        found = self._fault(request) or self._differs(request)
+        return found or self._altered(request, made(request), "made")
+
+    def rotten(self, request: Request) -> str:
+        """Say which shard that ``request`` would link is not what it was; empty: none.
+
+        Of those that no step makes: others are made again before.
+        """
+        ours = any(self.records.name(path) in self._makers for path in request.sources)
+        wrong = "" if ours else self._altered(request, linked(request), "bundled")
+        return f"{wrong}: put the model there anew" if wrong else ""
+
+    def _altered(self, request: Request, parts: Iterable[Part], since: str) -> str:
+        """Say which of ``parts`` holds something else than before; empty: none."""
+        record = self.records.read(self.records.name(request.targets[0]))
+        if record is None:
+            return ""
+        for part in parts:
+            name = self.records.name(part.path)
+            before = self._seen.get(record.target, {}).get(name, record.files.get(name))
+            found = None if before is None else look_again(part, before)
+            if found is None:
+                continue
+            if found.content is None:
+                return f"{name} changed since it was {since}"
+            self._touched.add(record.target)
+            self._seen.setdefault(record.target, {})[name] = found.content
+        return ""
 
     def _fault(self, request: Request) -> str:
         if not request.targets[0].exists():
@@ -194,7 +226,12 @@ class Why:
             facts=facts(request.facts),
             sources=self._look_at(request, known),
             because=because,
+            files=self._hold(request),
         )
+
+    def _hold(self, request: Request) -> dict[str, Content]:
+        found = hold([*made(request), *linked(request)])
+        return {self.records.name(path): each for path, each in found.items()}
 
     def _look_at(
         self, request: Request, known: Mapping[str, Content]

@@ -123,7 +123,9 @@ class Graph:
         return nodes
 
     def _is_damaged(self, request: Request) -> bool:
-        """Whether a part is missing that SCons does not know; says which."""
+        """Whether a file is missing or altered without SCons' knowing; says which."""
+        if self._session.mode.cleans:
+            return False
         reason = self._session.services.why.damage(request)
         if reason and self._session.mode.builds:
             self._session.services.reporter.note(f"{reason}: making it again")

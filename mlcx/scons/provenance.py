@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from mlcx import __version__
-from mlcx.artifact import TENSOR_CACHE, TENSOR_CACHE_B16, write_json
+from mlcx.artifact import write_json
 from mlcx.manifest.hashing import Digests, Ledger
 from mlcx.manifest.statement import MANIFEST, statement
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_json
-from mlcx.steps.parts import parts
+from mlcx.steps.parts import all_of, parts
 from mlcx.steps.places import distinct
 from mlcx.steps.requests import Folders, Request
 from mlcx.toolchain.distributions import version_of
@@ -189,12 +189,7 @@ def _write(path: Path, listed: Iterable[_Listed], found: Mapping[Path, Digests])
 
 def _made(request: Request) -> Iterator[Path]:
     for target in request.targets:
-        yield target
-        yield from (part.path for part in parts(target))
-        # What a library is made of, and how an index of float32 reads them.
-        names = [f"{target.name}.json"]
-        names += [TENSOR_CACHE_B16] if target.name == TENSOR_CACHE else []
-        yield from filter(Path.is_file, map(target.with_name, names))
+        yield from (part.path for part in all_of(target))
 
 
 def _read(request: Request) -> Iterator[Path]:

@@ -269,7 +269,7 @@ class Step:
     def _refusal(self) -> str:
         policy = self.services.policy
         if not policy.refuses(self.verb):
-            return self.lacks
+            return self.lacks or self.services.why.rotten(self.request)
         state = "would have to be compiled"
         if policy is Policy.READONLY:
             state = "is out of date" if Path(self.target).exists() else "is missing"

@@ -36,14 +36,17 @@ def digest_json(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def digest_file(path: Path, between: Callable[[], None] = lambda: None) -> str:
-    """Return the SHA-256 of the bytes in ``path``, in hexadecimal.
+def digest_file(
+    path: Path, between: Callable[[], None] = lambda: None, algorithm: str = "sha256"
+) -> str:
+    """Return the SHA-256, or another digest, of the bytes in ``path``, in hexadecimal.
 
     Args:
         path: The file.
         between: Called again and again while it is read, and may raise.
+        algorithm: As hashlib calls it.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)

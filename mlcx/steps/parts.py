@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mlcx.spec.verified import Verified
 
 __all__ = [
     "Part",
+    "all_of",
     "differs",
     "fault",
     "leftovers",
@@ -50,6 +51,8 @@ class Part:
     """Bytes, where the index says."""
     hashed: bool
     """Whether the index holds the file's hash, and so changes when the file does."""
+    md5: str | None = None
+    """The hash, in hexadecimal, where that is what it holds."""
 
 
 def parts(index: Path) -> list[Part]:
@@ -76,7 +79,23 @@ def parts(index: Path) -> list[Part]:
 
 
 def _shard(directory: Path, record: dict[str, Any]) -> Part:
-    return Part(directory / record["dataPath"], record["nbytes"], "md5sum" in record)
+    path, md5 = directory / record["dataPath"], record.get("md5sum")
+    return Part(path, record["nbytes"], "md5sum" in record, md5)
+
+
+def all_of(target: Path) -> Iterator[Part]:
+    """Yield ``target``, and the files that came with it.
+
+    Raises:
+        InputError: It is an index that is not what it must be.
+    """
+    yield Part(target, None, False)
+    yield from parts(target)
+    # What a library is made of, and how an index of float32 reads them.
+    names = [f"{target.name}.json"]
+    names += [TENSOR_CACHE_B16] if target.name == TENSOR_CACHE else []
+    beside = filter(Path.is_file, map(target.with_name, names))
+    yield from (Part(path, None, False) for path in beside)
 
 
 def listed(index: Path) -> list[Path]:
