@@ -25,6 +25,7 @@ __all__ = [
     "CHAT_CONFIG",
     "CHECKPOINTS",
     "COMPILE_CONFIG",
+    "LOCK",
     "MODEL_CONFIG",
     "QUANTIZATION_RECIPE",
     "STAGING",
@@ -79,6 +80,9 @@ _TOKENIZER_FILES = (
 )
 _OF_TIKTOKEN = (TOKENIZER, "vocab.json", "merges.txt", "special_tokens_map.json")
 _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
+
+LOCK = ".mlcx-lock"
+"""In a folder of what is made while a build runs; one that was killed leaves it."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 

@@ -31,21 +31,25 @@ def verify(args: argparse.Namespace) -> int:
     import sys
     from dataclasses import asdict
 
-    from mlcx.manifest.check import check
+    from mlcx.manifest.check import check, printable
     from mlcx.report.units import size
 
     found = check(args.folder)
     if args.json:
         print(json.dumps({"ok": not found.findings, **asdict(found)}, indent=2))
         return 1 if found.findings else 0
+    if found.building:
+        print(f"mlcx: a build is going on in {args.folder}", file=sys.stderr)
     for each in found.findings:
         print(f"mlcx: {each}", file=sys.stderr)
     wrong = len({each.file for each in found.findings})
     state = f"{wrong} wrong" if wrong else "as it should be"
     sources, files = ", ".join(found.against), _files(found.files)
-    print(f"{args.folder}: {files}, {size(found.bytes)}: {state} ({sources})")
+    line = f"{args.folder}: {files}, {size(found.bytes)}: {state} ({sources})"
+    print(printable(line))
     if found.unchecked:
-        print(_UNCHECKED.format(_files(len(found.unchecked)), *found.unchecked[:1]))
+        count, example = _files(len(found.unchecked)), printable(found.unchecked[0])
+        print(_UNCHECKED.format(count, example))
     return 1 if found.findings else 0
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
+from mlcx.artifact import CHAT_CONFIG, LOCK, TENSOR_CACHE, read_json
 from mlcx.errors import InputError
 from mlcx.manifest.compare import files
 from mlcx.manifest.hashing import digests
 from mlcx.manifest.statement import MANIFEST
 
-__all__ = ["Checked", "Finding", "check"]
+__all__ = ["Checked", "Finding", "check", "printable"]
 
 _REPORT = {"report.json", "report.md", "report.html"}
 """Beside a manifest, not in it: they say when."""
@@ -29,7 +29,7 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.file}: {self.message}"
+        return printable(f"{self.kind}: {self.file}: {self.message}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Checked:
     findings: tuple[Finding, ...]
     unchecked: tuple[str, ...]
     """Files that are there, and that nothing gives a hash of."""
+    building: bool = False
+    """Whether a build is going on in it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class _Expected:
     by: str
 
 
+def printable(text: str) -> str:
+    """Return ``text`` as one line, whatever characters a name in it has."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def check(folder: Path) -> Checked:
     """Check the delivery or the bundle in ``folder``, with nothing but what is there.
 
@@ -61,6 +71,9 @@ def check(folder: Path) -> Checked:
         InputError: It has neither a manifest nor an index of weights, or one that is
             not what it must be.
     """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        raise InputError.in_file(folder, f"expected a folder, found {found}")
     manifest = folder / MANIFEST
     indexes = sorted(folder.rglob(TENSOR_CACHE))
     sources = [*([manifest] if manifest.is_file() else []), *indexes]
@@ -74,6 +87,7 @@ def check(folder: Path) -> Checked:
         for name, each in _expected(source, folder):
             wanted.setdefault(name, []).append(each)
     there = files(folder)
+    locks = [there.pop(name) for name in [*there] if PurePosixPath(name).name == LOCK]
     findings = [*_changed(wanted, there)]
     hashed = {name for name, each in wanted.items() if any(e.digest for e in each)}
     unchecked = {*there} - hashed - {MANIFEST, *_REPORT}
@@ -86,7 +100,23 @@ def check(folder: Path) -> Checked:
     names = tuple(source.relative_to(folder).as_posix() for source in sources)
     size = sum(path.stat().st_size for path in present)
     ordered = tuple(sorted(findings, key=lambda each: (each.kind, each.file)))
-    return Checked(len(present), size, names, ordered, tuple(sorted(unchecked)))
+    building = any(map(_is_held, locks))
+    rest = tuple(sorted(unchecked))
+    return Checked(len(present), size, names, ordered, rest, building)
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether the build to which ``lock`` belongs is going on."""
+    try:
+        from fcntl import LOCK_NB, LOCK_SH, flock  # noqa: PLC0415 (not on every system)
+
+        with lock.open("rb") as file:
+            flock(file, LOCK_SH | LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):  # nobody builds on such a system; it has ended
+        return False
+    return False
 
 
 def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:
@@ -96,8 +126,12 @@ def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:
     try:
         for row in rows or ():
             yield reading(row, by)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError.in_file(source, f"not a {source.name}: {error!r}") from error
+    except KeyError as error:
+        message = f"not a {source.name}: an entry of {key!r} has no {error}"
+        raise InputError.in_file(source, message) from error
+    except (TypeError, AttributeError) as error:
+        message = f"not a {source.name}: {key!r} has an entry that is none"
+        raise InputError.in_file(source, message) from error
     if not isinstance(rows, list):
         raise InputError.in_file(source, f"not a {source.name}: it lists no files")
 

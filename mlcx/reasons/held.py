@@ -1,4 +1,4 @@
-"""Whether files still hold what a step left in them; read only when they look otherwise.
+"""Whether files hold what a step left in them; read only when they look otherwise.
 
 A shard holds what the md5 in its index says, any other file what its record says.
 """
@@ -60,13 +60,16 @@ def hold(files: Iterable[Part]) -> dict[Path, Content]:
     return found
 
 
-def look_again(part: Part, before: Content) -> Held | None:
-    """Return what is to be said of a file that was as ``before``; None: nothing."""
+def look_again(part: Part, before: Content, doubted: bool) -> Held | None:
+    """Return what is to be said of a file that was as ``before``; None: nothing.
+
+    One that is ``doubted`` is read although it looks as it did.
+    """
     try:
         now = part.path.stat()
     except OSError:
         return None  # what is missing is told elsewhere
-    if before.stands(now):
+    if before.stands(now) and not doubted:
         return None
     size, written, inode = state(now)
     if size != before.size or not _is_as(part, before):

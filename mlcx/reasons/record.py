@@ -50,6 +50,10 @@ class Content:
         """Whether the file is the one that this was in, and not written to since."""
         return state(found) == (self.size, self.written, self.inode)
 
+    def is_in(self, path: Path, digest: str) -> bool:
+        """Whether this is in ``path``, a file with the SHA-256 ``digest``."""
+        return self.sha256 == digest if self.sha256 else self.stands(path.stat())
+
 
 @dataclass(frozen=True)
 class Record:

@@ -102,6 +102,18 @@ class Standing:
             return False
         return all(_state(path) == known for path, known in files.items())
 
+    def doubts(self) -> set[Path]:
+        """Return the files of which only the time of any change is another one.
+
+        Somebody has linked to them, or written to them and set back their time.
+        """
+        files = (_read(self._record) or {}).get("files")
+        known = files.items() if isinstance(files, dict) else ()
+        pairs = ((path, before, _state(path)) for path, before in known)
+        return {
+            Path(path) for path, old, now in pairs if old != now and _same(now, old)
+        }
+
     def look(self) -> None:
         """Look at all files before SCons does: see ``keep``."""
         self._before = self._look(_files(self._asked))

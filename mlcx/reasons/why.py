@@ -35,6 +35,8 @@ class Why:
         self._touched: set[str] = set()
         self._seen: dict[str, dict[str, Content]] = {}
         """Targets to those of their files that were read again, and found right."""
+        self.doubted: set[Path] = set()
+        """Files to be read although they look as they did."""
 
     def know(self, request: Request) -> None:
         """Take note of what makes the targets of ``request``."""
@@ -52,6 +54,12 @@ class Why:
         """Write down what the targets of ``request`` were made from."""
         because = self.found(request) if seconds is not None else ()
         self.records.write(self._record(request, seconds, because))
+
+    def went_on(self, request: Request) -> None:
+        """Write down how files are that were written to behind their step, by right."""
+        record = self.records.read(self.records.name(request.targets[0]))
+        if record is not None:
+            self.records.write(replace(record, files=self._hold(request)))
 
     def is_touched(self, source: Path, target: str) -> bool:
         """Whether ``source`` is there, but another file than ``target`` was made from.
@@ -137,11 +145,14 @@ class Why:
         for part in parts:
             name = self.records.name(part.path)
             before = self._seen.get(record.target, {}).get(name, record.files.get(name))
-            found = None if before is None else look_again(part, before)
+            if before is None:
+                continue
+            found = look_again(part, before, part.path in self.doubted)
             if found is None:
                 continue
             if found.content is None:
                 return f"{name} changed since it was {since}"
+            self.doubted.discard(part.path)
             self._touched.add(record.target)
             self._seen.setdefault(record.target, {})[name] = found.content
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,12 @@ import SCons.Node
 from mlcx.manifest.statement import MANIFEST, is_foreign
 from mlcx.reasons.standing import Standing
 from mlcx.report import documents
-from mlcx.report.journal import Result
+from mlcx.report.journal import JOURNAL, Result
 from mlcx.report.run import Row, Run, figures_in, summary
-from mlcx.scons import ending
-from mlcx.scons.declared import Declared, Mode, Steps
+from mlcx.scons import database, ending
+from mlcx.scons.declared import VALID, Declared, Mode, Steps
 from mlcx.scons.step import Services, Step
+from mlcx.steps.parts import leftovers
 from mlcx.steps.requests import Folders, Request
 
 __all__ = ["Closing"]
@@ -55,34 +56,53 @@ class Closing:
         """
         with ending.failing(self.services.reporter):
             self._adopt()
+            for file in leftovers(self._written()):
+                file.unlink(missing_ok=True)
         rows = self._rows()
         self._report(rows, started)
+        notes: list[str] = []
+        with ending.failing(self.services.reporter):
+            done = {row.result.target for row in rows if _is_done(row)}
+            notes += self.renew_manifest(done)
+            if standing is not None and all(map(_is_done, rows)):
+                standing.keep()
+        # Last, as nobody may be listening any more.
         told = [row for row in rows if row.result.target in asked]
         self._table(told)
         shown = os.path.relpath(documents.paths(self.folders.output)[0], self.top)
-        self.services.reporter.note(summary(told, shown))
-        with ending.failing(self.services.reporter):
-            self.renew_manifest({row.result.target for row in rows if _is_done(row)})
-            if standing is not None and all(map(_is_done, rows)):
-                standing.keep()
+        for note in (summary(told, shown), *notes):
+            self.services.reporter.note(note)
 
-    def renew_manifest(self, done: Set[str]) -> None:
+    def renew_manifest(self, done: Set[str]) -> list[str]:
         """Write the manifest that was asked for, or renew one that is there.
 
         Of a spec of which something is not ``done``, nothing is listed. A file of that
         name that no build has written stays as it is.
+
+        Returns:
+            What to say of it.
         """
         path = self.folders.output / MANIFEST
         if not (self.mode.manifest or path.exists()) or is_foreign(path):
-            return
+            return []
         from mlcx.scons import provenance  # noqa: PLC0415 (most builds have none)
 
         asked = self._asked()
         whole = [
             spec for spec, requests in asked.items() if self._targets(requests) <= done
         ]
-        for note in provenance.renew(asked, whole, self.folders, self.top):
-            self.services.reporter.note(note)
+        return list(provenance.renew(asked, whole, self.folders, self.top))
+
+    def _written(self) -> Iterator[Path]:
+        """Yield all files that no other build may be writing now."""
+        records = self.services.why.records
+        for each in self.declared.values():
+            if not each.request.is_shared:
+                yield from each.request.targets
+            yield records.path(each.step.target)
+        yield from (*documents.paths(self.folders.output), database.where(self.top))
+        yield self.folders.output / MANIFEST
+        yield from map(self.folders.build.joinpath, (VALID, JOURNAL))
 
     def _targets(self, requests: Iterable[Request]) -> set[str]:
         return {self.declared[each.targets[0]].step.target for each in requests}

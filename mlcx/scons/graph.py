@@ -88,7 +88,8 @@ class Graph:
         self._env.Depends(nodes, [self._env.Value(str(fact)) for fact in request.facts])
         # A step replaces its target in one go: SCons must not remove it before.
         self._env.Precious(nodes)
-        signs.keep(nodes)
+        why = self._session.services.why
+        signs.keep(nodes, lambda: why.went_on(request))
         if request.verb not in CACHED_VERBS and not request.is_shared:
             self._env.NoCache(nodes)
         always = self._session.services.policy.redoes(request.verb)

@@ -20,14 +20,13 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from mlcx.artifact import LOCK
 from mlcx.scons.progress import Reporter
 
-__all__ = ["BUILD", "OUTPUT", "Locks", "locks"]
+__all__ = ["BUILD", "Locks", "locks"]
 
 BUILD = "lock"
 """Its file, in the build folder."""
-OUTPUT = ".mlcx-lock"
-"""Its file, in the folder of what is made, which is there while a build runs."""
 
 
 class Locks:
@@ -67,7 +66,7 @@ class Locks:
         Raises:
             OSError: The file or the folder cannot be made.
         """
-        self.acquire(folder / OUTPUT, reporter)
+        self.acquire(folder / LOCK, reporter)
         real = folder.resolve()
         for each in reversed([real, *real.parents]):
             if each not in self._trees and os.access(each, os.R_OK | os.W_OK):
@@ -134,7 +133,7 @@ def _lock_tree(descriptor: int, folder: Path, output: Path, reporter: Reporter) 
     def whom() -> str:
         if folder == output:
             return f"waiting for a build into a folder of {_shown(folder)}"
-        return _whom(folder / OUTPUT)
+        return _whom(folder / LOCK)
 
     kind = fcntl.LOCK_EX if folder == output else fcntl.LOCK_SH
     with contextlib.suppress(OSError):

@@ -19,6 +19,7 @@ from mlcx import __version__
 from mlcx.artifact import write_json
 from mlcx.manifest.hashing import Digests, Ledger
 from mlcx.manifest.statement import MANIFEST, statement
+from mlcx.reasons.record import Records
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_json
 from mlcx.steps.parts import all_of, parts
@@ -69,14 +70,21 @@ def renew(
         What to say of it.
     """
     files = {spec: _files(asked[spec], folders) for spec in asked if spec in whole}
-    others = [each for each in _read_all(folders) if each.spec not in asked]
+    before = {each.spec: each for each in _read_all(folders)}
+    others = [each for spec, each in before.items() if spec not in asked]
     paths = {path for made, read in files.values() for path in (*made, *read)}
     theirs = {folders.output / name for each in others for name in each.products}
     ledger = Ledger(folders.build / HASHES)
     found = ledger.digests(sorted(paths | {path for path in theirs if path.is_file()}))
-    listed = [
-        _list(spec, asked[spec], files[spec], found, folders, top) for spec in files
-    ]
+    listed, records = [], Records(top, folders.build)
+    for spec, made in files.items():
+        now = _list(spec, asked[spec], made, found, folders, top)
+        known = before[spec].products if spec in before else {}
+        new = [n for n in now.products if now.products[n] != known.get(n)]
+        if new and (reason := _altered(asked[spec], found, records)):
+            yield f"{MANIFEST} leaves out what {spec} makes: {reason}"
+        else:
+            listed.append(now)
     for each in others:
         if reason := _stale(each, found, folders.output):
             yield f"{MANIFEST} leaves out what {each.spec} makes: {reason}"
@@ -125,6 +133,21 @@ def _list(
 
 def _packages() -> dict[str, str]:
     return {"mlcx": __version__, **{n: version_of(n) or "none" for n in _MAKERS}}
+
+
+def _altered(
+    requests: Iterable[Request], found: Mapping[Path, Digests], records: Records
+) -> str:
+    """Say which product is not what its step made; empty: none."""
+    for request in requests:
+        record = records.read(records.name(request.targets[0]))
+        for path in _made(request) if record else ():
+            name = records.name(path)
+            made = record.files.get(name) if record else None
+            digest = found[path]["sha256"] if path in found else ""
+            if made and digest and not made.is_in(path, digest):
+                return f"{name} changed since it was made"
+    return ""
 
 
 def _stale(listed: _Listed, found: Mapping[Path, Digests], output: Path) -> str:

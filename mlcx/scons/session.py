@@ -103,6 +103,7 @@ class Session:
             for request in wanted:
                 self.add(Declared(request, self.step(request), ()))
             return True
+        self.services.why.doubted |= standing.doubts()
         self._standing = standing
         self.services.watching.append(standing)
         standing.look()
@@ -152,6 +153,13 @@ class Session:
         self._declared[target] = self._known[target] = declared
 
     def _close(self) -> None:
+        try:
+            self._end()
+        except Exception:
+            ending.fail()  # after which Python would end well
+            raise
+
+    def _end(self) -> None:
         if self.services.screen is not None:
             self.services.screen.stop()
         if ending.refused():  # what was to be done is not known
@@ -159,7 +167,8 @@ class Session:
         elif self.mode.plans:
             self._plan()
         elif self.mode.cleans:
-            self._closing().renew_manifest(frozenset())
+            for note in self._closing().renew_manifest(frozenset()):
+                self.services.reporter.note(note)
             from mlcx.scons.sweep import sweep  # noqa: PLC0415 (rarely needed)
 
             records, steps = self.services.why.records, self._declared.values()

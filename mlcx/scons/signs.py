@@ -31,11 +31,15 @@ _SHARE = 4
 """Times as long as writing took, nothing is written after it."""
 
 
-def keep(targets: Iterable[Any]) -> None:
-    """Write the signatures of the nodes ``targets`` as soon as they are built."""
+def keep(targets: Iterable[Any], went_on: Callable[[], None]) -> None:
+    """Write the signatures of the nodes ``targets`` as soon as they are built.
+
+    ``went_on`` is called before when a script has done more with them than their step.
+    """
     SCons.Node.store_info_map[_INDEX] = _WRITER.store
     for target in targets:
         target.store_info = _INDEX
+        _WRITER.went_on[target] = went_on
 
 
 def use_sha256(env: Any) -> None:
@@ -112,6 +116,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self._last: Any = None
+        self.went_on: dict[Any, Callable[[], None]] = {}
         self._free_at = 0.0
 
     def store(self, node: Any) -> None:
@@ -123,8 +128,11 @@ class _Writer:
         SCons.Node.store_info_file(node)
         if not is_made or node is self._last:
             return
-        if node is node.get_executor().get_all_targets()[-1]:
+        executor = node.get_executor()
+        if node is executor.get_all_targets()[-1]:
             self._last = node
+            if executor.post_actions:
+                self.went_on[node]()
             self._write()
 
     def _write(self) -> None:

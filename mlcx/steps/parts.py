@@ -6,9 +6,9 @@ the index that is written last, and the parts are looked at when the index exist
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,11 @@ __all__ = [
 
 
 _SHARDS = "params_shard_*.bin"
-_RANDOM = "[0-9a-f]" * 8
-"""What the names of temporary files end with, as ``artifact.replacing`` makes them."""
+_SHARD = re.compile(r"params_shard_\d+\.bin")
+_TEXT = re.compile(r"tokenizer_model|[a-z0-9_-]+\.(json|txt|model)")
+"""What else there is in a model directory."""
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}", re.DOTALL)
+"""As ``artifact.replacing`` names what becomes a file."""
 
 
 @dataclass(frozen=True)
@@ -182,11 +185,29 @@ def _parent(path: Path) -> Path:
     return Path(os.path.normpath(path)).parent
 
 
-def leftovers(targets: Sequence[Path]) -> list[Path]:
+def leftovers(targets: Iterable[Path]) -> list[Path]:
     """Return the temporary files of killed steps that made ``targets``."""
-    found: list[Path] = []
+    wanted: dict[Path, set[str]] = {}
     for target in targets:
-        shards = [_SHARDS] if target.name == TENSOR_CACHE else []
-        for name in (glob.escape(target.name), *shards):
-            found += target.parent.glob(f".{name}.{_RANDOM}")
+        wanted.setdefault(target.parent, set()).add(target.name)
+    found = (
+        folder / name
+        for folder, names in wanted.items()
+        for name in _hidden(folder)
+        if (match := _TEMPORARY.fullmatch(name)) and _is_of(match[1], names)
+    )
     return sorted(found)
+
+
+def _hidden(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name[0] == "."]  # noqa: PTH208
+    except OSError:  # it is not there yet
+        return []
+
+
+def _is_of(name: str, targets: set[str]) -> bool:
+    """Whether a step that makes ``targets`` of one folder writes ``name`` there."""
+    if name in targets or (TENSOR_CACHE in targets and _SHARD.fullmatch(name)):
+        return True
+    return {TENSOR_CACHE, CHAT_CONFIG} <= targets and bool(_TEXT.fullmatch(name))

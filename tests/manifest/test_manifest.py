@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -148,6 +149,8 @@ def test_the_verb_says_it_and_exits_with_it(
         "{",
         "{}",
         '{"subject": [{}]}',
+        '{"subject": [5]}',
+        '{"subject": [{"name": "x", "digest": {}}]}',
         '{"subject": 5}',
         '{"subject": [{"name": "../x", "digest": {"sha256": ""}}]}',
         '{"subject": [{"name": "/etc/passwd", "digest": {"sha256": ""}}]}',
@@ -157,6 +160,42 @@ def test_a_manifest_that_is_none_is_refused(delivery: Path, text: str) -> None:
     (delivery / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest\.json"):
         check(delivery)
+
+
+def test_what_a_manifest_lacks_is_named(delivery: Path) -> None:
+    text = '{"subject": [{"name": "x", "digest": {}}]}'
+    (delivery / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="an entry of 'subject' has no 'sha256'"):
+        check(delivery)
+
+
+def test_what_is_no_folder_is_said_to_be_none(delivery: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: expected a folder, found no such"):
+        check(delivery / "nowhere")
+    with pytest.raises(
+        InputError, match=r"report\.md: expected a folder, found a file"
+    ):
+        check(delivery / "report.md")
+
+
+def test_a_name_of_two_lines_is_shown_in_one(delivery: Path) -> None:
+    (delivery / "lib/one\ntwo.so").write_bytes(b"")
+    (found,) = check(delivery).findings
+    assert str(found) == "extra: lib/one\\ntwo.so: not in manifest.json"
+
+
+def test_a_lock_is_no_product_and_tells_of_a_build(
+    delivery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (delivery / ".mlcx-lock").write_text("1")
+    assert (check(delivery).findings, check(delivery).building) == ((), False)
+    with (delivery / ".mlcx-lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert check(delivery).building
+        assert main(["verify", str(delivery)]) == 0
+    assert f"mlcx: a build is going on in {delivery}\n" in capsys.readouterr().err
+    (delivery / "manifest.json").unlink()
+    assert ".mlcx-lock" not in check(delivery).unchecked
 
 
 def test_a_file_is_read_again_only_when_it_changed(

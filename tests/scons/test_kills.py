@@ -150,6 +150,24 @@ def test_a_few_kills_harm_nothing(built: Project) -> None:
     check(killed, clean)
 
 
+def test_what_a_kill_left_goes_with_a_build_that_has_nothing_to_do(
+    built: Project,
+) -> None:
+    left = [
+        "dist/lib/.one.so.dcf320b6",
+        "dist/.report.json.00000000",
+        "dist/bundle/one/.params_shard_9.bin.12345678",
+        "build/one/model/.tokenizer.json.12345678",
+        "build/inputs/dist/lib/.two.so.json.87654321",
+    ]
+    own = ["dist/lib/.three.so.dcf320b6", "dist/lib/.one.so.swp"]
+    for name in (*left, *own):
+        (built.root / name).touch()
+    assert built.build() == []
+    assert [name for name in left if (built.root / name).exists()] == []
+    assert all((built.root / name).exists() for name in own)
+
+
 @pytest.fixture
 def deliveries(tmp_path: Path, sources: Path) -> Iterator[list[Project]]:
     """Return two equal projects: twelve libraries, and an app with its weights."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mlcx.scons.lock import BUILD, OUTPUT, Locks
+from mlcx.artifact import LOCK
+from mlcx.scons.lock import BUILD, Locks
 
 from .project import Project, wait_for
 from .test_failures import hanging, kill
@@ -33,9 +34,9 @@ class Said:
 
 def test_who_holds_a_lock_is_waited_for_and_named(tmp_path: Path) -> None:
     first, second, said = Locks(), Locks(), Said()
-    path = tmp_path / "dist" / OUTPUT
+    path = tmp_path / "dist" / LOCK
     first.acquire(path, said)
-    first.acquire(tmp_path / "dist" / ".." / "dist" / OUTPUT, said)  # which it has
+    first.acquire(tmp_path / "dist" / ".." / "dist" / LOCK, said)  # which it has
     assert said.texts == []
     waits = threading.Thread(target=second.acquire, args=(path, said), daemon=True)
     waits.start()
@@ -54,7 +55,7 @@ def test_steps_that_outlive_a_killed_build_are_waited_for(tmp_path: Path) -> Non
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     first, said = Locks(), Said()
-    path = tmp_path / OUTPUT
+    path = tmp_path / LOCK
     first.acquire(path, said)
     path.write_text(f"{ended.pid}\n")
     second = threading.Thread(target=Locks().acquire, args=(path, said), daemon=True)
@@ -85,7 +86,7 @@ def test_builds_into_folders_of_one_another_wait_and_those_beside_do_not(
     waits = threading.Thread(target=within.acquire_output, args=(sub, late))
     waits.start()
     wait_for(lambda: bool(late.texts))
-    held = f"build of process {os.getpid()}, which holds {dist / OUTPUT} since 20"
+    held = f"build of process {os.getpid()}, which holds {dist / LOCK} since 20"
     assert held in late.texts[0]
     around.release()
     waits.join(30)
@@ -132,13 +133,13 @@ def test_builds_with_folders_of_their_own_share_no_output(built: Project) -> Non
     while "waiting" not in line:
         assert line, "the second build did not wait"
         line = second.stdout.readline()
-    assert f"of process {first.pid}, which holds dist/{OUTPUT} since " in line
+    assert f"of process {first.pid}, which holds dist/{LOCK} since " in line
     built.order("hang")
     kill(first, step)
     out, err = second.communicate(timeout=60)
     assert second.returncode == 0, out + err
     assert products(built) == clean
-    assert not list(built.root.rglob(OUTPUT))
+    assert not list(built.root.rglob(LOCK))
 
 
 def test_a_script_may_build_into_one_folder_in_two_ways(project: Project) -> None:
@@ -150,7 +151,7 @@ def test_a_script_may_build_into_one_folder_in_two_ways(project: Project) -> Non
         'quantization="q4f16_1")\n'
     )
     assert "compile dist/lib/more.so" in project.build("dist/lib/more.so")
-    assert not list(project.root.rglob(OUTPUT))
+    assert not list(project.root.rglob(LOCK))
     assert not list(project.root.rglob(BUILD))
 
 
