@@ -70,19 +70,13 @@ def app_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 def app_config(args: argparse.Namespace) -> int:
     """Write the app config of a package config."""
-    from mlcx.package.app_config import strays, with_memory, write_app_config
+    from mlcx.package.app_config import with_memory, write_app_config
 
     plan = _load(args.spec, "package")
     libraries = {path.stem: path for path in args.library}
     sized = [with_memory(entry, libraries.get(entry.model_lib)) for entry in plan.app]
     write_app_config((entry for entry, _ in sized), args.output)
-    bundled = {job.model_id for job in plan.bundles}
-    warnings = [warning for _, warning in sized if warning]
-    warnings += [
-        f"{path} is of no model of {args.spec}: remove it, or it ships"
-        for path in strays(args.output.parent, bundled)
-    ]
-    for warning in warnings:
+    for warning in filter(None, (warning for _, warning in sized)):
         print(f"mlcx: warning: {warning}", file=sys.stderr)
     return 0
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mlcx.artifact import TENSOR_CACHE, write_json
+from mlcx.artifact import write_json
 from mlcx.errors import BuildError, InputError
 from mlcx.library.contents import Model, read
 from mlcx.library.memory import Memory, memory_of
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import AppEntry
 
-__all__ = ["strays", "with_memory", "write_app_config"]
+__all__ = ["with_memory", "write_app_config"]
 
 
 def write_app_config(entries: Iterable[AppEntry], path: Path) -> None:
@@ -27,15 +27,6 @@ def write_app_config(entries: Iterable[AppEntry], path: Path) -> None:
 
 def _row(entry: AppEntry) -> dict[str, object]:
     return {key: value for key, value in asdict(entry).items() if value is not None}
-
-
-def strays(folder: Path, models: Collection[str]) -> list[Path]:
-    """Return the model directories in ``folder``, a bundle, that are of no model.
-
-    MLC removes every folder that it finds there; here somebody may have meant it.
-    """
-    indexes = sorted(folder.glob(f"*/{TENSOR_CACHE}"))
-    return [path.parent for path in indexes if path.parent.name not in models]
 
 
 def with_memory(entry: AppEntry, library: Path | None) -> tuple[AppEntry, str]:

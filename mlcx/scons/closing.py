@@ -22,6 +22,7 @@ from mlcx.report.journal import JOURNAL, Result
 from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.scons import database, ending
 from mlcx.scons.declared import VALID, Declared, Mode, Steps
+from mlcx.scons.former import Former
 from mlcx.scons.step import Services, Step
 from mlcx.steps.parts import leftovers
 from mlcx.steps.requests import Folders, Request
@@ -72,6 +73,16 @@ class Closing:
         shown = os.path.relpath(documents.paths(self.folders.output)[0], self.top)
         for note in (summary(told, shown), *notes):
             self.services.reporter.note(note)
+        with ending.failing(self.services.reporter):
+            self._warn()
+
+    def _warn(self) -> None:
+        """Say what lies among the products that a spec no longer makes."""
+        former = Former(self.top, self.folders, self.services.why.records)
+        for spec, requests in self.specs.items():
+            for name in former.left(spec, requests):
+                text = f"{name} is no longer made by {spec}: remove it, or it ships"
+                self.services.reporter.error(f"warning: {text}")
 
     def renew_manifest(self, done: Set[str]) -> list[str]:
         """Write the manifest that was asked for, or renew one that is there.
@@ -99,7 +110,8 @@ class Closing:
         for each in self.declared.values():
             if not each.request.is_shared:
                 yield from each.request.targets
-            yield records.path(each.step.target)
+            if each.nodes:  # else nobody has been writing it
+                yield records.path(each.step.target)
         yield from (*documents.paths(self.folders.output), database.where(self.top))
         yield self.folders.output / MANIFEST
         yield from map(self.folders.build.joinpath, (VALID, JOURNAL))

@@ -12,6 +12,7 @@ from mlcx.report import documents
 from mlcx.report.journal import JOURNAL
 from mlcx.scons import provenance
 from mlcx.scons.declared import VALID, Declared
+from mlcx.scons.former import FOLDER as ASKED
 from mlcx.steps.requests import Folders
 
 __all__ = ["sweep"]
@@ -34,12 +35,13 @@ def sweep(
 
 def _remove_records(folders: Folders) -> None:
     names = (VALID, JOURNAL, provenance.HASHES)
-    kept = folders.build / STANDING
-    reports = documents.paths(folders.output)
-    for path in (*reports, *map(folders.build.joinpath, names), *kept.glob("*")):
+    kept = [folders.build / name for name in (STANDING, ASKED)]
+    files = [*documents.paths(folders.output), *map(folders.build.joinpath, names)]
+    for path in (*files, *(file for folder in kept for file in folder.glob("*"))):
         path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        kept.rmdir()
+    for folder in kept:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _own(declared: Declared) -> tuple[str, ...]:

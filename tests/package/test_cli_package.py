@@ -31,17 +31,3 @@ def test_an_app_config_has_no_path_of_this_machine(app: Path, device: str) -> No
     text = Path("bundle/mlc-app-config.json").read_text()
     assert json.loads(text)["model_list"][0]["model_id"] == "one"
     assert "/" not in text
-
-
-def test_a_bundle_that_is_of_no_model_any_more_is_pointed_out(
-    app: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write("iphone", "layer")
-    for name in ("one", "old"):
-        (app / "bundle" / name).mkdir(parents=True)
-        (app / "bundle" / name / "tensor-cache.json").touch()
-    (app / "bundle/mine").mkdir()
-    assert main(["app_config", "app.json", "-o", "bundle/mlc-app-config.json"]) == 0
-    assert capsys.readouterr().err == (
-        "mlcx: warning: bundle/old is of no model of app.json: remove it, or it ships\n"
-    )
