@@ -136,6 +136,7 @@ def test_half_of_a_build_is_not_idle_while_another_makes_what_it_needs(
     assert {one["lane"], two["lane"]} == {0, 1}
     assert abs(one["started"] - two["started"]) < min(one["seconds"], two["seconds"])
     kill(first, step)
+    twin.end()
     out, err = second.communicate(timeout=60)
     assert second.returncode == 0, out + err
     assert "dist/lib/one.so waits for an equal one that is being made" in out
