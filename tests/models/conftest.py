@@ -110,7 +110,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         save_file(random_weights(dict(shapes)), folder / "model.safetensors")
         common = [str(folder), "--quantization", quantization]
         common += ["-o", str(folder / "model")]
-        assert main(["convert_weight", *common]) == 0
+        assert main(["convert_weight", *common, "--float32", "raw"]) == 0
         chunk = ["--prefill-chunk-size", "24", "--conv-template", "LM"]
         assert main(["gen_config", *common, *chunk]) == 0
         command = ["compile", str(folder / "model"), "--device", "cpu"]

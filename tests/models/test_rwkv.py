@@ -78,7 +78,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         save_file(weights, folder / "model.safetensors")
         common = [str(folder), "--quantization", quantization]
         common += ["-o", str(folder / "model")]
-        assert main(["convert_weight", *common]) == 0
+        assert main(["convert_weight", *common, "--float32", "raw"]) == 0
         sizes = ["--prefill-chunk-size", "24", "--max-batch-size", "3"]
         assert main(["gen_config", *common, *sizes, "--conv-template", "LM"]) == 0
         command = ["compile", str(folder / "model"), "--device", "cpu"]
