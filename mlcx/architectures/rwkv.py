@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-
 from mlcx.architectures.config import OPEN, Fields, ModelConfig
 from mlcx.recipe import Array, Recipe
 
@@ -107,4 +105,5 @@ def renamed(
 
 def _halved(values: Array, times: int) -> Array:
     # In float32: of the smallest float16 values, a half is not one.
-    return values.astype(np.float32) / np.float32(2**times)
+    halved: Array = values.astype("float32") * 0.5**times
+    return halved

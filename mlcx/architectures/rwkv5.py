@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mlcx.architectures.config import Fields
 from mlcx.architectures.rwkv import RwkvConfig, renamed
 from mlcx.recipe import Array, Recipe
@@ -50,5 +48,7 @@ def weights(config: Config) -> dict[str, Recipe]:
 
 def _kept(decay: Array) -> Array:
     """Return the share of a channel that a token leaves, in float32."""
+    import numpy as np  # noqa: PLC0415 (configs are read without it)
+
     kept: Array = np.exp(-np.exp(decay.astype(np.float32)))
     return kept

@@ -11,6 +11,7 @@ from tvm import relax
 from tvm.target import Target
 
 from mlcx.architectures import architecture
+from mlcx.architectures.overriding import unbuildable
 from mlcx.artifact import write_text
 from mlcx.compiler import rocm
 from mlcx.compiler.compile_config import CompileConfig
@@ -122,7 +123,8 @@ def _trace(
         options: What the library says of its making.
         target: What kernels are made for.
     """
-    _refuse_many_devices(config)
+    for key, why in unbuildable(config.model_config):
+        raise UsageError(f"{key}: {why}")
     family = architecture(config.model_type)
     chosen = config.scheme
     model = apply.build(family, family.Config.from_hf(config.model_config), chosen)
@@ -146,15 +148,6 @@ def _trace(
         metadata=metadata(config, stamp, model.state_spec, params),
     )
     return module, context
-
-
-def _refuse_many_devices(config: CompileConfig) -> None:
-    if config.model_config.get("disaggregation"):
-        raise UsageError("disaggregation is true: libraries are built without only")
-    for key in ("tensor_parallel_shards", "pipeline_parallel_stages"):
-        found = config.model_config.get(key, 1)
-        if found != 1:
-            raise UsageError(f"{key} is {found}: libraries are built for 1 only")
 
 
 def _run_phases(

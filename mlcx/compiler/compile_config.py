@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mlcx.architectures import architecture
+from mlcx.architectures import architecture, overriding
 from mlcx.architectures.config import USUAL_BATCH
 from mlcx.artifact import (
     CHAT_CONFIG,
@@ -30,9 +30,6 @@ from mlcx.quant.scheme import scheme
 __all__ = ["OVERRIDES", "CompileConfig", "find", "is_checkpoint", "parse_overrides"]
 
 _KIND = "mlcx-compile-config"
-_OPEN = -1
-"""The value of an override that leaves its field as it is."""
-
 OVERRIDES: dict[str, type] = {
     "context_window_size": int,
     "sliding_window_size": int,
@@ -100,14 +97,16 @@ class CompileConfig:
         if not isinstance(kind, str):
             raise InputError.in_file(path, "expected a 'model_type', found none")
         checkpoint = is_checkpoint(data)
-        wanted = {key: value for key, value in overrides.items() if value != _OPEN}
-        given = _flatten(data) | wanted
-        fields = {"max_batch_size": USUAL_BATCH} | given if checkpoint else given
+        wanted = overriding.given(overrides)
+        fields = overriding.flatten(data) | wanted
+        if checkpoint:
+            fields.setdefault("max_batch_size", USUAL_BATCH)
         try:
             config = architecture(kind).Config.from_hf(fields)
         except InputError as error:
             raise InputError([_at(path, each) for each in error.problems]) from error
-        _check_overrides(kind, config.to_dict(), wanted)
+        for key, why in overriding.without_effect(kind, config.to_dict(), wanted):
+            raise UsageError(f"override {key!r}: {why}")
         recipe = None
         if isinstance(chosen, MixedScheme):
             from mlcx.quant import apply  # noqa: PLC0415 (loads TVM)
@@ -200,26 +199,6 @@ def _active(path: Path, data: Mapping[str, Any], vocab_size: int) -> int | None:
         message = f"'active_vocab_size': expected a whole number, found {found!r}"
         raise InputError.in_file(path, message)
     return min(found, vocab_size) if found and found > 0 else None
-
-
-def _flatten(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the top level over ``model_config``, as MLC does; it wins."""
-    inner = data.get("model_config")
-    outer = {key: value for key, value in data.items() if key != "model_config"}
-    return {**inner, **outer} if isinstance(inner, dict) else outer
-
-
-def _check_overrides(
-    kind: str, fields: Mapping[str, Any], overrides: Mapping[str, object]
-) -> None:
-    for key, wanted in overrides.items():
-        if key not in fields:
-            raise UsageError(f"override {key!r}: {kind} has no such field")
-        if fields[key] != wanted:
-            message = (
-                f"override {key}={wanted} cannot be: {kind} makes it {fields[key]}"
-            )
-            raise UsageError(message)
 
 
 def _at(path: Path, problem: Any) -> Any:

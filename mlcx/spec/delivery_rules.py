@@ -26,7 +26,6 @@ def delivery_problems(checked: Checked) -> Iterator[Problem]:
     yield from recipe_problems(checked)
     yield from _quantizations(checked, ("default_quantization",))
     yield from of_verify(checked, (), checked.source.value, "default_verify")
-    slides = False
     for steps, task in checked.items("tasks"):
         if checked.has(steps, task, "model_id"):
             yield from of_name(checked, (*steps, "model_id"), task["model_id"])
@@ -34,17 +33,19 @@ def delivery_problems(checked: Checked) -> Iterator[Problem]:
         yield from _quantizations(checked, (*steps, "quantization"))
         model, problems = model_of(checked, steps, task)
         yield from problems
-        has_window = model is not None and model.has_window
-        slides = slides or has_window
         yield from of_verify(checked, steps, task)
         own = list(checked.items(*steps, "compile_options"))
+        shared = list(checked.items(_DEFAULTS))
         for at, option in own:
-            yield from _option(checked, at, option, has_window)
+            yield from _option(checked, at, option)
+            yield from of_overrides(checked, at, option, model)
         if model is not None:
-            options = [*checked.items(_DEFAULTS), *own]
-            yield from _verifying(checked, steps, task, model, options)
+            for at, option in shared:
+                name = str(task.get("model_id"))
+                yield from of_overrides(checked, at, option, model, name)
+            yield from _verifying(checked, steps, task, model, [*shared, *own])
     for at, option in checked.items(_DEFAULTS):
-        yield from _option(checked, at, option, slides)
+        yield from _option(checked, at, option)
 
 
 def _folder(checked: Checked) -> Iterator[Problem]:
@@ -79,11 +80,10 @@ def _nothing_to_do(
 
 
 def _option(
-    checked: Checked, steps: Steps, option: dict[str, Any], has_window: bool
+    checked: Checked, steps: Steps, option: dict[str, Any]
 ) -> Iterator[Problem]:
     yield from of_host(checked, steps, option)
     yield from of_archs(checked, steps, option)
-    yield from of_overrides(checked, steps, option, has_window)
     yield from of_verify(checked, steps, option)
     device = checked.device(steps, option)
     if device is not None and not device.static and "system_lib_prefix" in option:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mlcx.architectures.overriding import flatten
 from mlcx.artifact import (
     CHAT_CONFIG,
     CHECKPOINTS,
@@ -80,9 +82,16 @@ class ModelFolder:
     kind: SourceKind
     quantization: str | None
     """Of its weights; None when they are not quantized by MLC."""
-    has_window: bool
-    """Attention slides over a window."""
     place: Place
+    config: Mapping[str, Any]
+    """The file itself."""
+
+    @property
+    def has_window(self) -> bool:
+        """Say whether attention slides over a window."""
+        flat = flatten(self.config)
+        sizes = (flat.get("sliding_window_size"), flat.get("sliding_window"))
+        return any(isinstance(size, int) and size > 0 for size in sizes)
 
 
 def is_file(path: Path) -> bool:
@@ -175,11 +184,4 @@ def look_into(place: Place, ready: bool = False) -> ModelFolder:
         problems.append(Problem(file, 0, 0, message))
     if problems:
         raise InputError(problems)
-    return ModelFolder(kind, quantization, _has_window(config), place)
-
-
-def _has_window(config: dict[str, Any]) -> bool:
-    inner = config.get("model_config")
-    flat = {**inner, **config} if isinstance(inner, dict) else config
-    sizes = (flat.get("sliding_window_size"), flat.get("sliding_window"))
-    return any(isinstance(size, int) and size > 0 for size in sizes)
+    return ModelFolder(kind, quantization, place, config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["contradictions"]
+__all__ = ["contradictions", "whole"]
 
 _CONTEXT = "context_window_size"
 _WINDOW = "sliding_window_size"
@@ -47,3 +47,11 @@ def _sink(sizes: Mapping[str, Any], slides: bool) -> Iterator[tuple[str, str]]:
     elif sink and not window and not slides:
         needs = f"{_SINK} {sink} needs a sliding window, and neither the overrides"
         yield _SINK, f"{needs} nor the model set one: add {_WINDOW} or remove this"
+
+
+def whole(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``overrides`` by key; JSON Schema takes 512.0 for a whole number: 512."""
+    return {
+        key: int(value) if isinstance(value, float) else value
+        for key, value in sorted(overrides.items())
+    }

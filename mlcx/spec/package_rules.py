@@ -34,12 +34,12 @@ def package_problems(checked: Checked) -> Iterator[Problem]:
     for steps, entry in checked.items("model_list"):
         if checked.has(steps, entry, "model_lib") and entry["model_lib"]:
             yield from of_name(checked, (*steps, "model_lib"), entry["model_lib"])
-        model, problems = model_of(checked, steps, entry, _is_ready(checked, entry))
+        ready = _is_ready(checked, entry)
+        model, problems = model_of(checked, steps, entry, ready)
         yield from problems
-        has_window = model is not None and model.has_window
         yield from of_host(checked, steps, entry)
         yield from of_archs(checked, steps, entry)
-        yield from of_overrides(checked, steps, entry, has_window)
+        yield from of_overrides(checked, steps, entry, None if ready else model)
         yield from of_verify(checked, steps, entry)
         if model is not None:
             yield from _bundling(checked, steps, entry, model)

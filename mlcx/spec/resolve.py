@@ -19,6 +19,7 @@ from mlcx.spec.hub import HubSettings, Repository, is_remote
 from mlcx.spec.lock import LOCK, LockedModel, read
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
+from mlcx.spec.overrides import whole
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps
@@ -27,7 +28,6 @@ from mlcx.spec.types import (
     BundleJob,
     Fetched,
     LibraryJob,
-    Overrides,
     PrebuiltJob,
     QuantizationRecipe,
     SourceKind,
@@ -317,7 +317,7 @@ def _compile(
         quantization=quantization,
         device=device.name,
         opt=canonical(opt, device),
-        overrides=_sorted(overrides),
+        overrides=tuple(whole(overrides).items()),
         system_lib_prefix=prefix,
         host=host_for(device, given.get("host", DEFAULTS["host"])),
         mcpu=given.get("mcpu", DEFAULTS["mcpu"]),
@@ -356,12 +356,3 @@ def _verify(
         tokens=int(given.get("tokens", DEFAULTS["tokens"])),
         reference=given.get("reference", DEFAULTS["reference"]),
     )
-
-
-def _sorted(overrides: Mapping[str, Any]) -> Overrides:
-    """Sort by key; JSON Schema takes 512.0 for a whole number, so make it one."""
-    whole = {
-        key: int(value) if isinstance(value, float) else value
-        for key, value in overrides.items()
-    }
-    return tuple(sorted(whole.items()))

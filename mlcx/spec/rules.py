@@ -17,8 +17,9 @@ from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.devices import Device, device_of
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, look_into
 from mlcx.spec.hub import is_remote
+from mlcx.spec.model_config import override_problems
 from mlcx.spec.options import archs_for
-from mlcx.spec.overrides import contradictions
+from mlcx.spec.overrides import contradictions, whole
 from mlcx.spec.resolve import Places, local, place_of
 from mlcx.spec.source import Source, Steps, describe, pointer, quote
 from mlcx.spec.violations import did_you_mean
@@ -141,13 +142,34 @@ def _device_of(checked: Checked, steps: Steps, entry: dict[str, Any]) -> Device 
 
 
 def of_overrides(
-    checked: Checked, steps: Steps, entry: dict[str, Any], has_window: bool
+    checked: Checked,
+    steps: Steps,
+    entry: dict[str, Any],
+    model: ModelFolder | None,
+    name: str = "",
 ) -> Iterator[Problem]:
-    """Refuse overrides of ``entry`` that contradict each other."""
-    if not checked.has(steps, entry, "overrides"):
+    """Refuse overrides of ``entry`` that contradict each other or the model.
+
+    Args:
+        checked: The spec.
+        steps: To ``entry``.
+        entry: What has them.
+        model: None: any that has no window.
+        name: The model's, where the entry is not of it alone.
+    """
+    overrides, at = {}, steps
+    if checked.has(steps, entry, "overrides"):
+        overrides, at = entry["overrides"], (*steps, "overrides")
+    has_window = model is not None and model.has_window
+    found = list(contradictions(overrides, has_window))
+    yield from (checked.source.problem((*at, key), why) for key, why in found)
+    if model is None or found:
         return
-    for key, message in contradictions(entry["overrides"], has_window):
-        yield checked.source.problem((*steps, "overrides", key), message)
+    where = f" for {name}" if name else ""
+    fields = {key: each for key, each in whole(overrides).items() if key != "opt"}
+    for key, why in override_problems(model.config, fields):
+        message = f"{why}{where}" if key is None else f"{key}{where}: {why}"
+        yield checked.source.problem(at if key is None else (*at, key), message)
 
 
 def model_of(

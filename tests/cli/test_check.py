@@ -19,7 +19,10 @@ ENTRY = {
 CONFIG = {
     "model_type": "llama",
     "hidden_size": 64,
+    "intermediate_size": 96,
+    "max_position_embeddings": 128,
     "num_attention_heads": 2,
+    "rms_norm_eps": 1e-5,
     "num_hidden_layers": 1,
     "vocab_size": 32,
 }

@@ -10,7 +10,10 @@ import pytest
 CHECKPOINT = {
     "model_type": "llama",
     "hidden_size": 64,
+    "intermediate_size": 96,
+    "max_position_embeddings": 128,
     "num_attention_heads": 2,
+    "rms_norm_eps": 1e-5,
     "num_hidden_layers": 1,
     "vocab_size": 32,
 }
@@ -27,7 +30,7 @@ def _model(folder: Path, files: dict[str, dict[str, Any]]) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with one model of each sort."""
     monkeypatch.chdir(tmp_path)
-    windowed = {**CHECKPOINT, "sliding_window": 64}
+    windowed = {**CHECKPOINT, "model_type": "mistral", "sliding_window": 64}
     weights: dict[str, dict[str, Any]] = {"model.safetensors": {}}
     _model(tmp_path / "checkpoint", {"config.json": CHECKPOINT, **weights})
     _model(tmp_path / "windowed", {"config.json": windowed, **weights})

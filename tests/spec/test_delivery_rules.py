@@ -82,6 +82,29 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/default_compile_options/0/overrides/attention_sink_size",
         SINK,
     ),
+    "overrides of all that a model cannot follow": (
+        {
+            "default_compile_options": [
+                {"device": "cpu", "overrides": {"sliding_window_size": 8}}
+            ]
+        },
+        "/default_compile_options/0/overrides/sliding_window_size",
+        "sliding_window_size for a: llama has no such field",
+    ),
+    "overrides of a task that a model cannot follow": (
+        {
+            "tasks": [
+                {
+                    **TASK,
+                    "compile_options": [
+                        {"device": "cpu", "overrides": {"tensor_parallel_shards": 2}}
+                    ],
+                }
+            ],
+        },
+        "/tasks/0/compile_options/0/overrides/tensor_parallel_shards",
+        "tensor_parallel_shards: expected 1, as libraries are for one device, found 2",
+    ),
 }
 
 

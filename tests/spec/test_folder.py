@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlcx.artifact import read_json
 from mlcx.errors import InputError
 from mlcx.spec.folder import (
     WEIGHTS,
@@ -80,13 +81,17 @@ def test_all_that_is_wrong_with_a_config_is_said_at_once(here: Path) -> None:
         look_into(Place(here / "mlc", "mlc"))
     first, second = caught.value.problems
     assert (first.file, second.file) == (str(path), str(path))
-    assert first.message.startswith("hidden_size: expected a whole number from 1")
+    assert first.message.startswith("'hidden_size': expected a whole number from 1")
     assert second.message.startswith('expected "quantization" to name the scheme')
 
 
 def test_a_model_directory_names_its_scheme(here: Path) -> None:
     place = Place(here / "mlc", "mlc")
-    assert look_into(place) == ModelFolder("mlc", "q4f16_1", False, place)
+    found = look_into(place)
+    assert found == ModelFolder(
+        "mlc", "q4f16_1", place, read_json(here / "mlc" / "mlc-chat-config.json")
+    )
+    assert not found.has_window
 
 
 @pytest.mark.parametrize(

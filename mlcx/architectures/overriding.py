@@ -1,0 +1,50 @@
+"""What overrides can make of a config, and what no library is built for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlcx.architectures.config import OPEN
+
+__all__ = ["flatten", "given", "unbuildable", "without_effect"]
+
+_ALONE = ("tensor_parallel_shards", "pipeline_parallel_stages")
+
+
+def flatten(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the top level of an MLC chat config over ``model_config``, as MLC does."""
+    inner = data.get("model_config")
+    outer = {key: value for key, value in data.items() if key != "model_config"}
+    return {**inner, **outer} if isinstance(inner, dict) else outer
+
+
+def given(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides that are to change something; -1 leaves a field alone."""
+    return {key: value for key, value in overrides.items() if value != OPEN}
+
+
+def without_effect(
+    model_type: str, fields: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys of overrides that a config does not follow, and why.
+
+    Args:
+        model_type: Of the config.
+        fields: The config that came out of a checkpoint's with ``overrides``.
+        overrides: By key, those that are ``given``.
+    """
+    for key, wanted in overrides.items():
+        if key not in fields:
+            yield key, f"{model_type} has no such field"
+        elif fields[key] != wanted:
+            yield key, f"{wanted} cannot be: {model_type} makes it {fields[key]}"
+
+
+def unbuildable(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of ``fields`` that ask for libraries of many devices, and why."""
+    if fields.get("disaggregation"):
+        yield "disaggregation", "expected false, the only way that libraries are built"
+    for key in _ALONE:
+        if (found := fields.get(key, 1)) != 1:
+            yield key, f"expected 1, as libraries are for one device, found {found}"
