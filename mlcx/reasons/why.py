@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import Change, between, of_texts
-from mlcx.reasons.held import hold, linked, look_again, made
+from mlcx.reasons.held import Files, Held, hold, linked, made
 from mlcx.reasons.record import Content, Record, Records, facts, look, options
 from mlcx.signature.facts import SOURCES
 from mlcx.steps.parts import Part, differs, fault
@@ -31,12 +31,10 @@ class Why:
         self._policy = policy
         self._found: dict[str, tuple[Change, ...]] = {}
         self._makers: dict[str, Request] = {}
-        self._read: tuple[str, Record | None] = ("", None)
+        self._read: dict[str, Files | None] = {}
         self._touched: set[str] = set()
-        self._seen: dict[str, dict[str, Content]] = {}
-        """Targets to those of their files that were read again, and found right."""
-        self.doubted: set[Path] = set()
-        """Files to be read although they look as they did."""
+        self.held = Held(records.name)
+        """What has been found of files that steps made."""
 
     def know(self, request: Request) -> None:
         """Take note of what makes the targets of ``request``."""
@@ -53,13 +51,17 @@ class Why:
     def ended(self, request: Request, seconds: float | None) -> None:
         """Write down what the targets of ``request`` were made from."""
         because = self.found(request) if seconds is not None else ()
-        self.records.write(self._record(request, seconds, because))
+        self._write(self._record(request, seconds, because))
 
     def went_on(self, request: Request) -> None:
         """Write down how files are that were written to behind their step, by right."""
         record = self.records.read(self.records.name(request.targets[0]))
         if record is not None:
-            self.records.write(replace(record, files=self._hold(request)))
+            self._write(replace(record, files=self._hold(request)))
+
+    def _write(self, record: Record) -> None:
+        self.records.write(record)
+        self._read.pop(record.target, None)
 
     def is_touched(self, source: Path, target: str) -> bool:
         """Whether ``source`` is there, but another file than ``target`` was made from.
@@ -67,31 +69,37 @@ class Why:
         Its size, time and inode say so; its content may well be the same.
         """
         maker = self._makers.get(target)
-        record = None if maker is None else self._last(maker)
-        before = record and record.sources.get(self.records.name(source))
+        last = None if maker is None else self._last(maker)
+        before = last and last.sources.get(self.records.name(source))
         try:
-            if not record or not before or before.stands(source.stat()):
+            if not last or not before or before.stands(source.stat()):
                 return False
         except OSError:
             return False
-        self._touched.add(record.target)
+        self._touched.add(last.target)
         return True
 
-    def _last(self, request: Request) -> Record | None:
-        """Return the record of ``request``, which SCons asks of for each source."""
+    def _last(self, request: Request) -> Files | None:
+        """Return what the record of ``request`` says of files; None: there is none.
+
+        Of each it is read once, as long as nobody writes it.
+        """
         name = self.records.name(request.targets[0])
-        if self._read[0] != name:
-            self._read = name, self.records.read(name)
-        return self._read[1]
+        if name not in self._read:
+            record = self.records.read(name)
+            self._read[name] = None if record is None else Files.of(record)
+        return self._read[name]
 
     def looked_again(self, request: Request) -> None:
         """Write down how the inputs stand that were touched, of what is up to date."""
         name = self.records.name(request.targets[0])
-        record = self.records.read(name) if name in self._touched else None
+        right = self.held.right(name)
+        touched = right or name in self._touched
+        record = self.records.read(name) if touched else None
         if record is not None:
             sources = self._look_at(request, record.sources)
-            files = {**record.files, **self._seen.get(name, {})}
-            self.records.write(replace(record, sources=sources, files=files))
+            files = {**record.files, **right}
+            self._write(replace(record, sources=sources, files=files))
 
     def changes(self, request: Request) -> tuple[Change, ...]:
         """Return all that changed since the step last ran, as files are now."""
@@ -139,23 +147,9 @@ class Why:
 
     def _altered(self, request: Request, parts: Iterable[Part], since: str) -> str:
         """Say which of ``parts`` holds something else than before; empty: none."""
-        record = self.records.read(self.records.name(request.targets[0]))
-        if record is None:
-            return ""
-        for part in parts:
-            name = self.records.name(part.path)
-            before = self._seen.get(record.target, {}).get(name, record.files.get(name))
-            if before is None:
-                continue
-            found = look_again(part, before, part.path in self.doubted)
-            if found is None:
-                continue
-            if found.content is None:
-                return f"{name} changed since it was {since}"
-            self.doubted.discard(part.path)
-            self._touched.add(record.target)
-            self._seen.setdefault(record.target, {})[name] = found.content
-        return ""
+        last = self._last(request)
+        name = self.held.altered(last, parts) if last else ""
+        return f"{name} changed since it was {since}" if name else ""
 
     def _fault(self, request: Request) -> str:
         if not request.targets[0].exists():

@@ -103,7 +103,7 @@ class Session:
             for request in wanted:
                 self.add(Declared(request, self.step(request), ()))
             return True
-        self.services.why.doubted |= standing.doubts()
+        self.services.why.held.doubted |= standing.doubts()
         self._standing = standing
         self.services.watching.append(standing)
         standing.look()

@@ -44,15 +44,6 @@ def test_a_library_that_was_altered_is_made_anew_and_never_listed(
     assert built.build("MANIFEST=1") == []
 
 
-def test_what_was_only_touched_is_read_once(built: Project) -> None:
-    shard = built.root / "dist/bundle/one/params_shard_0.bin"
-    for path in (built.root / "dist/lib/one.so", shard):
-        os.utime(path, (1, 1))
-    assert built.build() == []
-    record = json.loads((built.root / "build/inputs/dist/lib/one.so.json").read_bytes())
-    assert record["files"]["dist/lib/one.so"]["written"] == 10**9
-
-
 def test_a_shard_that_rots_is_converted_and_bundled_anew(built: Project) -> None:
     before = built.files()
     bundled = built.root / "dist/bundle/one/params_shard_1.bin"
