@@ -40,7 +40,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "signature": frozenset({"spec", "toolchain", "layers"}),
     "demand": frozenset(
         (
-            "interpreter policy signature store web spec toolchain home artifact errors"
+            "architectures interpreter policy signature store web spec toolchain home "
+            "artifact errors"
         ).split()
     ),
     "steps": frozenset("signature web spec toolchain artifact errors".split()),

@@ -7,7 +7,19 @@ from typing import Any
 
 from mlcx.architectures.config import OPEN
 
-__all__ = ["flatten", "given", "unbuildable", "without_effect"]
+__all__ = ["OVERRIDES", "flatten", "given", "unbuildable", "without_effect"]
+
+OVERRIDES: dict[str, type] = {
+    "context_window_size": int,
+    "sliding_window_size": int,
+    "prefill_chunk_size": int,
+    "attention_sink_size": int,
+    "max_batch_size": int,
+    "tensor_parallel_shards": int,
+    "pipeline_parallel_stages": int,
+    "disaggregation": bool,
+}
+"""The fields that a spec or a command line may override, as in MLC."""
 
 _ALONE = ("tensor_parallel_shards", "pipeline_parallel_stages")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlcx.architectures import architecture, overriding
 from mlcx.architectures.config import USUAL_BATCH
+from mlcx.architectures.overriding import OVERRIDES
 from mlcx.artifact import (
     CHAT_CONFIG,
     COMPILE_CONFIG,
@@ -27,20 +28,9 @@ from mlcx.quant.mixed import MixedScheme, mixed
 from mlcx.quant.packing import Scheme
 from mlcx.quant.scheme import scheme
 
-__all__ = ["OVERRIDES", "CompileConfig", "find", "is_checkpoint", "parse_overrides"]
+__all__ = ["CompileConfig", "find", "is_checkpoint", "parse_overrides"]
 
 _KIND = "mlcx-compile-config"
-OVERRIDES: dict[str, type] = {
-    "context_window_size": int,
-    "sliding_window_size": int,
-    "prefill_chunk_size": int,
-    "attention_sink_size": int,
-    "max_batch_size": int,
-    "tensor_parallel_shards": int,
-    "pipeline_parallel_stages": int,
-    "disaggregation": bool,
-}
-"""The fields that a spec or a command line may override, as in MLC."""
 
 
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}

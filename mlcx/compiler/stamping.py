@@ -12,7 +12,8 @@ from typing import Any
 from tvm.target import Target
 
 from mlcx import __version__
-from mlcx.compiler.compile_config import OVERRIDES, CompileConfig
+from mlcx.architectures.overriding import OVERRIDES
+from mlcx.compiler.compile_config import CompileConfig
 from mlcx.compiler.targets import required_features
 from mlcx.stamp import Stamp
 

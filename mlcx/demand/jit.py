@@ -17,9 +17,10 @@ from typing import Any
 
 from mlcx.artifact import read_json
 from mlcx.demand.wanted import Wanted, Wish, wanted
-from mlcx.errors import BuildError, InputError
+from mlcx.errors import BuildError, InputError, UsageError
 from mlcx.home import home
 from mlcx.policy import VARIABLE, Policy, policy
+from mlcx.spec.hub import is_remote
 from mlcx.toolchain.needs import report
 from mlcx.web.kept import place
 from mlcx.web.pieces import given_bitcode
@@ -64,9 +65,11 @@ def jit(
         InputError: There is no such model.
         UsageError: An argument or a variable is not what it must be.
     """
+    if is_remote(named := os.fsdecode(model_path)):
+        raise UsageError(f"{named}: expected a folder: mlcx fetch brings it here")
     began, environ = time.time_ns(), dict(os.environ)
     chosen = _policy(environ, silent=skip_log_jit_policy)
-    asked = wanted(Path(model_path), overrides, str(device), system_lib_prefix, environ)
+    asked = wanted(Path(named), overrides, str(device), system_lib_prefix, environ)
     if (lacks := asked.made_with().lacks) and chosen.compiles:
         raise BuildError(report(lacks))
     folder = home(environ) / "model_lib"
@@ -102,6 +105,7 @@ def _config(
     if not _is_readable(wish.file):
         from mlcx.demand.obtain import obtain  # noqa: PLC0415
 
+        asked.check()
         obtain(wish, partial(_is_readable, wish.file), environ, began)
     return wish.file
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG
-from mlcx.errors import InputError, UsageError
+from mlcx.architectures.overriding import OVERRIDES
+from mlcx.artifact import CHAT_CONFIG, COMPILE_CONFIG, read_json
+from mlcx.errors import InputError, Problem, UsageError
 from mlcx.signature.compiling import (
     Inputs,
     compiling,
@@ -19,6 +20,7 @@ from mlcx.signature.compiling import (
 from mlcx.signature.key import key
 from mlcx.spec.devices import DEVICES, Device
 from mlcx.spec.digest import digest_file
+from mlcx.spec.model_config import config_problems, override_problems
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
@@ -52,6 +54,8 @@ class Wanted:
     archs: tuple[str, ...]
     suffix: str
     """With the dot."""
+    given: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """The overrides by key."""
 
     @property
     def shown(self) -> str:
@@ -68,6 +72,19 @@ class Wanted:
     def links_runtime(self) -> bool:
         """Whether it holds TVM's runtime for browsers."""
         return self.suffix == ".wasm"
+
+    def check(self) -> None:
+        """Make sure that the model can be built as it is wanted.
+
+        Raises:
+            InputError: Its config is none that a library can be made of.
+            UsageError: It cannot follow an override.
+        """
+        config = read_json(self.config)
+        if problems := list(config_problems(config)):
+            raise InputError([Problem(str(self.config), 0, 0, p) for p in problems])
+        for name, why in override_problems(config, self.given):
+            raise UsageError(f"override {name!r}: {why}" if name else why)
 
     def normalizing(self) -> Step:
         """Return what makes its normal config."""
@@ -160,8 +177,8 @@ def wanted(
         UsageError: The device, an option or the suffix is none that there is.
     """
     chosen = _device(device)
-    given = overrides.get(_OPT)
-    opt = DEFAULTS["opt"] if given is None else str(given)
+    given = _checked(overrides)
+    opt = str(given.pop(_OPT, DEFAULTS["opt"]))
     static = chosen.static and prefix is not None
     if static:
         canonical_prefix(str(prefix))
@@ -169,10 +186,11 @@ def wanted(
         _config(model),
         chosen,
         canonical(opt, chosen),
-        _text(overrides),
+        override_text(given.items()),
         prefix if static else None,
         archs_for(chosen, None),
         _suffix(chosen, environ),
+        given,
     )
 
 
@@ -220,6 +238,27 @@ def _suffix(device: Device, environ: Mapping[str, str]) -> str:
     return suffix
 
 
-def _text(overrides: Mapping[str, object]) -> str:
-    given = ((key, overrides[key]) for key in sorted(overrides) if key != _OPT)
-    return override_text(pair for pair in given if pair[1] is not None)
+def _checked(overrides: object) -> dict[str, object]:
+    """Return the overrides that are set, by key; a whole number may be a float.
+
+    Raises:
+        UsageError: One is of no field, or of a wrong type.
+    """
+    if not isinstance(overrides, Mapping):
+        found = type(overrides).__name__
+        raise UsageError(f"overrides: expected a dict of fields, found {found}")
+    given = {}
+    for name in sorted(overrides, key=str):
+        value = overrides[name]
+        if name not in OVERRIDES and name != _OPT:
+            raise UsageError.unknown("override", str(name), [*OVERRIDES, _OPT])
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        kind = OVERRIDES.get(name, str)
+        if value is not None and type(value) is not kind:
+            expected = {bool: "true or false", int: "a whole number", str: "a text"}
+            message = f"override {name!r}: expected {expected[kind]}"
+            raise UsageError(f"{message}, found {overrides[name]!r}")
+        if value is not None:
+            given[name] = value
+    return given

@@ -34,10 +34,12 @@ def set_threads(count: int | None) -> None:
     core. It reads it once, when the first kernel runs.
 
     Raises:
-        UsageError: ``count`` is less than 1.
+        UsageError: ``count`` is less than 1, or more than there are processors.
     """
-    if count is not None and count < 1:
-        raise UsageError(f"--threads: expected 1 or more, found {count}")
+    most = os.cpu_count() or 1
+    if count is not None and not 1 <= count <= most:
+        message = f"--threads: expected 1 to {most}, the processors that there are"
+        raise UsageError(f"{message}, found {count}")
     if count is not None:
         os.environ[_VARIABLE] = str(count)
     else:

@@ -70,6 +70,9 @@ def _check_shard(
     directory: Path, shard: Fields, contents: Mapping[str, _Record]
 ) -> Iterator[str]:
     name, length = shard.text("dataPath"), shard.integer("nbytes")
+    if name in {"", ".."} or Path(name).name != name:
+        yield f"{name!r}: expected the name of a file in the same folder"
+        return
     if shard.text("format") != "raw-shard":
         yield f"{name}: expected the format raw-shard, found {shard.text('format')}"
     try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlcx.artifact import LOCK
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
 from mlcx.spec.recipes import of_quantization, recipe_problems
@@ -18,6 +19,8 @@ from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 __all__ = ["delivery_problems"]
 
 _DEFAULTS = "default_compile_options"
+_OURS = {LOCK, "manifest.json", "report.json", "report.md", "report.html"}
+"""Files that a build writes in the output folder."""
 
 
 def delivery_problems(checked: Checked) -> Iterator[Problem]:
@@ -56,6 +59,9 @@ def _folder(checked: Checked) -> Iterator[Problem]:
     if folder.is_absolute() or folder.parts[:1] == ("..",):
         message = f"expected a folder inside the output folder, found {quote(path)}"
         yield checked.source.problem(("binary_libs_dir",), message)
+    if folder.parts and folder.parts[0].lower() in _OURS:
+        message = f"{quote(folder.parts[0])} is the name of a file of mlcx's own there"
+        yield checked.source.problem(("binary_libs_dir",), f"{message}: choose another")
     for name in Path(path).parts:
         yield from of_name(checked, ("binary_libs_dir",), name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import TOKENIZER
@@ -46,9 +47,21 @@ def of_verify(
     if "max_kl" not in verify and "min_top1" not in verify:
         message = f'{key}: expected "max_kl" or "min_top1", found neither: add one'
         yield checked.source.problem(at, message)
-    if "text" in verify and not is_file(local(checked.folder, verify["text"])):
-        message = f"there is no file {local(checked.folder, verify['text'])}"
-        yield checked.source.problem((*at, "text"), message)
+    if "text" in verify and (why := _no_text(local(checked.folder, verify["text"]))):
+        yield checked.source.problem((*at, "text"), why)
+
+
+def _no_text(path: Path) -> str:
+    """Say why ``path`` is no text; empty: it is one."""
+    if not is_file(path):
+        return f"there is no file {path}"
+    try:
+        path.read_bytes().decode()
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return f"{path} is no UTF-8 text"
+    return ""
 
 
 def of_model(

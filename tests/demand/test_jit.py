@@ -22,10 +22,19 @@ from mlcx.toolchain.needs import Lack
 from mlcx.toolchain.tools import TOOLS
 
 VERBS = Path(__file__).with_name("verbs.py")
+SIZES = {
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 9,
+    "context_window_size": 64,
+}
 CONFIG = {
     "model_type": "llama",
     "quantization": "q4f16_1",
-    "model_config": {"hidden_size": 8, "context_window_size": 64},
+    "model_config": SIZES,
     "temperature": 0.5,
 }
 HOST = "--host auto --mcpu auto"
@@ -217,9 +226,9 @@ def test_what_does_not_matter_finds_the_same_library(
 @pytest.mark.parametrize(
     "change",
     [
-        {"model_config": {"hidden_size": 16}},
+        {"model_config": {**SIZES, "hidden_size": 16}},
         {"quantization": "q4f32_1"},
-        {"model_type": "qwen2"},
+        {"model_type": "mistral"},
     ],
 )
 def test_what_matters_makes_another(place: Place, change: dict[str, object]) -> None:
@@ -313,6 +322,15 @@ def test_a_failure_quotes_the_log_and_leaves_nothing(place: Place) -> None:
     ("arguments", "error", "said"),
     [
         ({"device": "gpu"}, UsageError, "unknown device 'gpu'"),
+        ({"foo": 1}, UsageError, "unknown override 'foo'"),
+        (
+            {"context_window_size": 1.5},
+            UsageError,
+            "expected a whole number, found 1.5",
+        ),
+        ({"max_batch_size": True}, UsageError, "expected a whole number, found True"),
+        ({"sliding_window_size": 8}, UsageError, "llama has no such field"),
+        ({"tensor_parallel_shards": 2}, UsageError, "expected 1, as libraries"),
         ({"opt": "O9"}, UsageError, 'optimisation flag "O9" is not known'),
         ({"device": "iphone", "prefix": "1-a"}, UsageError, "system library prefix"),
     ],
@@ -330,6 +348,10 @@ def test_a_wrong_policy_and_a_missing_model_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=r"expected a model directory with mlc-chat"):
         mlcx.jit(tmp_path / "none", {}, "cpu")
+    with pytest.raises(UsageError, match="HF://a/b: expected a folder: mlcx fetch"):
+        mlcx.jit("HF://a/b", {}, "cpu")
+    with pytest.raises(UsageError, match="overrides: expected a dict of fields, found"):
+        mlcx.jit(tmp_path, None, "cpu")  # type: ignore[arg-type]
     monkeypatch.setenv("MLC_JIT_POLICY", "YES")
     with pytest.raises(UsageError, match="MLC_JIT_POLICY: expected one of ON, REDO"):
         place.jit()

@@ -33,6 +33,7 @@ def test_the_users_variable_wins_over_the_cores(
 
 def test_a_given_number_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TVM_NUM_THREADS", "7")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
     threads.set_threads(3)
     assert os.environ["TVM_NUM_THREADS"] == "3"
 
