@@ -72,7 +72,14 @@ def say(text: str) -> None:
         _write(Path(path), Stage(text))
 
 
-def bar(text: str, total: int, done: int = 0, *, delay: float = 0) -> Bar:
+def bar(
+    text: str,
+    total: int,
+    done: int = 0,
+    *,
+    delay: float = 0,
+    environ: Mapping[str, str] = os.environ,
+) -> Bar:
     """Return what is told how many of ``total`` bytes are done.
 
     Args:
@@ -80,8 +87,9 @@ def bar(text: str, total: int, done: int = 0, *, delay: float = 0) -> Bar:
         total: Bytes.
         done: How many of them already are.
         delay: Seconds before a terminal shows it.
+        environ: May name the file in which a build looks.
     """
-    path = os.environ.get(VARIABLE)
+    path = environ.get(VARIABLE)
     if path:
         return _Told(Path(path), text, total, done)
     from tqdm import tqdm  # noqa: PLC0415 (only for what takes time)

@@ -9,38 +9,48 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from mlcx.spec.digest import digest_file, state
 
-__all__ = ["LARGE", "Hashes"]
+__all__ = ["LARGE", "Hashes", "Watch"]
 
 LARGE = 1 << 20
 """Bytes from which on a digest is kept: what is smaller is edited, and soon read."""
+
+Watch = Callable[[Path], AbstractContextManager[Callable[[int], object]]]
+"""Gives, for a file, what is told of the bytes that are read of it, and may raise."""
+
+
+def _unwatched(_: Path) -> AbstractContextManager[Callable[[int], object]]:
+    return nullcontext(lambda _: None)
 
 
 class Hashes:
     """Of one run; may be asked by any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch = _unwatched) -> None:
+        """Let ``watch`` look on while large files are read."""
+        self._watch = watch
         self._known: dict[tuple[int, int, int, int], str] = {}
         self._guards: dict[Path, threading.Lock] = {}
 
-    def of(self, path: Path, between: Callable[[], None] = lambda: None) -> str:
+    def of(self, path: Path) -> str:
         """Return the SHA-256 of ``path``, which is only read again when it has changed.
-
-        Args:
-            path: The file.
-            between: Called again and again while it is read, and may raise.
 
         Raises:
             OSError: It cannot be read.
+            Exception: What looks on raises, to end that.
         """
         with self._guards.setdefault(path, threading.Lock()):
             before = _key(path.stat())
+            if before[1] < LARGE:
+                return digest_file(path)
             if before not in self._known:
-                digest = digest_file(path, between)
-                if _key(path.stat()) != before or before[1] < LARGE:
+                with self._watch(path) as told:
+                    digest = digest_file(path, told)
+                if _key(path.stat()) != before:
                     return digest
                 self._known[before] = digest
             return self._known[before]

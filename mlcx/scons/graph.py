@@ -140,6 +140,7 @@ class Graph:
         owner = target if node is None else node
         if dependency.get_state() == SCons.Node.executed:
             # Time stamps are whole seconds: what was made now may have its old one.
+            self._sign(dependency)
             changed = dependency.changed_content(target, previous)
         elif self._is_touched(dependency, owner):
             # So may what was replaced. SCons itself would look no further.
@@ -156,6 +157,15 @@ class Graph:
         # this is not done with AlwaysBuild, which looks at no dependency.
         dependency.get_csig()
         return True
+
+    def _sign(self, dependency: Any) -> None:
+        """Sign a file as SCons would, but so that it is shown and can be stopped."""
+        if not _is_file(dependency) or hasattr(dependency.get_ninfo(), "csig"):
+            return
+        known = dependency.get_max_drift_csig()
+        hashes = self._session.services.hashes
+        if known or dependency.exists():
+            dependency.get_ninfo().csig = known or signs.digest(dependency, hashes)
 
     def _is_touched(self, dependency: Any, owner: Any) -> bool:
         """Whether a file has been written to since ``owner`` was made from it."""

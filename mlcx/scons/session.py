@@ -30,6 +30,7 @@ from mlcx.scons.available import available
 from mlcx.scons.closing import Closing
 from mlcx.scons.declared import VALID, Declared, Mode
 from mlcx.scons.executor import LocalExecutor
+from mlcx.scons.hashing import Hashing
 from mlcx.scons.interrupts import interrupts
 from mlcx.scons.lanes import Lanes
 from mlcx.scons.memory import Memory
@@ -165,7 +166,8 @@ class Session:
         if ending.refused():  # what was to be done is not known
             self._leave_nothing()
         elif self.mode.plans:
-            self._plan()
+            if not interrupts().happened:
+                self._plan()
         elif self.mode.cleans:
             for note in self._closing().renew_manifest(frozenset()):
                 self.services.reporter.note(note)
@@ -244,16 +246,17 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     if mode.changes:
         lock.locks().acquire(build / lock.BUILD, console)
         executor.clear()
-    if mode.builds:
-        interrupts().stop(executor)
-    journal, hashes = Journal(build / JOURNAL), Hashes()
-    why = Why(Records(top, build), chosen, partial(look, digest=hashes.of))
+    interrupts().stop(executor)
+    journal, records = Journal(build / JOURNAL), Records(top, build)
     if journal.unread:
         lost = f"{journal.unread} lines cannot be read, and are passed over"
         console.error(f"warning: {os.path.relpath(journal.path, top)}: {lost}")
     cache = open_cache(caching, lambda text: console.error(f"warning: {text}"))
     drawn = mode.builds and not mode.silent and draws(sys.stdout)
     screen = _screen(build, journal) if drawn else None
+    watch = Hashing(records.name, console, screen, lambda: executor.stopped).watch
+    hashes = Hashes(watch)
+    why = Why(records, chosen, partial(look, digest=hashes.of))
     lanes, memory = _shares(mode.memory)
     return Services(
         executor, journal, console, chosen, lanes, memory, why, hashes, cache, screen

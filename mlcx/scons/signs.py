@@ -5,7 +5,6 @@ SCons itself writes them when it ends, and after a kill would do every step agai
 
 from __future__ import annotations
 
-import contextlib
 import pickle
 import time
 from collections.abc import Callable, Iterable
@@ -54,13 +53,7 @@ def use_sha256(env: Any) -> None:
             SCons.SConsign.DB_Name = ".sconsign"
 
 
-class _StoppedError(Exception):
-    """The build was interrupted while a file was read."""
-
-
-def sign(
-    files: Iterable[Path], hashes: Hashes, stopped: Callable[[], bool] = lambda: False
-) -> None:
+def sign(files: Iterable[Path], hashes: Hashes) -> None:
     """Sign ``files`` that a step is about to read, in the thread of the step.
 
     SCons would do so before, in the one thread that starts all steps.
@@ -68,28 +61,19 @@ def sign(
     Args:
         files: That SCons knows.
         hashes: What is known of them.
-        stopped: Whether the build was interrupted, and no step will run any more.
     """
-
-    def check() -> None:
-        if stopped():
-            raise _StoppedError
-
     fs = get_default_fs()
-    with contextlib.suppress(_StoppedError):
-        for path in files:
-            node = fs.File(str(path))
-            if not hasattr(node.get_ninfo(), "csig") and node.exists():
-                node.get_ninfo().csig = digest(node, hashes, check)
+    for path in files:
+        node = fs.File(str(path))
+        if not hasattr(node.get_ninfo(), "csig") and node.exists():
+            node.get_ninfo().csig = digest(node, hashes)
 
 
-def digest(
-    node: Any, hashes: Hashes, between: Callable[[], None] = lambda: None
-) -> str:
+def digest(node: Any, hashes: Hashes) -> str:
     """Return what SCons signs the content of the file ``node`` by."""
     if SCons.Util.get_current_hash_algorithm_used() != _SHA256:
         return str(node.get_content_hash())
-    return hashes.of(Path(node.get_abspath()), between)
+    return hashes.of(Path(node.get_abspath()))
 
 
 def signed(file: Path) -> frozenset[str]:

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from SCons.Errors import BuildError
+
 from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
 from mlcx.reasons.changes import summary
@@ -230,8 +232,9 @@ class Step:
         self, command: list[str], environ: Mapping[str, str], lane: int
     ) -> int:
         """Run ``command`` and keep how it went, and when; return its exit status."""
-        self.services.why.found(self.request)
-        self._sign()
+        with contextlib.suppress(BuildError):  # then it will not run either
+            self.services.why.found(self.request)
+            self._sign()
         started, begin = time.time(), time.monotonic()
         outcome, error = self._run(command, environ)
         result = Result(
@@ -257,8 +260,7 @@ class Step:
 
     def _sign(self) -> None:
         """Sign what the step reads as it is before."""
-        services = self.services
-        sign(self.request.sources, services.hashes, lambda: services.executor.stopped)
+        sign(self.request.sources, self.services.hashes)
 
     def _ended(self, seconds: float | None) -> None:
         """Write down that all is made, and from what."""

@@ -37,20 +37,22 @@ def digest_json(value: object) -> str:
 
 
 def digest_file(
-    path: Path, between: Callable[[], None] = lambda: None, algorithm: str = "sha256"
+    path: Path,
+    told: Callable[[int], object] = lambda _: None,
+    algorithm: str = "sha256",
 ) -> str:
     """Return the SHA-256, or another digest, of the bytes in ``path``, in hexadecimal.
 
     Args:
         path: The file.
-        between: Called again and again while it is read, and may raise.
+        told: Is told again and again how many more bytes were read, and may raise.
         algorithm: As hashlib calls it.
     """
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            between()
+            told(len(block))
     return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,9 +19,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     known = hashes.digest_file
 
-    def noted(path: Path, between: Callable[[], None]) -> str:
+    def noted(path: Path, told: Callable[[int], object]) -> str:
         seen.append(path)
-        return known(path, between)
+        return known(path, told)
 
     monkeypatch.setattr(hashes, "digest_file", noted)
     return seen
@@ -55,23 +56,25 @@ def test_what_has_changed_is_read_again(tmp_path: Path, read: list[Path]) -> Non
 
 
 def test_what_changes_while_it_is_read_is_not_kept(tmp_path: Path) -> None:
-    file, known = tmp_path / "weights", Hashes()
+    file = tmp_path / "weights"
+    known = Hashes(lambda _: nullcontext(lambda _: os.utime(file, ns=(1, 1))))
     file.write_bytes(bytes(LARGE))
-    whole = sha256(bytes(LARGE)).hexdigest()
-    assert known.of(file, lambda: os.utime(file, ns=(1, 1))) == whole
+    assert known.of(file) == sha256(bytes(LARGE)).hexdigest()
     file.write_bytes(b"1" * LARGE)
     os.utime(file, ns=(1, 1))
     assert known.of(file) == sha256(b"1" * LARGE).hexdigest()
 
 
 def test_reading_can_be_given_up(tmp_path: Path) -> None:
-    file = tmp_path / "weights"
-    file.write_bytes(bytes(LARGE))
+    file, counts = tmp_path / "weights", iter((True, False, False))
+    file.write_bytes(bytes(2 * LARGE))
 
-    def stop() -> None:
-        raise RuntimeError
+    def told(count: int) -> None:
+        assert count == LARGE
+        if next(counts):
+            raise RuntimeError
 
-    known = Hashes()
+    known = Hashes(lambda _: nullcontext(told))
     with pytest.raises(RuntimeError):
-        known.of(file, stop)
-    assert known.of(file) == sha256(bytes(LARGE)).hexdigest()
+        known.of(file)
+    assert known.of(file) == sha256(bytes(2 * LARGE)).hexdigest()
