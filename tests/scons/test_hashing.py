@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from mlcx.scons import hashing
 from mlcx.scons.hashing import Hashing
 from mlcx.scons.progress import Console
 from mlcx.scons.screen import Screen, Totals
+
+from .project import Project
 
 
 @pytest.fixture
@@ -74,3 +78,18 @@ def test_a_terminal_shows_how_far_it_is(
     Hashes(Hashing(_name, Console(silent=True), screen, lambda: False).watch).of(file)
     assert shown == ["hash weights True", "ended"]
     assert read(told) == Stage("hashing", LARGE, 4 * LARGE)
+
+
+@pytest.mark.slow
+def test_a_build_that_hashes_a_checkpoint_anew_can_be_interrupted(
+    built: Project,
+) -> None:
+    os.truncate(built.root / "models/one/model.safetensors", 1 << 38)
+    build = built.start("-j2")
+    assert build.stdout is not None
+    line = "mlcx: hashing models/one/model.safetensors, 275 GB\n"
+    assert line in iter(build.stdout.readline, "")
+    build.send_signal(signal.SIGINT)
+    _, err = build.communicate(timeout=60)
+    assert build.returncode == 2
+    assert "Build interrupted." in err
