@@ -30,7 +30,7 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="TARGET",
-        help="file or model directory that a build makes; "
+        help="file that a build makes, or folder with such files; "
         "none: all that a build would make now",
     )
     parser.add_argument(
@@ -63,8 +63,12 @@ def explain(args: argparse.Namespace) -> int:
 
     specs = args.spec or _found()
     known = explainer(specs, args.output, args.build)
-    asked = [known.find(local(Path.cwd(), str(each))) for each in args.targets]
-    verdicts = map(known.verdict, asked or known.requests)
+    asked = [
+        request
+        for each in args.targets
+        for request in known.find(local(Path.cwd(), str(each)))
+    ]
+    verdicts = map(known.verdict, dict.fromkeys(asked) or known.requests)
     sources = [read(spec) for spec in specs]
     shown = [
         located(verdict, sources)

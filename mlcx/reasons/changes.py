@@ -43,6 +43,9 @@ _MANY = 8
 _LONGEST = 48
 """Characters of a value in a line."""
 
+_ID = "model_id"
+"""What tells the models of a list apart, wherever in it they stand."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -128,6 +131,20 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def _whole(value: object) -> str | None:
+    """Return ``value`` as a line shows it; None: of an object, that would be a part."""
+    text = shown(value)
+    return None if isinstance(value, dict) and text.endswith("…") else text
+
+
+def _by_id(value: object) -> dict[str, Any]:
+    """Return a list of models by what tells them apart; empty: it is none."""
+    if not isinstance(value, list) or not all(isinstance(e, dict) for e in value):
+        return {}
+    named = {str(each.get(_ID)): each for each in value if _ID in each}
+    return named if len(named) == len(value) else {}
+
+
 def between(
     kind: Kind,
     name: str,
@@ -139,9 +156,9 @@ def between(
     for key in sorted(old.keys() | new.keys()):
         field = f"{within}{key}"
         if key not in old:
-            yield Change(kind, name, field, None, shown(new[key]), "added")
+            yield Change(kind, name, field, None, _whole(new[key]), "added")
         elif key not in new:
-            yield Change(kind, name, field, shown(old[key]), None, "removed")
+            yield Change(kind, name, field, _whole(old[key]), None, "removed")
         else:
             yield from _of_values(kind, name, old[key], new[key], field)
 
@@ -151,6 +168,8 @@ def _of_values(
 ) -> Iterator[Change]:
     if isinstance(old, dict) and isinstance(new, dict):
         yield from between(kind, name, old, new, f"{field}.")
+    elif (before := _by_id(old)) and (now := _by_id(new)) and before != now:
+        yield from between(kind, name, before, now, f"{field}.")
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, pair in enumerate(zip(old, new, strict=True)):
             yield from _of_values(kind, name, *pair, f"{field}[{index}]")

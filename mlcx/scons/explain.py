@@ -70,16 +70,20 @@ class Explainer:
             self._found[target] = self._verdict(request)
         return self._found[target]
 
-    def find(self, path: Path) -> Request:
-        """Return what makes ``path``: a target, a part beside one, or a folder.
+    def find(self, path: Path) -> list[Request]:
+        """Return what makes ``path``: a target, a part beside one, or all in a folder.
 
         Raises:
             UsageError: Nothing does.
         """
+        found = []
         for request in self.requests:
             beside = made_beside(request.targets, request.copied)
-            if path in {*request.targets, request.output, *beside}:
-                return request
+            made = {*request.targets, request.output, *beside}
+            if path in made or any(path in each.parents for each in made):
+                found.append(request)
+        if found:
+            return found
         name = self._why.records.name(path)
         known = sorted(self._why.records.name(each) for each in self._makers)
         close = difflib.get_close_matches(name, known, n=1)

@@ -41,6 +41,26 @@ def test_texts_are_compared_by_their_parts(
     assert [str(each).removeprefix("option --name: ") for each in found] == lines
 
 
+def test_models_of_a_list_are_told_by_their_ids() -> None:
+    def spec(*ids: str, quantization: str = "q4f16_1") -> dict[str, object]:
+        scheme = {"quantization": quantization, "conv_template": "chatml"}
+        return {"model_list": [{"model": "m", "model_id": i, **scheme} for i in ids]}
+
+    def said(old: object, new: object) -> list[str]:
+        return [str(each) for each in between("source", "a.json", old, new)]  # type: ignore[arg-type]
+
+    two = spec("one", "two")
+    assert said(two, spec("one")) == ["a.json: model_list.two removed"]
+    assert said(spec("two"), two) == ["a.json: model_list.one added"]
+    assert said(spec("two"), spec("two", quantization="q0f16")) == [
+        "a.json: model_list.two.quantization q4f16_1 → q0f16"
+    ]
+    assert said(two, spec("two", "one")) == [
+        "a.json: model_list[0].model_id one → two",
+        "a.json: model_list[1].model_id two → one",
+    ]
+
+
 def test_long_values_are_cut() -> None:
     change = Change("option", "opt", old="a", new="b")
     assert str(change) == "option --opt: a → b"

@@ -184,3 +184,11 @@ def test_an_unknown_target_and_no_spec_are_wrong_usage(built: Project) -> None:
         assert done.returncode == 2
         assert message in done.stderr
         assert b"Traceback" not in done.stderr
+
+
+def test_of_a_folder_all_that_is_made_in_it_is_explained(built: Project) -> None:
+    (built.root / "models/one/model.safetensors").write_bytes(b"other weights")
+    said = run(built, "build/one/model")
+    assert "build/one/model/mlc-chat-config.json: up to date" in said
+    assert "build/one/model/tensor-cache.json: to build, since" in said
+    assert run(built, "dist").count("dist/lib/") == 2
