@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from mlcx.reasons.record import Record
     from mlcx.scons.explain import Verdict
 
-__all__ = ["explain", "explain_arguments", "folder_arguments"]
+__all__ = [
+    "SPECS",
+    "explain",
+    "explain_arguments",
+    "folder_arguments",
+    "usual_spec",
+]
 
-_SPECS = (Path("mlc-package-config.json"), Path("specs/mlc-package-config.json"))
+SPECS = (Path("mlc-package-config.json"), Path("specs/mlc-package-config.json"))
 """What is built when nothing is named."""
 
 
@@ -39,7 +45,7 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="what is built; may be given again (default: the first there is of "
-        f"{' and '.join(map(str, _SPECS))})",
+        f"{' and '.join(map(str, SPECS))})",
     )
     folder_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -61,7 +67,7 @@ def explain(args: argparse.Namespace) -> int:
     from mlcx.spec.resolve import local
     from mlcx.spec.source import read
 
-    specs = args.spec or _found()
+    specs = args.spec or [usual_spec()]
     known = explainer(specs, args.output, args.build)
     asked = [
         request
@@ -85,11 +91,16 @@ def explain(args: argparse.Namespace) -> int:
 _NOTHING = "all is up to date"
 
 
-def _found() -> list[Path]:
-    found = [path for path in _SPECS if path.exists()][:1]
-    if not found:
-        names = " and no ".join(map(str, _SPECS))
-        raise UsageError(f"there is no {names}: name the spec with --spec FILE")
+def usual_spec() -> Path:
+    """Return the spec that is meant when none is named.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = next((path for path in SPECS if path.exists()), None)
+    if found is None:
+        names = " and no ".join(map(str, SPECS))
+        raise UsageError(f"there is no {names}: name the spec, or make one: mlcx init")
     return found
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlcx.cli.model import REMOTE, folder_of
 from mlcx.errors import UsageError
@@ -135,27 +135,17 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="MLC LLM's sources, or MLC_LLM_SOURCE_DIR: builds its runtime for phones",
     )
-    either = parser.add_mutually_exclusive_group()
-    either.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("dist"),
-        metavar="DIR",
-        help="folder for what is made",
-    )
-    _check_argument(either)
-    _jobs_argument(parser)
+    _build_arguments(parser)
 
 
 def package(args: argparse.Namespace) -> int:
     """Build all that a package config asks for."""
-    _pin(args.package_config)
+    _pin(args.package_config, silent=args.silent)
     plan = _load(args.package_config, "package")
     if args.mlc_llm_source_dir is not None:
         os.environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
     _check_sources(plan, os.environ)
-    return _run(args.package_config, [f"OUTPUT={args.output}"], args)
+    return _run(args.package_config, args)
 
 
 def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
@@ -170,47 +160,47 @@ def deliver_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spec", type=Path, required=True, metavar="FILE", help="what to build"
     )
-    _check_argument(parser)
-    _jobs_argument(parser)
-    parser.add_argument(
-        "-k", "--keep-going", action="store_true", help="go on after a failure"
-    )
+    _build_arguments(parser)
 
 
 def deliver(args: argparse.Namespace) -> int:
     """Build all that a delivery spec asks for."""
-    _pin(args.spec)
+    _pin(args.spec, silent=args.silent)
     _load(args.spec, "delivery")
-    return _run(args.spec, ["-k"] if args.keep_going else [], args)
+    return _run(args.spec, args)
 
 
-def _jobs_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time"
+def _build_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what any build may be told."""
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    add, either = parser.add_argument, parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "-o", "--output", default=Path("dist"), help="folder for what is made", **folder
     )
-    parser.add_argument(
+    either.add_argument(
+        "--check-reproducible",
+        action="store_true",
+        help="build twice, elsewhere, and name the first bytes that differ",
+    )
+    add("--build", default=Path("build"), help="for intermediate files", **folder)
+    add("-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time")
+    add("-k", "--keep-going", action="store_true", help="go on after a failure")
+    add("-s", "--silent", action="store_true", help="say only what goes wrong")
+    add(
         "--memory",
         default="",
         metavar="SIZE",
         help="most that steps take at a time, such as 8G; default: what is free",
     )
-    parser.add_argument(
+    add(
         "--manifest",
         action="store_true",
         help="list what was made, with hashes, in manifest.json beside it",
     )
 
 
-def _check_argument(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--check-reproducible",
-        action="store_true",
-        help="build twice, elsewhere, and name the first bytes that differ",
-    )
-
-
-def _variables(args: argparse.Namespace) -> list[str]:
-    """Return what SCons is told of ``args`` as variables.
+def _words(args: argparse.Namespace) -> list[str]:
+    """Return what SCons is told of ``args``, but how many steps run at a time.
 
     Raises:
         UsageError: One has no meaning.
@@ -218,8 +208,14 @@ def _variables(args: argparse.Namespace) -> list[str]:
     from mlcx.scons.memory import parse
 
     parse(args.memory)
-    manifest = ["MANIFEST=1"] if args.manifest else []
-    return [*manifest, *([f"MEMORY={args.memory}"] if args.memory else [])]
+    asked = {
+        "-k": args.keep_going,
+        "-s": args.silent,
+        "MANIFEST=1": args.manifest,
+        f"MEMORY={args.memory}": bool(args.memory),
+    }
+    words = [word for word, is_asked in asked.items() if is_asked]
+    return [*words, f"OUTPUT={args.output}", f"BUILD={args.build}"]
 
 
 def _count(text: str) -> int:
@@ -239,16 +235,16 @@ def _load(spec: Path, kind: str) -> Plan:
     return plan
 
 
-def _pin(spec: Path) -> None:
+def _pin(spec: Path, *, silent: bool) -> None:
     from mlcx.scons.pinning import pin_models
     from mlcx.scons.progress import Console
 
-    pin_models(spec, os.environ, Console(silent=False))
+    pin_models(spec, os.environ, Console(silent=silent))
 
 
-def _run(spec: Path, options: list[str], args: argparse.Namespace) -> int:
-    """Build ``spec``, once or, to compare, twice, with ``options`` and those given."""
-    words = [*options, *_variables(args)]
+def _run(spec: Path, args: argparse.Namespace) -> int:
+    """Build ``spec``, once or, to compare, twice."""
+    words = _words(args)
     if not args.check_reproducible:
         return _build(spec, [f"-j{args.jobs}", *words])
     from mlcx.cli.reproducible import check

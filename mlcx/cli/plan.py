@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcx.cli.explain import folder_arguments
+from mlcx.cli.explain import SPECS, folder_arguments, usual_spec
 
 if TYPE_CHECKING:
     from mlcx.report.outlook import Outlook
@@ -26,7 +26,14 @@ def plan_arguments(parser: argparse.ArgumentParser) -> None:
         "cache, or run it. Sizes and times are those of the build before; a dash: not "
         "known."
     )
-    parser.add_argument("file", metavar="FILE", help="package config or delivery spec")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="package config or delivery spec (default: the first there is of "
+        f"{' and '.join(map(str, SPECS))})",
+    )
     folder_arguments(parser)
     parser.add_argument(
         "--all",
@@ -42,7 +49,7 @@ def plan(args: argparse.Namespace) -> int:
     from mlcx.scons.screen import width
     from mlcx.spec import load
 
-    loaded = load(args.file)
+    loaded = load(args.file or usual_spec())
     rows = _outlooks(loaded, args.output, args.build)
     if args.json:
         content = {**_plain(loaded), **as_json(rows)}

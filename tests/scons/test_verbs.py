@@ -67,6 +67,16 @@ def bare(project: Project) -> Project:
     return project
 
 
+def test_all_that_is_said_of_a_build_counts(bare: Project) -> None:
+    done = mlcx(bare, "package", "--build", "between", "-o", "out", "-s", "-k")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    made = sorted(path.name for path in bare.root.iterdir())
+    assert {"between", "out"} <= {*made}
+    assert not {"build", "dist"} & {*made}
+    planned = mlcx(bare, "plan", "--build", "between", "--output", "out")
+    assert planned.stdout.splitlines()[-1] == "mlcx: 3 up to date"
+
+
 def test_package_builds_in_a_folder_without_a_script(bare: Project) -> None:
     done = mlcx(bare, "package", "-o", "out", "-j", "2")
     assert done.returncode == 0, done.stderr
