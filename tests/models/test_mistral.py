@@ -94,7 +94,9 @@ def test_what_cannot_be_is_refused(changes: dict, message: str) -> None:
 
 def test_a_context_cannot_be_given_to_what_slides() -> None:
     model: Path = TINY / "mistral.json"
-    with pytest.raises(UsageError, match="context_window_size=64 cannot be: mistral"):
+    with pytest.raises(
+        UsageError, match="'context_window_size': 64 cannot be: mistral"
+    ):
         CompileConfig.load(
             model, quantization="q0f16", overrides={"context_window_size": 64}
         )

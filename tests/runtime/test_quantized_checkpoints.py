@@ -175,7 +175,12 @@ def test_scales_of_activations_must_be_shared_by_what_is_fused(
         (write_awq, {}, "q4f16_awq", "did you mean 'q4f16_autoawq'?"),
         (
             write_awq,
-            {"model_type": "gemma", "head_dim": 32, "hidden_act": "gelu"},
+            {
+                "model_type": "gemma",
+                "head_dim": 32,
+                "hidden_act": "gelu",
+                "tie_word_embeddings": True,
+            },
             "",
             "gemma cannot be quantized as q4f16_autoawq: choose one of q0f16",
         ),

@@ -198,7 +198,6 @@ MUST: dict[str, Change] = {
     "override of the window": option(overrides={"context_window_size": 64}),
     "override of the chunk": option(overrides={"prefill_chunk_size": 32}),
     "override of the batch": option(overrides={"max_batch_size": 3}),
-    "override of the shards": option(overrides={"tensor_parallel_shards": 2}),
     "device": option(device="cpu"),
     "device of a kind": option(device="mali"),
     "host": option(host="aarch64-linux-gnu"),

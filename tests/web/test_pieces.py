@@ -112,5 +112,7 @@ def test_without_emscripten_the_runtime_is_refused_with_the_remedy(
     monkeypatch.setattr("mlcx.toolchain.emscripten.program", lambda: None)
     output = tmp_path / "runtime.o"
     assert main(["web_runtime", "-o", str(output)]) == 1
-    assert "is missing: apt-get install emscripten" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "emscripten, which compiles the runtime of the web" in said
+    assert "apt-get install emscripten" in said
     assert not output.exists()
