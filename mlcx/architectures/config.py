@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 from mlcx.architectures import largest
@@ -152,10 +153,10 @@ class Fields:
         Raises:
             InputError: As ``finish``.
         """
-        kinds = get_type_hints(config)
-        for name in (each.name for each in fields(config)):
+        known: Any = config  # mypy takes the class of a frozen dataclass for unhashable
+        for name, kind in _kinds(known).items():
             if name not in decided:
-                decided[name] = self._read(name, kinds[name])
+                decided[name] = self._read(name, kind)
         self.finish()
         return config(**decided)
 
@@ -283,6 +284,13 @@ class Fields:
 
     def _report(self, problem: str) -> None:
         self._problems.append(self._place + problem)
+
+
+@cache
+def _kinds(config: type[ModelConfig]) -> dict[str, Any]:
+    """Return the types of the fields of ``config``, in their order."""
+    kinds = get_type_hints(config)
+    return {each.name: kinds[each.name] for each in fields(config)}
 
 
 def is_positive(value: object) -> TypeGuard[int | float]:

@@ -47,12 +47,13 @@ def override_problems(
         overrides: By key; -1 leaves a field alone.
     """
     flat, wanted = flatten(config), given(overrides)
-    kind = flat["model_type"]
-    try:
-        fields = architecture(kind).Config.from_hf(flat | wanted).to_dict()
-    except InputError as error:
-        yield from ((None, problem.message) for problem in error.problems)
-        return
-    yield from without_effect(kind, fields, wanted)
-    for key, why in unbuildable(fields):
+    if wanted:
+        kind = flat["model_type"]
+        try:
+            config = architecture(kind).Config.from_hf(flat | wanted).to_dict()
+        except InputError as error:
+            yield from ((None, problem.message) for problem in error.problems)
+            return
+        yield from without_effect(kind, config, wanted)
+    for key, why in unbuildable(flat | wanted):
         yield (key, why) if key in wanted else (None, f"{key}: {why}")
