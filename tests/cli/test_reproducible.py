@@ -80,7 +80,7 @@ def test_both_builds_get_the_options(
         return 1
 
     for name in ("_pin", "_load", "_check_sources"):
-        monkeypatch.setattr(package, name, lambda *_: None)
+        monkeypatch.setattr(package, name, lambda *_, **__: None)
     monkeypatch.setattr(package, "_build", build)
     assert main([*words, "--check-reproducible"]) == 1
     assert {"-j1", "MEMORY=2G", *handed} <= set(told[0])
