@@ -91,6 +91,17 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
         check(tmp_path, PARAMETERS, {"vocab_size": 6})
 
 
+@pytest.mark.parametrize("name", ["../shard.bin", "/shard.bin", "..", ""])
+def test_a_shard_outside_of_the_model_is_refused(tmp_path: Path, name: str) -> None:
+    index(tmp_path, {})
+    file = tmp_path / "tensor-cache.json"
+    value = json.loads(file.read_text())
+    value["records"][0]["dataPath"] = name
+    file.write_text(json.dumps(value))
+    with pytest.raises(InputError, match="expected the name of a file in the same"):
+        check(tmp_path, PARAMETERS, {"vocab_size": 6})
+
+
 def test_a_missing_index_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tensor-cache\.json: cannot be read"):
         check(tmp_path, PARAMETERS, {"vocab_size": 6})

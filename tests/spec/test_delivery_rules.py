@@ -30,6 +30,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/binary_libs_dir",
         f'{OUTSIDE} "a/../.."',
     ),
+    "a folder named as the report": (
+        {"binary_libs_dir": "Report.json/a"},
+        "/binary_libs_dir",
+        '"Report.json" is the name of a file of mlcx\'s own there: choose another',
+    ),
     "a prefix for a shared library": (
         {"default_compile_options": [{"device": "cpu", "system_lib_prefix": "a_"}]},
         "/default_compile_options/0/system_lib_prefix",

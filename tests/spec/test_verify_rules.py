@@ -61,6 +61,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/verify/text",
         "there is no file {here}/tale.txt",
     ),
+    "no text at all": (
+        {"verify": {**GOOD, "text": "binary"}, "model": "readable"},
+        "/model_list/0/verify/text",
+        "{here}/binary is no UTF-8 text",
+    ),
     "no tokenizer": (
         {"verify": {**GOOD, "text": "spec.json"}},
         "/model_list/0/verify",
@@ -91,6 +96,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 def _readable(here: Path) -> None:
     folder = shutil.copytree(here / "checkpoint", here / "readable")
     (folder / "tokenizer.json").write_text("{}")
+    (here / "binary").write_bytes(b"\xff\xfe")
 
 
 @pytest.mark.parametrize("case", WRONG)
