@@ -26,8 +26,10 @@ __all__ = [
     "CHECKPOINTS",
     "COMPILE_CONFIG",
     "LOCK",
+    "MANIFEST",
     "MODEL_CONFIG",
     "QUANTIZATION_RECIPE",
+    "REPORTS",
     "STAGING",
     "TENSOR_CACHE",
     "TENSOR_CACHE_B16",
@@ -80,6 +82,12 @@ _TOKENIZER_FILES = (
 )
 _OF_TIKTOKEN = (TOKENIZER, "vocab.json", "merges.txt", "special_tokens_map.json")
 _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
+
+MANIFEST = "manifest.json"
+"""What was made of what, in a folder of what is made."""
+
+REPORTS = frozenset({"report.json", "report.md", "report.html"})
+"""What a build says of itself there."""
 
 LOCK = ".mlcx-lock"
 """In a folder of what is made while a build runs; one that was killed leaves it."""

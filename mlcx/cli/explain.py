@@ -51,14 +51,25 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
-def folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where a build puts things."""
-    for name, default, what in (
-        ("--output", "dist", "folder for what is made"),
-        ("--build", "build", "folder for intermediate files"),
-    ):
+def folder_arguments(
+    parser: argparse._ActionsContainer,
+    output: argparse._ActionsContainer | None = None,
+    names: tuple[str, ...] = ("--output",),
+) -> None:
+    """Declare where a build puts things.
+
+    Args:
+        parser: To declare it to.
+        output: What has the folder for what is made, where that is another group.
+        names: Of that option.
+    """
+    folders = (
+        (output or parser, names, "dist", "folder for what is made"),
+        (parser, ("--build",), "build", "folder for intermediate files"),
+    )
+    for owner, options, default, what in folders:
         path = Path(default)
-        parser.add_argument(name, type=Path, default=path, metavar="DIR", help=what)
+        owner.add_argument(*options, type=Path, default=path, metavar="DIR", help=what)
 
 
 def explain(args: argparse.Namespace) -> int:

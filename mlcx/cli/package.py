@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlcx.cli.model import REMOTE, folder_of
 from mlcx.errors import UsageError
@@ -172,17 +172,15 @@ def deliver(args: argparse.Namespace) -> int:
 
 def _build_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what any build may be told."""
-    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    from mlcx.cli.explain import folder_arguments
+
     add, either = parser.add_argument, parser.add_mutually_exclusive_group()
-    either.add_argument(
-        "-o", "--output", default=Path("dist"), help="folder for what is made", **folder
-    )
+    folder_arguments(parser, either, ("-o", "--output"))
     either.add_argument(
         "--check-reproducible",
         action="store_true",
         help="build twice, elsewhere, and name the first bytes that differ",
     )
-    add("--build", default=Path("build"), help="for intermediate files", **folder)
     add("-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time")
     add("-k", "--keep-going", action="store_true", help="go on after a failure")
     add("-s", "--silent", action="store_true", help="say only what goes wrong")

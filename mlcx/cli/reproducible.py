@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from mlcx.artifact import REPORTS
 from mlcx.home import VARIABLE
 from mlcx.spec.hub import HubSettings
 
 __all__ = ["Build", "check"]
-
-_OWN = {"report.json", "report.md", "report.html"}
-"""They say when."""
 
 _LISTED = 20
 
@@ -85,9 +83,10 @@ def _masked(mask: int) -> Iterator[None]:
 def _compare(root: Path, one: Path, two: Path) -> int:
     from mlcx.manifest.compare import differences, files
 
-    made = {name for name in files(one / "dist") if name not in _OWN}
+    # Reports say when.
+    made = {name for name in files(one / "dist") if name not in REPORTS}
     pair = (one / "dist", two / "dist")
-    found = list(differences(*pair, lambda name: name not in _OWN))
+    found = list(differences(*pair, lambda name: name not in REPORTS))
     if not found:
         size = sum((one / "dist" / name).stat().st_size for name in made)
         print(f"mlcx: reproducible: {len(made)} files, {size} bytes, are equal")

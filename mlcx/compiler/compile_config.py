@@ -87,16 +87,9 @@ class CompileConfig:
         if not isinstance(kind, str):
             raise InputError.in_file(path, "expected a 'model_type', found none")
         checkpoint = is_checkpoint(data)
-        wanted = overriding.given(overrides)
-        fields = overriding.flatten(data) | wanted
-        if checkpoint:
-            fields.setdefault("max_batch_size", USUAL_BATCH)
-        try:
-            config = architecture(kind).Config.from_hf(fields)
-        except InputError as error:
-            raise InputError([_at(path, each) for each in error.problems]) from error
-        for key, why in overriding.without_effect(kind, config.to_dict(), wanted):
-            raise UsageError(f"override {key!r}: {why}")
+        usual = {"max_batch_size": USUAL_BATCH} if checkpoint else {}
+        given = usual | overriding.flatten(data)
+        config = _overridden(path, kind, given, overriding.given(overrides))
         recipe = None
         if isinstance(chosen, MixedScheme):
             from mlcx.quant import apply  # noqa: PLC0415 (loads TVM)
@@ -172,6 +165,24 @@ def _chosen(path: Path, data: Mapping[str, Any], given: Scheme | str | None) -> 
 
 def _scheme(name: str, recipe: Mapping[str, Any] | None) -> Scheme:
     return scheme(name) if recipe is None else mixed(name, recipe)
+
+
+def _overridden(
+    path: Path, kind: str, fields: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> Any:
+    """Return the config of ``fields``, from the file ``path``, with ``overrides``.
+
+    Raises:
+        InputError: A field is not what it must be.
+        UsageError: An override does not apply.
+    """
+    try:
+        config = architecture(kind).Config.from_hf({**fields, **overrides})
+    except InputError as error:
+        raise InputError([_at(path, each) for each in error.problems]) from error
+    for key, why in overriding.without_effect(kind, config.to_dict(), overrides):
+        raise UsageError(f"override {key!r}: {why}")
+    return config
 
 
 def is_checkpoint(config: Mapping[str, Any]) -> bool:

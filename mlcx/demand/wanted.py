@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlcx.architectures.overriding import OVERRIDES
@@ -47,15 +47,18 @@ class Wanted:
     device: Device
     opt: str
     """In its canonical form."""
-    overrides: str
-    """As a command line takes them."""
+    given: Mapping[str, object]
+    """The overrides, sorted by key."""
     prefix: str | None
     """Of the symbols of a static library, as given; None: an automatic one."""
     archs: tuple[str, ...]
     suffix: str
     """With the dot."""
-    given: Mapping[str, object] = field(default_factory=dict, compare=False)
-    """The overrides by key."""
+
+    @property
+    def overrides(self) -> str:
+        """The overrides, as a command line takes them."""
+        return override_text(self.given.items())
 
     @property
     def shown(self) -> str:
@@ -186,11 +189,10 @@ def wanted(
         _config(model),
         chosen,
         canonical(opt, chosen),
-        override_text(given.items()),
+        given,
         prefix if static else None,
         archs_for(chosen, None),
         _suffix(chosen, environ),
-        given,
     )
 
 

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mlcx.artifact import CHAT_CONFIG, LOCK, TENSOR_CACHE, read_json
+from mlcx.artifact import CHAT_CONFIG, LOCK, MANIFEST, REPORTS, TENSOR_CACHE, read_json
 from mlcx.errors import InputError
 from mlcx.manifest.compare import files
 from mlcx.manifest.hashing import digests
-from mlcx.manifest.statement import MANIFEST
 
 __all__ = ["Checked", "Finding", "check", "printable"]
 
-_REPORT = {"report.json", "report.md", "report.html"}
 """Beside a manifest, not in it: they say when."""
 
 
@@ -90,9 +88,9 @@ def check(folder: Path) -> Checked:
     locks = [there.pop(name) for name in [*there] if PurePosixPath(name).name == LOCK]
     findings = [*_changed(wanted, there)]
     hashed = {name for name, each in wanted.items() if any(e.digest for e in each)}
-    unchecked = {*there} - hashed - {MANIFEST, *_REPORT}
+    unchecked = {*there} - hashed - {MANIFEST, *REPORTS}
     if manifest.is_file():
-        known = {*wanted, MANIFEST, *_REPORT}
+        known = {*wanted, MANIFEST, *REPORTS}
         extra = (Finding(n, "extra", f"not in {MANIFEST}") for n in there)
         findings += (each for each in extra if each.file not in known)
         unchecked = set()

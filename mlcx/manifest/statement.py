@@ -13,9 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from mlcx.manifest.hashing import Digests, integrity
 
-__all__ = ["MANIFEST", "is_foreign", "statement"]
+__all__ = ["is_foreign", "statement"]
 
-MANIFEST = "manifest.json"
 """Its name, beside the products."""
 
 _STATEMENT = "https://in-toto.io/Statement/v1"

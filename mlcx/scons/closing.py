@@ -15,7 +15,8 @@ from pathlib import Path
 
 import SCons.Node
 
-from mlcx.manifest.statement import MANIFEST, is_foreign
+from mlcx.artifact import MANIFEST
+from mlcx.manifest.statement import is_foreign
 from mlcx.reasons.standing import Standing
 from mlcx.report import documents
 from mlcx.report.journal import JOURNAL, Result

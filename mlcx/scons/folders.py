@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mlcx.artifact import MANIFEST
 from mlcx.errors import UsageError
-from mlcx.manifest.statement import MANIFEST, is_foreign
+from mlcx.manifest.statement import is_foreign
 from mlcx.report import documents
 from mlcx.scons import database
 from mlcx.scons.declared import Mode

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mlcx import __version__
-from mlcx.artifact import write_json
+from mlcx.artifact import MANIFEST, write_json
 from mlcx.manifest.hashing import Digests, Ledger
-from mlcx.manifest.statement import MANIFEST, statement
+from mlcx.manifest.statement import statement
 from mlcx.reasons.record import Records
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_json

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import LOCK
+from mlcx.artifact import LOCK, MANIFEST, REPORTS
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
 from mlcx.spec.recipes import of_quantization, recipe_problems
@@ -19,7 +19,7 @@ from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 __all__ = ["delivery_problems"]
 
 _DEFAULTS = "default_compile_options"
-_OURS = {LOCK, "manifest.json", "report.json", "report.md", "report.html"}
+_OURS = {LOCK, MANIFEST, *REPORTS}
 """Files that a build writes in the output folder."""
 
 

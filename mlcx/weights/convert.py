@@ -101,16 +101,24 @@ def convert(
     shards = lay_out(itertools.chain(*records))
     identity = identify(key, weights.mapped, shards) if key else None
     with staging(output) as folder:
-        check_places(output, [*(shard.file for shard in shards), *_INDICES])
-        take_back(folder, output)
-        journal = Journal(folder, identity, shards)
-        check_space(folder, journal.missing_bytes)
+        journal = _begin(folder, output, shards, identity)
         with ShardWriter(folder, shards, journal) as writer:
             options = (threads or os.cpu_count() or 1, exact_float32)
             _write_shards(weights.mapped, records, writer, reporter, *options)
         files = _write_index(shards, journal, weights.source_elements, folder)
         publish(folder, output, files)
     return _converted(list(itertools.chain(*records)), weights.source_elements)
+
+
+def _begin(
+    folder: Path, output: Path, shards: Sequence[Shard], identity: str | None
+) -> Journal:
+    """Return the journal of ``folder``, once there is room for all that is to come."""
+    check_places(output, [*(shard.file for shard in shards), *_INDICES])
+    take_back(folder, output)
+    journal = Journal(folder, identity, shards)
+    check_space(folder, journal.missing_bytes)
+    return journal
 
 
 def _stored(weights: WeightMap, exact_float32: bool) -> list[tuple[Record, ...]]:
