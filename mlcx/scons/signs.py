@@ -1,4 +1,4 @@
-"""Write SCons' signatures down as steps end, so that a killed build loses none.
+"""Write SCons' signatures down as steps end, so that a killed build keeps them.
 
 SCons itself writes them when it ends, and after a kill would do every step again.
 """
@@ -26,8 +26,14 @@ _SHA256 = "sha256"
 _INDEX = 100
 """Ours among SCons' ways to store what is known of a node."""
 
+_CHEAP = 0.02
+"""Seconds of work up to which all is written as each step ends."""
+
 _SHARE = 4
-"""Times as long as writing took, nothing is written after it."""
+"""Times as long as more work took, nothing is written after it.
+
+A kill loses the steps that have ended in that time, if no other has ended since.
+"""
 
 
 def keep(targets: Iterable[Any], went_on: Callable[[], None]) -> None:
@@ -120,16 +126,17 @@ class _Writer:
             self._write()
 
     def _write(self) -> None:
-        begin = time.monotonic()
-        if begin < self._free_at or not SCons.Node.do_store_info:
+        if time.monotonic() < self._free_at or not SCons.Node.do_store_info:
             return
+        begin = time.thread_time()  # a slow disk or a busy machine is no work
         for file in SCons.SConsign.sig_files:
             file.write(sync=0)
             file.dirty = False
         for database in SCons.SConsign.DB_sync_list:
             database.sync()
-        end = time.monotonic()
-        self._free_at = end + _SHARE * (end - begin)
+        work = time.thread_time() - begin
+        if work > _CHEAP:
+            self._free_at = time.monotonic() + _SHARE * work
 
 
 _WRITER = _Writer()

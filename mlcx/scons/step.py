@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SCons.Errors import BuildError
+from SCons.Taskmaster.Job import interrupt_msg
 
 from mlcx.errors import MlcxError, said
 from mlcx.policy import VARIABLE, Policy
@@ -256,6 +257,8 @@ class Step:
             result = replace(result, status="failed", error=error)
             self.services.reporter.error(self._message(outcome.status, error, command))
         self.services.journal.add(result)
+        if self.services.executor.stopped:  # SCons' own thread may not know yet
+            raise BuildError(errstr=interrupt_msg)
         return 0 if error is None else outcome.status or 1
 
     def _sign(self) -> None:
