@@ -79,7 +79,7 @@ class Fields:
         Wrong ones are collected with this config's own.
         """
         inner = Fields(self._model_type, data)
-        inner._place = f"{key}: "
+        inner._place = f"{self._place}{key}: "
         inner._problems, inner._wrong = self._problems, self._wrong
         return inner
 
@@ -176,24 +176,15 @@ class Fields:
                 self._report(f"{key!r} is {found!r}, but {self._model_type} {because}")
 
     def rope_theta(self, older: str = "rope_theta", absent: float = 10000.0) -> float:
-        """Return the base of RoPE: MLC's, the newest, the usual or the older name's."""
-        if self.has("position_embedding_base"):
-            return self.number("position_embedding_base")
-        newest = self._data.get("rope_parameters")
-        if isinstance(newest, dict) and "rope_theta" in newest:
-            return self.within("rope_parameters", newest).number("rope_theta")
-        return self.number(self.first("rope_theta", older), absent)
+        """Return the base of RoPE, which older checkpoints call ``older``."""
+        names = ("position_embedding_base", "rope_theta", older)
+        return self._of_rope("rope_theta", names, absent)
 
     def rotated_share(
         self, key: str, width: int, default: float | None = None
     ) -> float:
         """Return how much of a head of ``width`` is rotated: an even number of it."""
-        newest = self._data.get("rope_parameters")
-        if isinstance(newest, dict) and "partial_rotary_factor" in newest:
-            inner = self.within("rope_parameters", newest)
-            share = inner.number("partial_rotary_factor")
-        else:
-            share = self.number(key, default)
+        share = self._of_rope("partial_rotary_factor", (key,), default)
         rotated = int(min(width * share, 2 * width))
         self.require(
             rotated % 2 == 0 < rotated <= width,
@@ -202,14 +193,52 @@ class Fields:
         )
         return min(share, 1.0)
 
+    def _of_rope(
+        self, key: str, beside: tuple[str, ...], absent: float | None
+    ) -> float:
+        """Return the number ``key`` of RoPE, or what has one of the names ``beside``.
+
+        Where several are set they are equal; where none is, it is ``absent``.
+        """
+        rope = self._rope()
+        told = [name for name in beside if self._data.get(name) is not None]
+        found = {name: self.number(name) for name in told}
+        if rope._data.get(key) is not None:
+            name = f"{rope._place}{key}".removeprefix(self._place)
+            found[name] = rope.number(key)
+        if not found:
+            return self.number(beside[-1], absent)
+        said = " and ".join(f"{value} ({name})" for name, value in found.items())
+        self.require(
+            len(set(found.values())) == 1,
+            f"expected one {key}, found {said}: leave the right one",
+            *(key, *beside),
+        )
+        return next(iter(found.values()))
+
+    def _rope(self) -> Fields:
+        """Return the fields of the object on RoPE, which has an older and a newer name.
+
+        Where both are set, what both of them say is the same.
+        """
+        said: dict[str, Any] = {}
+        old, new = "rope_scaling", "rope_parameters"
+        for name in (old, new):
+            found = self._data.get(name) or {}
+            if not isinstance(found, dict):
+                self._expect(name, "an object")
+                continue
+            found = {"rope_type": found.get("type"), **found}
+            told = {key: value for key, value in found.items() if value is not None}
+            differ = [key for key in told if key in said and said[key] != told[key]]
+            self.require(not differ, f"{old} and {new} differ in {', '.join(differ)}")
+            said |= told
+        return self.within(old if self._data.get(old) else new, said)
+
     def scaling(self) -> tuple[str, dict[str, Any]]:
         """Return how RoPE is scaled, ``default`` if it is not, and all said of that."""
-        key = self.first("rope_scaling", "rope_parameters")
-        found = self._data.get(key) or {}
-        if not isinstance(found, dict):
-            self._expect(key, "an object")
-            return "default", {}
-        return str(found.get("rope_type", found.get("type", "default"))), found
+        said = dict(self._rope()._data)
+        return str(said.get("rope_type", "default")), said
 
     def rope_scaling(
         self, known: Mapping[str, tuple[str, ...]]

@@ -49,10 +49,13 @@ class Config(ModelConfig):
         return fields.read(cls, **decided(fields, "gelu", "gelu_pytorch_tanh"))
 
 
-def decided(fields: Fields, *activations: str) -> dict[str, Any]:
+def decided(
+    fields: Fields, *activations: str, rope_theta: float = 10000.0
+) -> dict[str, Any]:
     """Return what configs of all Gemmas have, where its type does not say how to read.
 
-    ``activations`` are the names that GELU's approximation may have.
+    ``activations`` are the names that GELU's approximation may have; ``rope_theta`` is
+    that of configs that do not tell it.
     """
     fields.refuse("attention_bias", because="has no bias here")
     fields.refuse("use_bidirectional_attention", because="sees no later tokens")
@@ -65,7 +68,7 @@ def decided(fields: Fields, *activations: str) -> dict[str, Any]:
     named = "hidden_activation" if fields.has("hidden_activation") else "hidden_act"
     return {
         "hidden_activation": fields.choice(named, *activations),
-        "position_embedding_base": fields.rope_theta(),
+        "position_embedding_base": fields.rope_theta(absent=rope_theta),
         "context_window_size": context,
         "prefill_chunk_size": chunk,
     }

@@ -56,6 +56,8 @@ _LEFT_OUT = {
 }
 """What multimodal configs may not say of their text part."""
 
+_LOCAL_BASE = "rope_local_base_freq"
+
 _MLC_WINDOW = "sliding_window_size"
 """Not our name: to runtimes it says that the cache forgets what leaves the window."""
 
@@ -101,22 +103,20 @@ class Config(ModelConfig):
         """
         data, local = _rotations(_text_part(data))
         fields = Fields("gemma3_text", data)
-        fields.require(
-            local == "default",
-            f"rope_type of sliding_attention: expected 'default', found {local!r}",
-        )
+        sliding = fields.within(SLIDING, local)
+        sliding.rope_scaling({})
         fields.refuse("attn_logit_softcapping", because="does not cap scores")
         cap = "final_logit_softcapping"
         window = "sliding_window" if "sliding_window" in data else _MLC_WINDOW
         layers = fields.positive("num_hidden_layers")
         return fields.read(
             cls,
-            **decided(fields, "gelu_pytorch_tanh"),
+            **decided(fields, "gelu_pytorch_tanh", rope_theta=1e6),
             rope_scaling=fields.rope_scaling({"linear": ("factor",)}),
             query_pre_attn_scalar=fields.positive("query_pre_attn_scalar", 256),
             sliding_window=derive_layer_window(fields, data, window, 4096),
             sliding_window_pattern=derive_pattern(fields, data, layers, 6),
-            rope_local_base_freq=fields.number("rope_local_base_freq", 10000.0),
+            rope_local_base_freq=sliding.rope_theta(_LOCAL_BASE),
             final_logit_softcapping=fields.number(cap) if fields.has(cap) else None,
         )
 
@@ -134,22 +134,14 @@ def _text_part(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**_LEFT_OUT, **text, **beside}
 
 
-def _rotations(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], object]:
-    """Say in older names how both kinds of layers rotate.
-
-    Also return the ``rope_type`` of those that slide.
-    """
-    found = {**data, "rope_theta": data.get("rope_theta") or 1e6}
+def _rotations(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return the fields with how layers that see all rotate, and how the others do."""
+    local = {_LOCAL_BASE: data.get(_LOCAL_BASE)}
     kinds = data.get("rope_parameters")
-    if not isinstance(kinds, Mapping) or not {FULL, SLIDING} & kinds.keys():
-        return found, "default"
-    local = kinds.get(SLIDING) or {}
-    found["rope_parameters"] = kinds.get(FULL)
-    if not isinstance(local, Mapping):
-        return found, local
-    if "rope_theta" in local:
-        found["rope_local_base_freq"] = local["rope_theta"]
-    return found, local.get("rope_type", "default")
+    if isinstance(kinds, Mapping) and {FULL, SLIDING} & kinds.keys():
+        data = {**data, "rope_parameters": kinds.get(FULL)}
+        local["rope_parameters"] = kinds.get(SLIDING)
+    return data, local
 
 
 def weights(config: Config) -> dict[str, Recipe]:

@@ -48,6 +48,30 @@ def test_a_config_without_its_length_is_refused(name: str) -> None:
         module.Config.from_hf(fields)
 
 
+ROPE = {"position_embedding_base", "rope_theta", "rotary_emb_base"}
+"""What configs call the base of RoPE."""
+
+
+def base_of(name: str, **said: object) -> float:
+    """Return the base of RoPE of a tiny config that tells it as ``said`` alone."""
+    unsaid = ROPE | {"rope_scaling", "rope_parameters"}
+    plain = {key: value for key, value in tiny(name).items() if key not in unsaid}
+    config = architecture(name).Config.from_hf(plain | said).to_dict()
+    return float(next(config[key] for key in ROPE if key in config))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ARCHITECTURES if ROPE & tiny(name).keys()]
+)
+def test_the_base_of_rope_is_read_wherever_it_is_and_only_one(name: str) -> None:
+    within = {"rope_theta": 70}
+    for said in (within, {"rope_scaling": within}, {"rope_parameters": within}):
+        assert base_of(name, **said) == 70
+        assert base_of(name, **{"rope_theta": 70} | said) == 70
+    with pytest.raises(InputError, match=r"one rope_theta, found 71.0 .* and 70.0 "):
+        base_of(name, rope_theta=71, rope_scaling=within)
+
+
 @pytest.mark.parametrize("wrong", [-1, 1.5, "x", [1], {"a": 1}, True], ids=repr)
 @each
 def test_a_field_with_any_value_is_read_or_refused_with_a_message(

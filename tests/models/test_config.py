@@ -55,7 +55,7 @@ def test_a_normalized_config_reads_back_as_itself() -> None:
                 "rope_parameters": {
                     "rope_type": "linear",
                     "factor": 4,
-                    "rope_theta": 7.0,
+                    "rope_theta": 5000,
                 }
             },
             {"rope_type": "linear", "factor": 4.0},
@@ -66,10 +66,13 @@ def test_rope_scaling_is_read_in_each_spelling(fields: dict, scaling: object) ->
     assert Config.from_hf(TINY | fields).rope_scaling == scaling
 
 
-def test_the_newest_spelling_of_theta_is_read() -> None:
-    fields = {key: value for key, value in TINY.items() if key != "rope_theta"}
-    config = Config.from_hf(fields | {"rope_parameters": {"rope_theta": 7.0}})
-    assert config.position_embedding_base == 7.0
+def test_both_objects_on_rope_are_read_together() -> None:
+    both = {
+        "rope_scaling": {"type": "linear", "factor": 2.0},
+        "rope_parameters": {"rope_type": "linear", "rope_theta": 5000},
+    }
+    scaling = {"rope_type": "linear", "factor": 2.0}
+    assert Config.from_hf(TINY | both).rope_scaling == scaling
 
 
 @pytest.mark.parametrize(
@@ -100,6 +103,18 @@ def test_the_newest_spelling_of_theta_is_read() -> None:
         (
             {"rope_parameters": {"rope_type": "default", "rope_theta": 0}},
             "rope_parameters: 'rope_theta': expected a number greater than 0, found 0",
+        ),
+        (
+            {"rope_parameters": {"rope_theta": 7}},
+            "expected one rope_theta, found 5000.0 (rope_theta) and 7.0 "
+            "(rope_parameters: rope_theta): leave the right one",
+        ),
+        (
+            {
+                "rope_scaling": {"type": "linear", "factor": 2},
+                "rope_parameters": {"rope_type": "default", "factor": 3},
+            },
+            "rope_scaling and rope_parameters differ in rope_type, factor",
         ),
         ({"rope_theta": 10**400}, "'rope_theta': expected a number greater than 0"),
         ({"num_attention_heads": 128, "num_key_value_heads": 1}, "a head is 1 wide: "),

@@ -58,6 +58,7 @@ def test_a_config_of_mlc_is_read() -> None:
     assert (found.sliding_window, found.context_window_size) == (512, 8192)
 
 
+PLAIN = CONFIG | {"rope_theta": None, "rope_local_base_freq": None}
 BY_KIND = {
     "full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 70.0},
     "sliding_attention": {"rope_type": "default", "rope_theta": 30.0},
@@ -65,7 +66,7 @@ BY_KIND = {
 
 
 def test_layers_see_and_rotate_by_their_kind() -> None:
-    config = Config.from_hf(CONFIG | {"rope_parameters": BY_KIND})
+    config = Config.from_hf(PLAIN | {"rope_parameters": BY_KIND})
     attention = Attention(config)
     assert [attention.slides(layer) for layer in range(3)] == [True, True, False]
     assert attention.local_rotary == Rotary(30.0, None)
@@ -113,9 +114,16 @@ YARN = {"sliding_attention": {"rope_type": "yarn"}}
         ({"rope_scaling": {"rope_type": "yarn"}}, "'yarn', expected one of linear"),
         (
             {"rope_parameters": {"sliding_attention": 7}},
-            "rope_type of sliding_attention: expected 'default', found 7",
+            "sliding_attention: 'rope_parameters': expected an object, found 7",
         ),
-        ({"rope_parameters": YARN}, "sliding_attention: expected 'default', found 'ya"),
+        (
+            {"rope_parameters": YARN},
+            "sliding_attention: rope_scaling is 'yarn', expected none",
+        ),
+        (
+            {"rope_parameters": BY_KIND, "rope_local_base_freq": 31},
+            "expected one rope_theta, found 31.0 .* and 30.0 ",
+        ),
         (
             {"layer_types": ["full_attention"] * 2},
             "'layer_types': expected 3, in equal",

@@ -23,7 +23,8 @@ def test_the_config_has_the_fields_of_the_format() -> None:
 
 def test_the_newest_spelling_of_the_rotation_is_read() -> None:
     newest = {"rope_theta": 7.0, "partial_rotary_factor": 0.3, "rope_type": "default"}
-    config = Config.from_hf(CONFIG | {"rope_parameters": newest, "rotary_pct": None})
+    older = {"rotary_pct": None, "rotary_emb_base": None}
+    config = Config.from_hf(CONFIG | older | {"rope_parameters": newest})
     assert (config.position_embedding_base, config.rotary_pct) == (7.0, 0.3)
 
 
