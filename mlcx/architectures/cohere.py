@@ -60,7 +60,8 @@ class Config(ModelConfig):
             model_type="cohere",
             num_key_value_heads=keys,
             layer_norm_eps=fields.number("layer_norm_eps", 1e-5),
-            position_embedding_base=fields.rope_theta(),
+            # 1e4 to older versions of transformers, 5e5 to newer ones.
+            position_embedding_base=fields.rope_theta(absent=None),
             context_window_size=context,
             prefill_chunk_size=chunk,
             head_dim=width,

@@ -175,8 +175,13 @@ class Fields:
                 found = self._data[key]
                 self._report(f"{key!r} is {found!r}, but {self._model_type} {because}")
 
-    def rope_theta(self, older: str = "rope_theta", absent: float = 10000.0) -> float:
-        """Return the base of RoPE, which older checkpoints call ``older``."""
+    def rope_theta(
+        self, older: str = "rope_theta", absent: float | None = 10000.0
+    ) -> float:
+        """Return the base of RoPE, which older checkpoints call ``older``.
+
+        ``absent`` is that of configs that do not tell it; None: they have to.
+        """
         names = ("position_embedding_base", "rope_theta", older)
         return self._of_rope("rope_theta", names, absent)
 
