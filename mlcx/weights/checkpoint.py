@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from mlcx.artifact import CHECKPOINTS, read_json
@@ -48,7 +48,7 @@ def read_checkpoint(source: Path) -> tuple[Tensor, ...]:
 
     That is: of a single file, the order of the data; of several, the order of the index
     within each, and the files in the order in which the index first names them. What an
-    index has in one file is passed over in others.
+    index has in one file is passed over in others; what it has in none must be in one.
 
     Args:
         source: A directory, a file of tensors or an index.
@@ -69,9 +69,21 @@ def read_checkpoint(source: Path) -> tuple[Tensor, ...]:
             problems += found.problems
         else:
             tensors += found
+    problems += _twice(tensors)
     if problems:
         raise InputError(problems)
     return tuple(tensors)
+
+
+def _twice(tensors: Iterable[Tensor]) -> Iterator[Problem]:
+    """Yield a problem for each of ``tensors`` that an earlier one is called like."""
+    first: dict[str, Tensor] = {}
+    for tensor in tensors:
+        other = first.setdefault(tensor.name, tensor)
+        if other is not tensor:
+            message = f"holds {tensor.name}, as {other.file.name} does"
+            way_out = "name in the index the file to take it from"
+            yield Problem(str(tensor.file), 0, 0, f"{message}: {way_out}")
 
 
 def _read(file: Path) -> list[Tensor]:

@@ -40,6 +40,15 @@ def test_of_a_tensor_in_two_files_the_one_that_the_index_names_counts(
     assert found == [*first, ("b", "2.safetensors"), ("y", "2.safetensors")]
 
 
+def test_a_tensor_in_two_files_that_the_index_does_not_name_is_refused(
+    sharded: Path,
+) -> None:
+    save_file({"b": ONE, "z": 2 * ONE}, sharded / "2.safetensors")
+    message = r"2\.safetensors: holds z, as 1\.safetensors does: name in the index"
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(sharded)
+
+
 def test_the_index_is_taken_before_a_single_file(sharded: Path) -> None:
     save_file({"a": ONE}, sharded / SINGLE)
     assert find(sharded) == sharded / INDEX
