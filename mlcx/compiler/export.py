@@ -12,7 +12,8 @@ from tvm import relax
 from tvm.target import Target
 
 from mlcx.artifact import replacing
-from mlcx.compiler.cuda.imports import check_hold_no_source, packer
+from mlcx.compiler.cuda.imports import check_hold_no_source, compiling
+from mlcx.compiler.imports import packer
 from mlcx.toolchain.products import make
 from mlcx.toolchain.triple import parse
 
@@ -40,7 +41,7 @@ def export(
         BuildError: A tool is missing or failed, or kernels cannot be compiled.
     """
     triple = parse(str(target.host.attrs["mtriple"]))
-    pack = packer(target) if target.kind.name == "cuda" else None
+    pack = packer(compiling(target) if target.kind.name == "cuda" else None)
 
     def link(product: str, objects: Sequence[str], **_: Any) -> None:
         # TVM removes the objects as soon as this returns.

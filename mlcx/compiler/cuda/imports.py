@@ -8,32 +8,21 @@ format of the code, a table of kernels and the code; the first and the last chan
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tvm import runtime
-from tvm.runtime import _ffi_api
 from tvm.target import Target
-from tvm_ffi import get_global_func
 
 from mlcx.compiler.cuda.archs import archs_of
+from mlcx.compiler.imports import Change, only
 from mlcx.errors import BuildError
 from mlcx.library.stream import Stream, packed, sized
 from mlcx.toolchain import fatbinary, nvrtc
 from mlcx.toolchain.cuda_archs import forward
 
-__all__ = [
-    "Packer",
-    "check_compiler",
-    "check_hold_no_source",
-    "packer",
-    "source_only",
-]
-
-Packer = Callable[[runtime.Module, bool, str, str], str]
-"""Makes the object with a library's imports, and returns its path: of the library, from
-whether it is a system library, its prefix and a folder."""
+__all__ = ["check_compiler", "check_hold_no_source", "compiling", "source_only"]
 
 _KIND = "cuda"
 _HOST = "_lib"
@@ -71,8 +60,8 @@ def check_compiler(target: Target) -> None:
         fatbinary.require()
 
 
-def packer(target: Target) -> Packer:
-    """Return what packs imports for a CUDA ``target``, their kernels compiled.
+def compiling(target: Target) -> Change:
+    """Return what compiles the kernels of imports for a CUDA ``target``.
 
     It raises BuildError where the compiler is missing or refuses a kernel.
 
@@ -81,18 +70,12 @@ def packer(target: Target) -> Packer:
     """
     archs = archs_of(target)
 
-    def pack(module: runtime.Module, is_system: bool, prefix: str, folder: str) -> str:
-        source = _only(module, _KIND).inspect_source("")
+    def change(module: runtime.Module, block: bytes) -> bytes:
+        source = only(module, _KIND).inspect_source("")
         form, code = _compiled(source, archs)
-        block = _ffi_api.ModulePackImportsToTensor(module).numpy().tobytes()
-        block = _exchanged(block, source, form, code)
-        host = _only(module, "llvm").get_function("_get_target_string")()
-        make = get_global_func("codegen.codegen_blob")
-        path = Path(folder) / f"{prefix}devc.o"
-        make(block, is_system, host, prefix).write_to_file(str(path))
-        return str(path)
+        return _exchanged(block, source, form, code)
 
-    return pack
+    return change
 
 
 def check_hold_no_source(objects: Iterable[Path]) -> None:
@@ -104,18 +87,6 @@ def check_hold_no_source(objects: Iterable[Path]) -> None:
     for path in objects:
         if _MARK in path.read_bytes():
             raise BuildError(f"TVM left CUDA's kernels as source in {path.name}")
-
-
-def _only(root: runtime.Module, kind: str) -> runtime.Module:
-    """Return the one module of ``kind`` in the tree of ``root``."""
-    (found,) = (each for each in _tree(root) if each.kind == kind)
-    return found
-
-
-def _tree(root: runtime.Module) -> Iterator[runtime.Module]:
-    yield root
-    for each in root.imports:
-        yield from _tree(each)
 
 
 def _compiled(source: str, archs: tuple[str, ...]) -> tuple[str, bytes]:
