@@ -14,6 +14,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 SCONSTRUCT = (REPOSITORY / "SConstruct").read_text().replace("specs/mlc-p", "mlc-p")
 """The script of this repository, for a package config that lies beside it."""
+PATIENCE = 120
+"""Seconds that one thing may take, on a machine with much else to do."""
 
 
 class Project:
@@ -23,8 +25,8 @@ class Project:
         self.root = root
         self.control = control
         self.sources = sources
-        self.patience = 240
-        """Seconds that a build may take, on a machine with much else to do."""
+        self.patience = 2 * PATIENCE
+        """Seconds that a build may take."""
         self.processes: list[subprocess.Popen[str]] = []
 
     def create(self) -> None:
@@ -155,11 +157,23 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of that number is there, and has not ended."""
+    try:
+        os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # by now, or nothing tells
+        return not Path("/proc/self/stat").exists()
+    return state != "Z"
 
 
 def copy_sources(origin: Path, folder: Path) -> Path:

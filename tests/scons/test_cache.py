@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .project import Project, wait_for
+from .project import PATIENCE, Project, wait_for
 from .test_builds import COMPILE_ONE
 
 LIBRARIES = ("dist/lib/one.so", "dist/lib/two.so")
@@ -270,7 +270,7 @@ def test_a_source_that_is_edited_during_a_step_is_not_shared(
     build = project.start(MLCX_CACHE_DIR=str(folder))
     wait_for(lambda: made in project.calls())
     project.edit("models/one/generation_config.json", temperature=0.9)
-    out, err = build.communicate(timeout=60)
+    out, err = build.communicate(timeout=PATIENCE)
     assert build.returncode == 0, err
     said = "mlc-chat-config.json is not stored in the cache: a source changed while"
     assert said in out + err

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .project import Project
+from .project import PATIENCE, Project
 
 CLOSED, READ_ONLY = 0o000, 0o555
 
@@ -94,7 +94,7 @@ def test_what_is_closed_is_named(
     path.chmod(rights)
     before = sorted(project.root.rglob("*")) if rights == READ_ONLY else None
     process = project.start(command=[*user, sys.executable, "-m", *command.split()])
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, err
     assert message.format(path) in err
     assert "Traceback" not in err

@@ -5,12 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from mlcx.scons.executor import LocalExecutor, tail
 
-from .project import wait_for
+from .project import PATIENCE, is_running, wait_for
 
 
 def python(text: str) -> list[str]:
@@ -57,8 +56,8 @@ def test_what_a_killed_step_had_started_is_killed_too(tmp_path: Path) -> None:
     log = tmp_path / "log"
     outcome = LocalExecutor(tmp_path / "tmp").run(python(text), os.environ, log)
     assert outcome.status == -signal.SIGKILL
-    process = Path("/proc", log.read_text().splitlines()[1], "stat")
-    wait_for(lambda: not process.exists() or ") Z " in process.read_text())
+    process = int(log.read_text().splitlines()[-1])
+    wait_for(lambda: not is_running(process))
 
 
 def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
@@ -66,19 +65,16 @@ def test_stopping_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
     statuses: list[int] = []
 
     def step() -> None:
-        text = "import time; time.sleep(60)"
+        text = "import time; print('begun', flush=True); time.sleep(600)"
         outcome = executor.run(python(text), os.environ, tmp_path / "log")
         statuses.append(outcome.status)
 
     thread = threading.Thread(target=step)
     thread.start()
-    while not (tmp_path / "log").exists():
-        time.sleep(0.01)
-    time.sleep(0.2)
-    started = time.monotonic()
+    log = tmp_path / "log"
+    wait_for(lambda: log.exists() and log.read_text().endswith("begun\n"))
     executor.stop()
-    thread.join(20)
-    assert time.monotonic() - started < 15
+    thread.join(PATIENCE)
     assert executor.stopped
     assert statuses
     assert statuses[0] != 0

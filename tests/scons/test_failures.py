@@ -8,29 +8,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from .project import Project, wait_for, write_json
+from mlcx.scons.signs import signed
+
+from .project import PATIENCE, Project, is_running, wait_for, write_json
 
 ONE = "dist/lib/one.so"
-
-
-def running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")
-    return not status.exists() or status.read_text().split()[2] != "Z"
 
 
 def hanging(project: Project) -> int:
     """Wait until a step hangs, and return its process."""
     path = project.control / "hanging"
-    wait_for(lambda: path.exists() and path.read_text() != "")
+    wait_for(path.exists)
     process = int(path.read_text())
     path.unlink()
     return process
@@ -40,7 +32,7 @@ def kill(process: subprocess.Popen[str], step: int) -> None:
     """Kill a build alone, and wait until its step has ended by itself."""
     process.kill()
     process.wait()
-    wait_for(lambda: not running(step))
+    wait_for(lambda: not is_running(step))
 
 
 def test_a_failure_names_and_quotes_its_log_and_the_command(project: Project) -> None:
@@ -176,11 +168,15 @@ def test_a_killed_build_loses_no_step_that_was_done(
     project.order("hang", ONE)
     process = project.start(jobs)
     step = hanging(project)
-    journal = project.root / "build/journal.jsonl"
-    wait_for(lambda: len(journal.read_text().splitlines()) >= others)
-    time.sleep(1)  # in which SCons learns of the last one, on a busy machine too
+    signatures = project.root / ".sconsign.dblite"
+
+    def ended() -> set[str]:
+        lines = (project.root / "build/journal.jsonl").read_text().splitlines()
+        return {json.loads(line)["target"] for line in lines}
+
+    wait_for(lambda: len(ended()) >= others and ended() <= signed(signatures))
     kill(process, step)
-    done = len(journal.read_text().splitlines())
+    done = len(ended())
     project.order("hang")
     assert len(project.build()) == 11 - done
     assert {row["status"] for row in project.report().values()} == {
@@ -215,11 +211,11 @@ def test_an_interrupted_build_ends_its_steps_and_reports(
     process = built.start(jobs)
     step = hanging(built)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "Build interrupted" in err
     assert "Traceback" not in out + err
-    assert not running(step)
+    assert not is_running(step)
     assert (built.root / ONE).read_bytes() == before
     row = built.report()[ONE]
     assert (row["status"], row["error"]) == ("interrupted", None)
@@ -237,7 +233,8 @@ def stubborn(project: Project) -> Project:
         "import os, pathlib, signal, time\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         f"path = pathlib.Path({str(project.control)!r}, 'hanging')\n"
-        "path.write_text(str(os.getpid()))\n"
+        "path.with_name('pid').write_text(str(os.getpid()))\n"
+        "path.with_name('pid').replace(path)\n"
         "time.sleep(600)\n"
     )
     project.use_command(sys.executable, str(script))
@@ -248,8 +245,8 @@ def test_a_step_that_ignores_the_interrupt_is_killed(stubborn: Project) -> None:
     process = stubborn.start()
     step = hanging(stubborn)
     process.terminate()
-    process.communicate(timeout=20)
-    assert not running(step)
+    process.communicate(timeout=PATIENCE)
+    assert not is_running(step)
 
 
 def test_so_is_one_whose_build_was_killed(stubborn: Project) -> None:
@@ -280,24 +277,21 @@ def test_a_second_build_waits_for_the_first(project: Project) -> None:
     first = project.start(ONE)
     step = hanging(project)
     second = project.start(ONE)
-    line = second.stdout.readline()
-    while "waiting" not in line:
-        assert line, "the second build did not wait"
-        line = second.stdout.readline()
-    assert f"process {first.pid}" in line
+    assert f"process {first.pid}" in waiting(second)
     project.order("hang")
     os.killpg(step, signal.SIGKILL)
-    assert first.wait(20) == 2
-    second.communicate(timeout=30)
+    assert first.wait(PATIENCE) == 2
+    second.communicate(timeout=PATIENCE)
     assert second.returncode == 0
     assert (project.root / ONE).exists()
 
 
-def waiting(project: Project, process: subprocess.Popen[str]) -> None:
-    """Wait until ``process`` says that it waits."""
+def waiting(process: subprocess.Popen[str], what: str = "waiting for the build") -> str:
+    """Wait until ``process`` says that it waits, and return how."""
     assert process.stdout is not None
-    while "waiting for the build" not in (line := process.stdout.readline()):
+    while what not in (line := process.stdout.readline()):
         assert line, "it did not wait"
+    return line
 
 
 def test_whoever_is_killed_of_builds_in_one_folder_harms_no_other(
@@ -310,13 +304,13 @@ def test_whoever_is_killed_of_builds_in_one_folder_harms_no_other(
     step = hanging(built)
     command = [sys.executable, "-m", "mlcx", "package"]
     beside, second = built.start(command=command), built.start("-j2")
-    waiting(built, beside)
-    waiting(built, second)
+    waiting(beside)
+    waiting(second)
     os.killpg(beside.pid, signal.SIGKILL)
-    assert running(step)
+    assert is_running(step)
     built.order("hang")
     kill(first, step)
-    out, err = second.communicate(timeout=60)
+    out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, out + err
     assert built.files() == clean
     assert built.build() == []
@@ -335,11 +329,11 @@ def test_a_build_waits_for_a_step_that_outlives_its_build(project: Project) -> N
     first.wait()
     project.order("hang")
     second = project.start(ONE)
-    time.sleep(1.0)
+    waiting(second, "waiting for the last steps of the build")
     assert second.poll() is None
-    assert running(step)
+    assert is_running(step)
     os.killpg(step, signal.SIGKILL)
-    second.communicate(timeout=30)
+    second.communicate(timeout=PATIENCE)
     assert second.returncode == 0
 
 

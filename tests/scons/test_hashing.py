@@ -16,7 +16,7 @@ from mlcx.scons.hashing import Hashing
 from mlcx.scons.progress import Console
 from mlcx.scons.screen import Screen, Totals
 
-from .project import Project
+from .project import PATIENCE, Project
 
 
 @pytest.fixture
@@ -90,6 +90,6 @@ def test_a_build_that_hashes_a_checkpoint_anew_can_be_interrupted(
     line = "mlcx: hashing models/one/model.safetensors, 275 GB\n"
     assert line in iter(build.stdout.readline, "")
     build.send_signal(signal.SIGINT)
-    _, err = build.communicate(timeout=60)
+    _, err = build.communicate(timeout=PATIENCE)
     assert build.returncode == 2
     assert "Build interrupted." in err

@@ -135,7 +135,7 @@ def check(killed: Killed, clean: dict[str, bytes]) -> None:
     killed.finish()
     assert products(killed.project) == clean
     assert killed.leftovers() == []
-    wait_for(lambda: killed.running() == [], 5)
+    wait_for(lambda: killed.running() == [])
     killed.project.forget_calls()
     killed.finish()
     assert killed.project.calls() == []

@@ -14,7 +14,7 @@ from SCons.Taskmaster.Job import NewParallel
 
 from mlcx.scons.lanes import Lanes, replaced
 
-from .project import Project, wait_for
+from .project import PATIENCE, Project, wait_for
 from .test_failures import hanging, kill
 
 
@@ -39,8 +39,8 @@ def test_no_more_lanes_are_taken_than_there_are() -> None:
         waits = threading.Thread(target=enter, daemon=True)
         waits.start()
         assert not entered.wait(0.1)
-    assert entered.wait(30)
-    waits.join(30)
+    assert entered.wait(PATIENCE)
+    waits.join(PATIENCE)
 
 
 def test_nobody_waits_for_a_lane_of_an_interrupted_build() -> None:
@@ -82,10 +82,10 @@ def test_others_work_in_the_place_of_one_that_waits(jobs: int) -> None:
 
     def wait() -> None:
         with replaced():
-            assert done.wait(30)
+            assert done.wait(PATIENCE)
 
     def meet() -> None:
-        met.wait(30)  # for which all of them must run at one time
+        met.wait(PATIENCE)  # for which all of them must run at one time
         done.set()
 
     tasks = Tasks(wait, *[meet] * jobs)
@@ -137,6 +137,6 @@ def test_half_of_a_build_is_not_idle_while_another_makes_what_it_needs(
     assert abs(one["started"] - two["started"]) < min(one["seconds"], two["seconds"])
     kill(first, step)
     twin.end()
-    out, err = second.communicate(timeout=60)
+    out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, out + err
     assert "dist/lib/one.so waits for an equal one that is being made" in out

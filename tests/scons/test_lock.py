@@ -14,8 +14,8 @@ import pytest
 from mlcx.artifact import LOCK
 from mlcx.scons.lock import BUILD, Locks
 
-from .project import Project, wait_for
-from .test_failures import hanging, kill
+from .project import PATIENCE, Project, wait_for
+from .test_failures import hanging, kill, waiting
 
 ONE = "dist/lib/one.so"
 
@@ -44,7 +44,7 @@ def test_who_holds_a_lock_is_waited_for_and_named(tmp_path: Path) -> None:
     held = f"of process {os.getpid()}, which holds {path} since 20"
     assert f"waiting for the build {held}" in said.texts[0]
     first.release()  # and removes the file, which the other must not take for locked
-    waits.join(30)
+    waits.join(PATIENCE)
     assert path.exists()
     assert len(second.descriptors) == 1
     second.release()
@@ -64,7 +64,7 @@ def test_steps_that_outlive_a_killed_build_are_waited_for(tmp_path: Path) -> Non
     killed = f"last steps of the build of process {ended.pid}, which was killed"
     assert killed in said.texts[0]
     first.release()
-    second.join(30)
+    second.join(PATIENCE)
 
 
 def test_builds_into_folders_of_one_another_wait_and_those_beside_do_not(
@@ -82,14 +82,14 @@ def test_builds_into_folders_of_one_another_wait_and_those_beside_do_not(
     wait_for(lambda: bool(said.texts))
     assert said.texts[0].startswith(f"waiting for a build into a folder of {dist};")
     within.release()
-    waits.join(30)
+    waits.join(PATIENCE)
     waits = threading.Thread(target=within.acquire_output, args=(sub, late))
     waits.start()
     wait_for(lambda: bool(late.texts))
     held = f"build of process {os.getpid()}, which holds {dist / LOCK} since 20"
     assert held in late.texts[0]
     around.release()
-    waits.join(30)
+    waits.join(PATIENCE)
     within.release()
     assert not sub.exists()
 
@@ -114,7 +114,7 @@ def test_a_lock_file_may_hold_anything(tmp_path: Path, content: str) -> None:
     wait_for(lambda: bool(said.texts))
     assert said.texts[0].startswith("waiting for the ")
     first.release()
-    second.join(30)
+    second.join(PATIENCE)
 
 
 def products(project: Project) -> dict[str, bytes]:
@@ -128,15 +128,11 @@ def test_builds_with_folders_of_their_own_share_no_output(built: Project) -> Non
     first = built.start("BUILD=a", "CACHE_DIR=none")
     step = hanging(built)
     second = built.start("BUILD=b", "CACHE_DIR=none", "-j2")
-    assert second.stdout is not None
-    line = second.stdout.readline()
-    while "waiting" not in line:
-        assert line, "the second build did not wait"
-        line = second.stdout.readline()
-    assert f"of process {first.pid}, which holds dist/{LOCK} since " in line
+    held = f"of process {first.pid}, which holds dist/{LOCK} since "
+    assert held in waiting(second)
     built.order("hang")
     kill(first, step)
-    out, err = second.communicate(timeout=60)
+    out, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 0, out + err
     assert products(built) == clean
     assert not list(built.root.rglob(LOCK))

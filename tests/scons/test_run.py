@@ -15,7 +15,7 @@ import pytest
 
 from mlcx.scons.run import run_beside
 
-from .project import REPOSITORY, Project, wait_for, write_json
+from .project import PATIENCE, REPOSITORY, Project, wait_for, write_json
 from .test_kills import processes
 from .test_verbs import start
 
@@ -77,7 +77,7 @@ def test_a_verb_that_is_interrupted_ends_its_steps_and_exits_with_130(
     build = start(delivery, *DELIVER)
     wait_for(lambda: bool(steps(delivery)))
     build.send_signal(signal.SIGINT)
-    out, err = build.communicate(timeout=20)
+    out, err = build.communicate(timeout=PATIENCE)
     assert build.returncode == 130
     assert "Build interrupted" in err
     assert "Traceback" not in out + err
@@ -88,7 +88,7 @@ def test_a_verb_that_is_interrupted_ends_its_steps_and_exits_with_130(
 def test_what_scons_refuses_exits_with_2(delivery: Project) -> None:
     (delivery.root / "dist").write_text("a file")
     build = start(delivery, *DELIVER)
-    _, err = build.communicate(timeout=60)
+    _, err = build.communicate(timeout=PATIENCE)
     assert build.returncode == 2
     assert err == "mlcx: OUTPUT=dist: expected a folder, found a file\n"
 

@@ -13,7 +13,7 @@ import pytest
 
 from .project import Project
 
-SHOWN = re.compile(rb"0:0\d .*compile .*one, q4f16_1, cpu .*working on dist/lib/one")
+SHOWN = re.compile(rb"\d:\d\d .*compile .*one, q4f16_1, cpu .*working on dist/lib/one")
 HIDE, UP = "\x1b[?25l", "\x1b[1A\x1b[2K"
 
 

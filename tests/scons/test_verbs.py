@@ -12,7 +12,7 @@ import pytest
 
 from mlcx import interpreter
 
-from .project import Project, copy_sources, write_json
+from .project import PATIENCE, Project, copy_sources, write_json
 
 
 def start(project: Project, *args: str) -> subprocess.Popen[str]:
@@ -31,7 +31,7 @@ def start(project: Project, *args: str) -> subprocess.Popen[str]:
 
 def mlcx(project: Project, *args: str) -> subprocess.CompletedProcess[str]:
     process = start(project, *args)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 

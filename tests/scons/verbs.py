@@ -81,7 +81,9 @@ def write(path: Path, data: bytes) -> None:
     temporary.write_bytes(data[: len(data) // 2])
     if listed("hang", path):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        (CONTROL / "hanging").write_text(str(os.getpid()))
+        told = CONTROL / f"hanging.{os.getpid()}"
+        told.write_text(str(os.getpid()))
+        told.replace(CONTROL / "hanging")
         time.sleep(600)
     temporary.write_bytes(data)
     temporary.replace(path)

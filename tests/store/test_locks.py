@@ -35,14 +35,17 @@ def test_threads_exclude_each_other_by_key(tmp_path: Path) -> None:
             time.sleep(0.05)
             inside[0] -= 1
 
+    threads = [threading.Thread(target=work) for _ in range(5)]
     with locks.held("b", never):
-        threads = [threading.Thread(target=work) for _ in range(5)]
-        for thread in threads:
-            thread.start()
+        with locks.held("a", never):
+            for thread in threads:
+                thread.start()
+            while len(waited) < len(threads):
+                time.sleep(0.02)
+            assert most == [0]
         for thread in threads:
             thread.join()
     assert most == [1]
-    assert waited
     assert list((tmp_path / "locks").iterdir()) == []
 
 

@@ -128,7 +128,7 @@ def test_many_texts_are_what_each_is(url: str) -> None:
 
 def test_many_texts_are_asked_for_at_once() -> None:
     """A server that answers nobody before eight have asked."""
-    eight = threading.Barrier(8, timeout=20)
+    eight = threading.Barrier(8, timeout=120)
 
     class Patient(_Web):
         files: ClassVar = {"/cache/entries/a": b"a"}
