@@ -57,7 +57,7 @@ class Change:
     field: str = ""
     """What within it; empty: all of it."""
     old: str | None = None
-    """None: there was none, or it cannot be shown."""
+    """None: there was none, or it cannot be shown. Of what is new: in whose place."""
     new: str | None = None
     how: How = "changed"
     origin: str = ""
@@ -68,7 +68,9 @@ class Change:
     def __str__(self) -> str:
         """Return this in full, without what it is because of."""
         whole = {
-            "new": "no earlier build of it is known",
+            "new": f"it is made in place of {self.old}"
+            if self.old
+            else "no earlier build of it is known",
             "unknown": "there is no record of what it was made from",
             "record": f"its record {self.name} is damaged: the next build goes by "
             "SCons' signatures, and writes it anew",
@@ -85,6 +87,8 @@ class Change:
     @property
     def short(self) -> str:
         """Return this as part of a line."""
+        if self.because and self.kind in {"moved", "new"}:
+            return summary(self.because)
         file = PurePath(self.name).name
         words = {
             "new": "new",
@@ -94,8 +98,6 @@ class Change:
         }
         if self.kind in words:
             return words[self.kind]
-        if self.because and self.kind == "moved":
-            return summary(self.because)
         if self.kind in {"damaged", "policy"} or self.field:
             return self._difference if self.field else self.name
         return f"{file} {self._words}"

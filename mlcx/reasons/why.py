@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -31,6 +31,7 @@ class Why:
         self._policy = policy
         self._found: dict[str, tuple[Change, ...]] = {}
         self._makers: dict[str, Request] = {}
+        self._readers: dict[Path, list[Request]] | None = None
         self._read: dict[str, Files | None] = {}
         self._touched: set[str] = set()
         self.held = Held(records.name)
@@ -40,6 +41,7 @@ class Why:
         """Take note of what makes the targets of ``request``."""
         for path in request.targets:
             self._makers[self.records.name(path)] = request
+        self._readers = None
 
     def found(self, request: Request) -> tuple[Change, ...]:
         """Return the changes that were found first, when the step was about to run."""
@@ -109,7 +111,7 @@ class Why:
     def _changes(self, request: Request, record: Record | None) -> Iterator[Change]:
         missing = [path for path in request.targets if not path.exists()]
         if record is None and missing:
-            yield Change("new", self.records.name(request.targets[0]))
+            yield self._new(request)
             return
         for path in missing:
             yield Change("missing", self.records.name(path))
@@ -123,6 +125,35 @@ class Why:
         if record is None:
             yield self._unrecorded(request)
         yield from inputs
+
+    def _new(self, request: Request) -> Change:
+        """Return that ``request`` was never done, and what was in its place.
+
+        That is what those that read its target have read before.
+        """
+        name = self.records.name(request.targets[0])
+        for reader in self._reading(request.targets[0]):
+            record = self.records.read(self.records.name(reader.targets[0]))
+            if record is None:
+                continue
+            now = set(map(self.records.name, reader.sources))
+            twin = _twin(name, _gone(record, now))
+            before = self.records.read(twin)
+            if before is not None and before.verb == request.verb:
+                because = tuple(self.inputs(request, before))
+                return Change("new", name, old=twin, because=because)
+        return Change("new", name)
+
+    def _reading(self, path: Path) -> list[Request]:
+        """Return the steps that read ``path``."""
+        found = self._readers
+        if found is None:
+            found = {}
+            for request in self._makers.values():
+                for source in request.sources:
+                    found.setdefault(source, []).append(request)
+            self._readers = found  # at once, for other threads
+        return found.get(path, [])
 
     def _unrecorded(self, request: Request) -> Change:
         name = self.records.name(request.targets[0])
@@ -174,7 +205,7 @@ class Why:
 
     def _sources(self, request: Request, record: Record) -> Iterator[Change]:
         now = {self.records.name(path): path for path in request.sources}
-        gone = {name: name for name in record.sources if name not in now}
+        gone = _gone(record, now)
         for name, path in now.items():
             before = record.sources.get(name)
             # A config lies in another folder when its overrides are other ones.
@@ -246,6 +277,11 @@ class Why:
             name: self._look(path, known.get(name)) for name, path in names.items()
         }
         return {name: found for name, found in looked.items() if found}
+
+
+def _gone(record: Record, now: Container[str]) -> dict[str, str]:
+    """Return the files that were read and are not ``now``, each by its name."""
+    return {name: name for name in record.sources if name not in now}
 
 
 def _twin(name: str, gone: dict[str, str]) -> str:

@@ -74,8 +74,9 @@ def test_a_line_names_three_changes_and_counts_the_rest() -> None:
     assert summary(found[:1]) == "o0 1 → 2"
     moved = Change("moved", "c.json", old="a/c.json", new="b/c.json")
     assert summary([moved]) == "c.json a/c.json → b/c.json"
-    told = Change("moved", "c.json", old="a", new="b", because=tuple(found[:1]))
-    assert summary([told]) == "o0 1 → 2"
+    for kind in ("moved", "new"):
+        told = Change(kind, "c.json", old="a", new="b", because=tuple(found[:1]))
+        assert summary([told]) == "o0 1 → 2"
     assert summary([Change("missing", "dist/x.so"), Change("new", "y")]) == (
         "x.so is missing; new"
     )

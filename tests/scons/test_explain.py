@@ -82,6 +82,22 @@ def test_several_changes_are_followed_to_their_sources(built: Project) -> None:
     assert run(built) == "all is up to date\n"
 
 
+def test_what_is_made_elsewhere_says_of_what_it_takes_the_place(built: Project) -> None:
+    spec = "mlc-package-config.json"
+    built.write_spec(spec, "one", "two", overrides={"prefill_chunk_size": 32})
+    before = next(call for call in built.build() if "one/config" in call)
+    built.write_spec(spec, "one", "two", overrides={"prefill_chunk_size": 16})
+    found = explained(built, "dist/lib/one.so")
+    (new,) = found["behind"][0]["changes"]
+    assert new["text"] == f"it is made in place of {before.split()[1]}"
+    change = "prefill_chunk_size 32 → 16"
+    (option,) = texts(new["because"])
+    assert option.startswith(f"option --overrides: {change}, from overrides of model")
+    line, *_ = built.scons("-Q", "dist/lib/one.so").stdout.splitlines()
+    assert line.startswith("normalize build/one/config/q4f16_1-")
+    assert line.endswith(f"({change})")
+
+
 def test_the_change_behind_an_intermediate_file_is_kept(built: Project) -> None:
     built.edit("models/one/config.json", vocab_size=10)
     # Of an encoding without arrows a build makes do.
