@@ -170,7 +170,9 @@ def gen_config(args: argparse.Namespace) -> int:
     """Write mlc-chat-config.json and the tokenizer files."""
     from mlcx.package.chat_config import (
         chat_config,
+        ends_of,
         generation_defaults,
+        generation_files,
         write_model_files,
     )
     from mlcx.package.templates import load_template
@@ -184,17 +186,15 @@ def gen_config(args: argparse.Namespace) -> int:
     fields = _override(model, args)
     source = model.path.parent
     tokenizer = inspect(source, _warn)
-    if warning := other_template(source, args.conv_template):
+    generation = generation_defaults(generation_files(model.path, model.content))
+    if warning := other_template(source, args.conv_template, ends_of(generation)):
         _warn(warning)
-    generation = source / "generation_config.json"
-    files = [(generation, read_json(generation))] if generation.exists() else []
-    files.append((model.path, model.content))
     content = chat_config(
         model.kind,
         scheme.name,
         fields,
         template,
-        generation_defaults(files),
+        generation,
         tokenizer,
         recipe,
     )

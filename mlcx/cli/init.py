@@ -181,15 +181,21 @@ def _template(model: str, folder: Path, named: str | None) -> tuple[str, str]:
 
     Raises:
         UsageError: There is none of the name, or none can be told.
+        InputError: A file of the checkpoint is malformed.
     """
+    from mlcx.artifact import MODEL_CONFIG, read_json
     from mlcx.cli.conversation import other_template, suiting
+    from mlcx.package.chat_config import ends_of, generation_defaults, generation_files
     from mlcx.package.templates import load_template
 
+    config = folder / MODEL_CONFIG
+    files = generation_files(config, read_json(config))
+    ends = ends_of(generation_defaults(files))
     if named is not None:
         load_template(named)
-        warning = other_template(folder, named)
+        warning = other_template(folder, named, ends)
         return named, f"template {named}" + (f"; but {warning}" if warning else "")
-    found = suiting(folder)
+    found = suiting(folder, ends)
     if found is None:
         raise _untold(model, "the model has no chat template of its own to tell it by")
     if not found:

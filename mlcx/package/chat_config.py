@@ -10,12 +10,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, QUANTIZATION_RECIPE, write_bytes, write_json
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    QUANTIZATION_RECIPE,
+    read_json,
+    write_bytes,
+    write_json,
+)
 from mlcx.errors import InputError
 from mlcx.package.place import copy
 from mlcx.package.tokenizer_files import TokenizerFiles
 
-__all__ = ["chat_config", "generation_defaults", "write_model_files"]
+__all__ = [
+    "chat_config",
+    "ends_of",
+    "generation_defaults",
+    "generation_files",
+    "write_model_files",
+]
 
 _OF_NO_FAMILY = "LM"
 _VERSION = "0.1.0"
@@ -34,14 +46,26 @@ _GENERATION: dict[str, int | float] = {
 """What a checkpoint may set, and what holds when it does not."""
 
 
+def generation_files(
+    path: Path, config: Mapping[str, Any]
+) -> list[tuple[Path, Mapping[str, Any]]]:
+    """Return the files that may say how a model generates: that first, its config last.
+
+    Raises:
+        InputError: The file beside the config at ``path`` is malformed.
+    """
+    first = path.with_name("generation_config.json")
+    return [*([(first, read_json(first))] if first.exists() else []), (path, config)]
+
+
 def generation_defaults(
     files: Sequence[tuple[Path, Mapping[str, Any]]],
 ) -> dict[str, Any]:
     """Return how a model generates unless a request says otherwise.
 
     Args:
-        files: Path and content of each file that may say so, the first wins; null
-            counts as absent.
+        files: As ``generation_files`` returns them: the first wins, null counts as
+            absent.
 
     Raises:
         InputError: A value is not what it must be.
@@ -54,6 +78,12 @@ def generation_defaults(
                 values[key] = _checked(path, key, content[key])
                 break
     return values
+
+
+def ends_of(generation: Mapping[str, Any]) -> list[int]:
+    """Return the ids that end an answer, of what ``generation_defaults`` returned."""
+    ids = generation["eos_token_id"]
+    return list(ids) if isinstance(ids, list) else [ids]
 
 
 def _checked(path: Path, key: str, value: object) -> object:
@@ -133,8 +163,7 @@ def _fitted(
     """
     if template["name"] != _OF_NO_FAMILY:
         return dict(template)
-    ends = generation["eos_token_id"]
-    fitted = {**template, "stop_token_ids": ends if isinstance(ends, list) else [ends]}
+    fitted = {**template, "stop_token_ids": ends_of(generation)}
     if tokenizer.size is not None:
         fitted["system_prefix_token_ids"] = list(tokenizer.begin) or None
     return fitted

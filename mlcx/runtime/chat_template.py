@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["ChatTemplate", "chat_template", "template_text"]
+__all__ = ["ChatTemplate", "chat_template"]
 
 _CONFIG = "tokenizer_config.json"
 _DEFAULT = "default"
@@ -31,7 +32,7 @@ class ChatTemplate:
     """What makes a prompt of messages, as the authors of a checkpoint mean it."""
 
     path: Path
-    template: Template
+    text: str
     tokens: Mapping[str, str]
     """Texts of the special tokens, such as ``bos_token``, that the template names."""
 
@@ -40,13 +41,15 @@ class ChatTemplate:
 
         Raises:
             BuildError: The template does not take such messages, or is faulty.
+            InputError: It is none.
         """
+        template = self._template
         head = [] if system is None else [Message("system", system)]
         listed = [
             {"role": each.role, "content": each.content} for each in (*head, *messages)
         ]
         try:
-            return self.template.render(
+            return template.render(
                 messages=listed, add_generation_prompt=True, **self.tokens
             )
         except MemoryError:
@@ -57,6 +60,16 @@ class ChatTemplate:
                 f"{self.path}: the chat template fails: {error}"
             ) from error
 
+    @cached_property
+    def _template(self) -> Template:
+        from jinja2 import TemplateError  # noqa: PLC0415
+
+        try:
+            return _environment().from_string(self.text)
+        except TemplateError as error:
+            message = f"the chat template is no Jinja: {error}"
+            raise InputError.in_file(self.path, message) from error
+
 
 def chat_template(folder: Path) -> ChatTemplate | None:
     """Return the template that the checkpoint in ``folder`` has; None: it has none.
@@ -65,44 +78,25 @@ def chat_template(folder: Path) -> ChatTemplate | None:
     ``tokenizer_config.json``, as in transformers. Of several the one named default.
 
     Raises:
-        InputError: A file is malformed, or is no template.
-    """
-    path, text = template_text(folder)
-    if not text:
-        return None
-    from jinja2 import TemplateError  # noqa: PLC0415
-
-    try:
-        template = _environment().from_string(text)
-    except TemplateError as error:
-        message = f"the chat template is no Jinja: {error}"
-        raise InputError.in_file(path, message) from error
-    return ChatTemplate(path, template, _tokens(_fields(folder / _CONFIG)))
-
-
-def template_text(folder: Path) -> tuple[Path, str]:
-    """Return the text of the template that ``chat_template`` takes, and its file.
-
-    The text is empty when the checkpoint has none.
-
-    Raises:
         InputError: A file is malformed.
     """
-    path = folder / "chat_template.jinja"
-    if path.is_file():
-        try:
-            return path, path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError.in_file(path, f"cannot be read: {error}") from error
-    path = folder / "chat_template.json"
-    if path.is_file():
-        return path, _chosen(path, read_json(path).get("chat_template"))
-    path = folder / _CONFIG
-    return path, _chosen(path, _fields(path).get("chat_template"))
+    config = folder / _CONFIG
+    fields = read_json(config) if config.is_file() else {}
+    text, beside = folder / "chat_template.jinja", folder / "chat_template.json"
+    if text.is_file():
+        path, found = text, _read(text)
+    elif beside.is_file():
+        path, found = beside, _chosen(beside, read_json(beside).get("chat_template"))
+    else:
+        path, found = config, _chosen(config, fields.get("chat_template"))
+    return ChatTemplate(path, found, _tokens(fields)) if found else None
 
 
-def _fields(config: Path) -> dict[str, Any]:
-    return read_json(config) if config.is_file() else {}
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.in_file(path, f"cannot be read: {error}") from error
 
 
 def _chosen(path: Path, found: object) -> str:

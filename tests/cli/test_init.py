@@ -127,6 +127,21 @@ def test_a_named_template_that_does_not_suit_is_said_so(
     assert "lays out turns otherwise than" in capsys.readouterr().out
 
 
+def test_what_ends_an_answer_tells_alike_templates_apart_and_must_be_an_id(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint("Tiny", eos_token_id=2)
+    generation = Path("Tiny/generation_config.json")
+    generation.write_text('{"eos_token_id": [151645, 151643]}')
+    assert main(["init", "Tiny"]) == 0
+    assert spec()["model_list"][0]["conv_template"] == "qwen2"
+    generation.write_text('{"eos_token_id": "</s>"}')
+    assert main(["init", "Tiny", "-C", "other"]) == 2
+    message = "generation_config.json: 'eos_token_id': expected a token id or a list of"
+    assert message in capsys.readouterr().err
+    assert not Path("other").exists()
+
+
 def test_ids_hold_no_character_that_a_spec_refuses() -> None:
     main(["init", checkpoint("My models/Tiny (v2) é")])
     assert spec()["model_list"][0]["model_id"] == "Tiny-v2-q4f16_1"

@@ -9,7 +9,9 @@ from mlcx.artifact import read_json
 from mlcx.errors import InputError
 from mlcx.package.chat_config import (
     chat_config,
+    ends_of,
     generation_defaults,
+    generation_files,
     write_model_files,
 )
 from mlcx.package.tokenizer_files import TokenizerFiles
@@ -104,6 +106,15 @@ def test_a_checkpoint_that_says_nothing_generates_by_the_defaults() -> None:
         "bos_token_id": 1,
         "eos_token_id": 2,
     }
+
+
+def test_the_file_beside_the_config_is_asked_first(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    assert generation_files(config, {"top_k": 1}) == [(config, {"top_k": 1})]
+    (tmp_path / A).write_text('{"eos_token_id": 7}')
+    files = generation_files(config, {"eos_token_id": 3})
+    assert ends_of(generation_defaults(files)) == [7]
+    assert ends_of(generation_defaults(files[1:])) == [3]
 
 
 def test_the_first_file_that_says_something_wins_and_the_rest_is_left_out() -> None:

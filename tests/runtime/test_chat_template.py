@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +78,19 @@ def test_a_template_that_fails_or_oversteps_is_named(
         found.prompt(TURNS)
 
 
+def test_a_template_once_read_needs_its_files_no_more(tmp_path: Path) -> None:
+    here = checkpoint(tmp_path / "model", PLAIN + "{{ eos_token }}", eos_token="</s>")
+    found = pickle.dumps(chat_template(here))
+    shutil.rmtree(here)
+    assert pickle.loads(found).prompt(TURNS[:1]) == "user: Hi\n</s>"
+
+
 @pytest.mark.parametrize("template", ["{% for %}", 7, ["text"], {"name": "default"}])
 def test_what_is_no_template_is_an_error_of_its_file(
     tmp_path: Path, template: Any
 ) -> None:
     with pytest.raises(InputError, match=r"tokenizer_config.json: .*template"):
-        chat_template(checkpoint(tmp_path, template))
+        read(tmp_path, template).prompt(TURNS)
 
 
 def test_a_template_that_is_no_text_is_an_error_of_its_file(tmp_path: Path) -> None:
