@@ -34,6 +34,7 @@ __all__ = [
     "TENSOR_CACHE",
     "TENSOR_CACHE_B16",
     "TOKENIZER",
+    "TOKENIZER_FILES",
     "TOKENIZER_MODEL",
     "TokenizerNames",
     "byte_characters",
@@ -81,6 +82,9 @@ _TOKENIZER_FILES = (
     "tokenizer_config.json",
 )
 _OF_TIKTOKEN = (TOKENIZER, "vocab.json", "merges.txt", "special_tokens_map.json")
+TOKENIZER_FILES = frozenset({*_TOKENIZER_FILES, *_OF_TIKTOKEN, TOKENIZER_MODEL})
+"""All that a model directory may have of a tokenizer, by any of its formats."""
+
 _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
 
 MANIFEST = "manifest.json"

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from mlcx.artifact import CHAT_CONFIG, CHECKPOINTS, TENSOR_CACHE, TENSOR_CACHE_B16
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    CHECKPOINTS,
+    TENSOR_CACHE,
+    TENSOR_CACHE_B16,
+    TOKENIZER_FILES,
+)
 from mlcx.errors import UsageError
 from mlcx.spec.folder import CONFIGS, OLD_INDEX, is_text
 from mlcx.spec.lock import is_plain
@@ -20,10 +26,6 @@ RENAMED = {
 """What MLC called files before 2025 to what it calls them, with the same content."""
 
 _INDEX, _SINGLE = CHECKPOINTS["huggingface-safetensor"]
-_TOKENIZERS = frozenset(
-    "tokenizer.model tokenizer.json tokenizer_config.json tokenizer_model vocab.json "
-    "merges.txt added_tokens.json special_tokens_map.json".split()
-)
 
 Read = Callable[[str], Mapping[str, Any]]
 """Returns the JSON object in a file of the repository."""
@@ -47,7 +49,7 @@ def texts_of(kind: SourceKind, names: Collection[str], read: Read) -> list[str]:
     if kind == "checkpoint":
         return sorted(set(filter(is_text, names)) - RENAMED.keys())
     listed = read(CHAT_CONFIG).get("tokenizer_files", [])
-    wanted = _TOKENIZERS | {CHAT_CONFIG} | set(listed if _are_texts(listed) else ())
+    wanted = TOKENIZER_FILES | {CHAT_CONFIG} | set(listed if _are_texts(listed) else ())
     return sorted(wanted.intersection(names))
 
 
