@@ -58,7 +58,9 @@ def inspect(args: argparse.Namespace) -> int:
         return 0
     print(args.file)
     sections = [_file(contents)]
-    sections += [_model(each, args.file, args.verbose) for each in contents.models]
+    sections += [
+        _model(each, _rebuild(each, contents), args.verbose) for each in contents.models
+    ]
     print("\n\n".join("\n".join(_lines(rows)) for rows in sections))
     return 0
 
@@ -83,10 +85,21 @@ def _file(contents: Contents) -> Iterator[_Row]:
         yield "format", text
 
 
-def _model(model: Model, file: Path, verbose: bool) -> Iterator[_Row]:
+def _rebuild(model: Model, contents: Contents) -> str | None:
+    """Return the command that makes a model again: of several, in a library of its own.
+
+    None: nothing is known of its making.
+    """
+    stamp = model.description.stamp
+    prefix = stamp.system_lib_prefix if stamp else None
+    alone = f"{prefix.rstrip('_')}.tar" if prefix and contents.models[1:] else None
+    return model.description.command(alone or str(contents.file))
+
+
+def _model(model: Model, rebuild: str | None, verbose: bool) -> Iterator[_Row]:
     metadata = model.description.metadata
     yield "model", f"{metadata['model_type']}, {metadata.get('quantization')}"
-    yield from _making(model, file)
+    yield from _making(model, rebuild)
     yield from _runtime(model.executable, model.description.stamp)
     yield "state", _state(metadata)
     yield "limits", _join(metadata, _LIMITS)
@@ -95,7 +108,7 @@ def _model(model: Model, file: Path, verbose: bool) -> Iterator[_Row]:
     yield from _code(model, verbose)
 
 
-def _making(model: Model, file: Path) -> Iterator[_Row]:
+def _making(model: Model, rebuild: str | None) -> Iterator[_Row]:
     stamp = model.description.stamp
     if stamp is None:
         later = KEY in model.description.metadata
@@ -116,7 +129,7 @@ def _making(model: Model, file: Path) -> Iterator[_Row]:
     given = (f"{key}={value}" for key, value in stamp.overrides.items())
     yield "overrides", ", ".join(given).lower()
     yield "config", f"sha256 {stamp.config_sha256}"
-    yield "rebuild", model.description.command(str(file)) or ""
+    yield "rebuild", rebuild or ""
 
 
 def _attributes(target: Mapping[str, Any]) -> Iterator[str]:
@@ -208,17 +221,19 @@ def _as_json(contents: Contents) -> dict[str, Any]:
             }
             for part in contents.parts
         ],
-        "models": [_model_as_json(each, contents.file) for each in contents.models],
+        "models": [
+            _model_as_json(each, _rebuild(each, contents)) for each in contents.models
+        ],
     }
 
 
-def _model_as_json(model: Model, file: Path) -> dict[str, Any]:
+def _model_as_json(model: Model, rebuild: str | None) -> dict[str, Any]:
     ran = model.executable
     devices = ran.devices if ran else ()
     return {
         "metadata": dict(model.description.metadata),
         "stamped": model.description.stamp is not None,
-        "rebuild": model.description.command(str(file)),
+        "rebuild": rebuild,
         "parameter_bytes": model.parameter_bytes,
         "vm": ran.version if ran else None,
         "functions": {each.name: each.arguments for each in ran.functions}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -96,23 +96,37 @@ def _image(file: Path, member: Member) -> bytes:
 
 
 def _models(images: Sequence[bytes]) -> Iterator[Model]:
-    found = (name for image in images for name in _HOST_FUNCTION.findall(image))
-    names = sorted({name.decode() for name in found})
-    for image in images:
-        descriptions = list(find(image))
-        executables: list[Executable | None] = list(modules.find(image))
-        if len(executables) != len(descriptions):
-            executables = [None] * len(descriptions)
-        for description, executable in zip(descriptions, executables, strict=True):
-            own = _own(description, names)
-            yield Model(description, executable, own)
+    symbols = (name for image in images for name in _HOST_FUNCTION.findall(image))
+    names = sorted({name.decode() for name in symbols})
+    found = [each for image in images for each in _described(image)]
+    prefixes = {_prefix(description) for description, _ in found}
+    for description, executable in found:
+        own = _own(_prefix(description), prefixes, names)
+        yield Model(description, executable, own)
 
 
-def _own(description: Description, names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of ``names`` that are of one model, which its prefix says."""
+def _described(image: bytes) -> Iterator[tuple[Description, Executable | None]]:
+    descriptions = list(find(image))
+    executables: list[Executable | None] = list(modules.find(image))
+    if len(executables) != len(descriptions):
+        executables = [None] * len(descriptions)
+    return zip(descriptions, executables, strict=True)
+
+
+def _prefix(description: Description) -> str:
     stamp = description.stamp
-    prefix = "" if stamp is None else stamp.system_lib_prefix or ""
-    return tuple(name for name in names if name.startswith(prefix))
+    return "" if stamp is None else stamp.system_lib_prefix or ""
+
+
+def _own(
+    prefix: str, prefixes: Collection[str], names: Iterable[str]
+) -> tuple[str, ...]:
+    """Return those of ``names`` whose prefix it is: one may begin with another."""
+    longer = tuple(
+        each for each in prefixes if each != prefix and each.startswith(prefix)
+    )
+    mine = (name for name in names if name.startswith(prefix))
+    return tuple(name for name in mine if not name.startswith(longer))
 
 
 def tensor_bytes(tensor: object) -> int | None:

@@ -54,6 +54,22 @@ def test_a_library_says_what_it_was_built_with(
     assert rows["rebuild"].endswith(f"--system-lib-prefix tiny_ -o {file}")
 
 
+def test_of_several_models_each_is_built_again_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = tmp_path / "libmodel_android.a"
+    app.write_bytes(
+        b"".join(
+            stored(metadata(stamp(device="android", system_lib_prefix=prefix)))
+            for prefix in ("one_", "two_")
+        )
+    )
+    assert main(["inspect", str(app), "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    made = [each["rebuild"].partition(" --system-lib-prefix ")[2] for each in models]
+    assert made == ["one_ -o one.tar", "two_ -o two.tar"]
+
+
 def test_verbose_lists_what_else_is_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

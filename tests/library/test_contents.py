@@ -86,9 +86,12 @@ def test_the_kernels_of_a_device_are_named(
 
 
 @needs_zig
-def test_every_model_of_an_app_is_told_apart(build: Build, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefixes", [("one_", "two_"), ("tales_", "tales_two_")])
+def test_every_model_of_an_app_is_told_apart(
+    build: Build, tmp_path: Path, prefixes: tuple[str, str]
+) -> None:
     objects = []
-    for prefix in ("one_", "two_"):
+    for prefix in prefixes:
         folder = tmp_path / prefix
         folder.mkdir()
         for member in members(build("opencl", ANDROID, ".tar", prefix))[1]:
@@ -98,11 +101,10 @@ def test_every_model_of_an_app_is_told_apart(build: Build, tmp_path: Path) -> No
     app = products.make(objects, ".a", parse(ANDROID), tmp_path / "made")
     assert [part.name for part in read(app).parts].count("lib0.o") == 2
     models = read(app).models
-    first, second = (each.host_functions for each in models)
-    assert first == ("one_add", "one_shape_func")
-    assert second == ("two_add", "two_shape_func")
-    stamps = [each.description.stamp for each in models]
-    assert [each.system_lib_prefix for each in stamps if each] == ["one_", "two_"]
+    for prefix, model in zip(prefixes, models, strict=True):
+        assert model.host_functions == (f"{prefix}add", f"{prefix}shape_func")
+        assert model.description.stamp is not None
+        assert model.description.stamp.system_lib_prefix == prefix
 
 
 def test_the_bytes_of_weights_follow_from_their_shapes(tmp_path: Path) -> None:
