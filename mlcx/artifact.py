@@ -181,7 +181,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(rights)
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _FULL or error.filename == str(temporary):
             raise unwritten(path, error) from error
         raise
     finally:

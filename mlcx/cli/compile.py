@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlcx import progress
 from mlcx.artifact import MODEL_CONFIG
 from mlcx.cli.model import given, model_arguments
+from mlcx.cli.output import output_argument
 from mlcx.cli.quantization import quantization_argument
 from mlcx.cli.web_runtime import announce
 from mlcx.errors import UsageError
@@ -50,7 +51,7 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
 def normalize_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``normalize``."""
     _model_arguments(parser)
-    _output_argument(parser, "compile-config.json to write")
+    output_argument(parser, "FILE", "compile-config.json to write")
 
 
 def normalize(args: argparse.Namespace) -> int:
@@ -65,7 +66,7 @@ def compile_arguments(parser: argparse.ArgumentParser) -> None:
     _model_arguments(parser)
     _device_arguments(parser)
     _library_arguments(parser)
-    _output_argument(parser, "library to write")
+    output_argument(parser, "FILE", "library to write")
 
 
 def _device_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,12 +124,6 @@ def _library_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder for the module after each phase of the compiler",
-    )
-
-
-def _output_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help=meaning
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlcx.artifact import MODEL_CONFIG, read_json
 from mlcx.cli.conversation import other_template
 from mlcx.cli.model import folder_of, given, model_arguments
+from mlcx.cli.output import FOLDER, output_argument
 from mlcx.cli.quantization import quantization_argument
 from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.hub import is_remote
@@ -54,14 +55,7 @@ def _shared_arguments(parser: argparse.ArgumentParser) -> None:
     meaning = "a checkpoint's config.json, or the folder that holds it"
     model_arguments(parser, "config", meaning)
     quantization_argument(parser, required=True)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="model directory; made when missing",
-    )
+    output_argument(parser, FOLDER, "model directory; made when missing")
 
 
 def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.cli.download import drop, obtain, pinned
+from mlcx.cli.output import FOLDER, output_argument
 from mlcx.errors import UsageError
 from mlcx.report.units import size
 
@@ -156,13 +157,8 @@ def fetch_arguments(parser: argparse.ArgumentParser) -> None:
         default=_ALL,
         help="texts: what compiling and tokenizers need",
     )
-    add(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="folder for the files (default: one for the commit, below MLC_LLM_HOME)",
-    )
+    meaning = "folder for the files (default: one for the commit, below MLC_LLM_HOME)"
+    output_argument(parser, FOLDER, meaning, required=False)
 
 
 def fetch(args: argparse.Namespace) -> int:

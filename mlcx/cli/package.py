@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.cli.model import REMOTE, folder_of
+from mlcx.cli.output import FOLDER, output_argument
 from mlcx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ def bundle_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL_DIR", help=f"a complete model directory, or {REMOTE}"
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make"
-    )
+    output_argument(parser, FOLDER, "folder to make")
 
 
 def bundle(args: argparse.Namespace) -> int:
@@ -63,9 +62,7 @@ def app_config_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="library of the app, called by its model_lib; says what memory it takes",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="file to make"
-    )
+    output_argument(parser, "FILE", "file to make")
 
 
 def app_config(args: argparse.Namespace) -> int:
@@ -84,9 +81,7 @@ def app_config(args: argparse.Namespace) -> int:
 def prebuilt_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``prebuilt``."""
     parser.add_argument("library", type=Path, metavar="FILE", help="a model library")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="file to make"
-    )
+    output_argument(parser, "FILE", "file to make")
 
 
 def prebuilt(args: argparse.Namespace) -> int:
@@ -108,7 +103,7 @@ def static_lib_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="name under which an app looks for one of them; must be there",
     )
-    add("-o", "--output", type=Path, required=True, metavar="FILE.a", help="to make")
+    output_argument(parser, "FILE.a", "archive to make")
 
 
 def static_lib(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mlcx.cli.output import FOLDER, output_argument
 from mlcx.errors import UsageError
 
 __all__ = ["prepare_libs", "prepare_libs_arguments"]
@@ -25,7 +26,7 @@ def prepare_libs_arguments(parser: argparse.ArgumentParser) -> None:
     add("--arch", choices=("arm64", "x86_64"), help="build for Mac Catalyst on this")
     add("--deployment-target", default="18.0", metavar="V", help="of Mac Catalyst")
     add("--app-config", type=Path, metavar="FILE", help="for Android: its asset")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="of the app")
+    output_argument(parser, FOLDER, "folder of the app")
 
 
 def prepare_libs(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlcx.artifact import write_json
 from mlcx.cli.model import REMOTE, built, folder_of
+from mlcx.cli.output import output_argument
 from mlcx.errors import BuildError, UsageError
 from mlcx.spec.options import DEFAULTS
 
@@ -85,14 +86,6 @@ def _threshold_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _output_argument(
-    parser: argparse.ArgumentParser, metavar: str, meaning: str, required: bool = True
-) -> None:
-    parser.add_argument(
-        "-o", "--output", type=Path, required=required, metavar=metavar, help=meaning
-    )
-
-
 def reference_logits_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``reference-logits``."""
     parser.description = (
@@ -101,7 +94,7 @@ def reference_logits_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _model_arguments(parser)
     _text_arguments(parser)
-    _output_argument(parser, "FILE.json", "reference to write")
+    output_argument(parser, "FILE.json", "reference to write")
 
 
 def reference_logits(args: argparse.Namespace) -> int:
@@ -122,7 +115,7 @@ def measure_quality_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", type=Path, required=True, metavar="FILE.json", help=_REFERENCE
     )
-    _output_argument(parser, "QUALITY.json", "figures to write")
+    output_argument(parser, "QUALITY.json", "figures to write")
 
 
 def measure_quality(args: argparse.Namespace) -> int:
@@ -141,7 +134,7 @@ def judge_quality_arguments(parser: argparse.ArgumentParser) -> None:
         "figures", type=Path, metavar="QUALITY.json", help="what measure-quality wrote"
     )
     _threshold_arguments(parser)
-    _output_argument(parser, "VERDICT.json", "written when no threshold is crossed")
+    output_argument(parser, "VERDICT.json", "written when no threshold is crossed")
 
 
 def judge_quality(args: argparse.Namespace) -> int:
@@ -189,7 +182,7 @@ def verify_quality_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for what is made of a checkpoint; scons has the same",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    _output_argument(parser, "REPORT.json", "report to write", required=False)
+    output_argument(parser, "REPORT.json", "report to write", required=False)
 
 
 def verify_quality(args: argparse.Namespace) -> int:

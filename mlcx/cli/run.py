@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlcx.cli.model import REMOTE, built
+from mlcx.cli.output import output_argument
 
 if TYPE_CHECKING:
     from mlcx.runtime.completion import Completion, Prompter
@@ -77,14 +78,7 @@ def logits_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="1,2,3",
         help="ids of the tokens",
     )
-    add(
-        "-o",
-        "--output",
-        required=True,
-        type=Path,
-        metavar="FILE.npz",
-        help="file to write",
-    )
+    output_argument(parser, "FILE.npz", "file to write")
     add(
         "--prefill",
         type=int,

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from mlcx.artifact import replacing
+from mlcx.cli.output import output_argument
 from mlcx.errors import UsageError
 
 __all__ = ["announce", "web_runtime", "web_runtime_arguments"]
@@ -23,13 +24,7 @@ def web_runtime_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to make it of, complete, instead of the sources in TVM's wheel; "
         "none: what MLC_LLM_SOURCE_DIR and TVM_HOME lead to",
     )
-    parser.add_argument(
-        *("-o", "--output"),
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="object to write, for compile --web-runtime",
-    )
+    output_argument(parser, "FILE", "object to write, for compile --web-runtime")
 
 
 def web_runtime(args: argparse.Namespace) -> int:

@@ -29,7 +29,10 @@ def of(env: Any) -> Folders:
 def _folder(env: Any, variable: str) -> Path:
     if not env[variable]:
         raise UsageError(f"{variable}=: expected the name of a folder, found nothing")
-    path = Path(env.fs.Top.Entry(env[variable]).get_abspath())
+    try:
+        path = Path(env.fs.Top.Entry(env[variable]).get_abspath())
+    except TypeError as error:  # SCons' own, of a file in place of a folder above it
+        raise UsageError(f"{variable}={env[variable]}: {error}") from error
     if path.exists() and not path.is_dir():
         message = f"{variable}={env[variable]}: expected a folder, found a file"
         raise UsageError(message)

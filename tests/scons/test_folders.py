@@ -53,6 +53,16 @@ def test_a_folder_without_a_name_is_refused(name: str) -> None:
         of(env)
 
 
+@pytest.mark.parametrize("name", ["OUTPUT", "BUILD"])
+def test_a_folder_below_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    folders = {"OUTPUT": "dist", "BUILD": "build", name: str(file / "deep/er")}
+    message = f"{name}={file}/deep/er: File {file} found where directory expected"
+    with pytest.raises(UsageError, match=message):
+        of(Environment(tools=[], **folders))
+
+
 @pytest.mark.parametrize("mode", [BUILDS, CLEANS])
 @pytest.mark.parametrize("name", ["report.json", "report.md", "report.html"])
 def test_a_file_that_is_called_like_a_report_stays(

@@ -1,0 +1,54 @@
+"""``-o``: where a verb writes; what cannot be is refused before there is any work."""
+
+from __future__ import annotations
+
+import argparse
+import os.path
+from pathlib import Path
+
+from mlcx.errors import UsageError
+
+__all__ = ["FOLDER", "output_argument"]
+
+FOLDER = "DIR"
+"""What a folder is called in help."""
+
+
+def output_argument(
+    parser: argparse.ArgumentParser, metavar: str, meaning: str, required: bool = True
+) -> None:
+    """Declare ``-o`` to be a file, or with ``FOLDER`` for a ``metavar`` a folder.
+
+    Parsing it raises a UsageError where the other one is, or a file where a folder that
+    it lies in would have to be.
+    """
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_folder if metavar == FOLDER else _file,
+        required=required,
+        metavar=metavar,
+        help=meaning,
+    )
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    _refuse_files(path, [path, *path.parents])
+    return path
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if os.path.isdir(path):  # noqa: PTH112 (also below what is closed)
+        raise UsageError(f"--output {path}: expected a file, found a folder")
+    _refuse_files(path, list(path.parents))
+    return path
+
+
+def _refuse_files(path: Path, folders: list[Path]) -> None:
+    for each in folders:
+        if os.path.isfile(each):  # noqa: PTH113 (also below what is closed)
+            where = "" if each == path else f"{each}: "
+            message = f"{where}expected a folder, found a file"
+            raise UsageError(f"--output {path}: {message}")
