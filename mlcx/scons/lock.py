@@ -25,8 +25,12 @@ from mlcx.scons.progress import Reporter
 
 __all__ = ["BUILD", "Locks", "locks"]
 
-BUILD = "lock"
-"""Its file, in the build folder."""
+BUILD = ".mlcx-build-lock"
+"""Its file, in the build folder, where nobody else has one that is called so.
+
+Not as that of an output: each of two folders may be the build folder of one build and
+the output of another.
+"""
 
 
 class Locks:

@@ -132,7 +132,7 @@ class Project:
         """Return what a build made, without what says when."""
         folders = (self.root / "dist", self.root / "build")
         found = (path for folder in folders for path in folder.rglob("*"))
-        own = {"report.json", "report.md", "report.html", "journal.jsonl", "lock"}
+        own = {"report.json", "report.md", "report.html", "journal.jsonl"}
         told = [self.root / "build" / name for name in ("facts", "inputs", "standing")]
         return {
             str(path.relative_to(self.root)): path.read_bytes()

@@ -151,6 +151,13 @@ def test_a_script_may_build_into_one_folder_in_two_ways(project: Project) -> Non
     assert not list(project.root.rglob(BUILD))
 
 
+def test_a_file_of_the_users_that_is_called_lock_stays(built: Project) -> None:
+    file = built.root / "build/lock"
+    file.write_text("4711\n")
+    assert built.build() == []
+    assert file.read_text() == "4711\n"
+
+
 def test_a_build_that_is_refused_leaves_no_folder(project: Project) -> None:
     (project.root / "mlc-package-config.json").write_text("{}")
     assert project.scons("OUTPUT=a/b/c").returncode == 2
