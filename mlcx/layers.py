@@ -27,7 +27,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "hub": frozenset({"spec", "artifact", "errors"}),
     "nn": frozenset({"errors"}),
     "models": frozenset({"architectures", "nn", "errors"}),
-    "quant": frozenset({"models", "artifact", "nn", "recipe", "errors"}),
+    "quant": frozenset("architectures models artifact nn recipe errors".split()),
     "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
     "compiler": frozenset(
         "architectures models nn quant library toolchain artifact stamp errors".split()

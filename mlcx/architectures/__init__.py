@@ -1,7 +1,8 @@
 """Architectures: what checkpoints of each hold, named by their ``model_type``.
 
 One file each. It has ``Config`` (``from_hf``, ``to_dict``), ``weights(config)`` (the
-recipes of the network's parameters) and ``UNUSED`` (tensors to pass over). None of them
+recipes of the network's parameters), ``LAYERS`` (names of what has a matrix, with
+``{i}`` for the number of a block) and ``UNUSED`` (tensors to pass over). None of them
 loads TVM, so that a spec can be checked by them; the networks are in ``mlcx.models``.
 """
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields, ModelConfig
-from mlcx.architectures.fused import ROTARY, qkv
+from mlcx.architectures.fused import ROTARY, layers, qkv
 from mlcx.architectures.sizes import derive_context, derive_heads
 from mlcx.recipe import Recipe, joined
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = layers("qkv_proj", "gate_proj", "up_proj", "down_proj", out="out_proj")
 
 UNUSED = ROTARY
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlcx.recipe import Recipe, joined
 
-__all__ = ["GATE_UP", "ROTARY", "qkv"]
+__all__ = ["GATE_UP", "ROTARY", "layers", "qkv"]
 
 _ATTENTION = "model.layers.{i}.self_attn."
 _MLP = "model.layers.{i}.mlp."
@@ -13,6 +13,22 @@ GATE_UP = joined(_MLP, "gate_up_proj.weight", "gate_proj.weight", "up_proj.weigh
 
 ROTARY = (f"{_ATTENTION}rotary_emb.inv_freq",)
 """A buffer that older checkpoints have; it follows from the config."""
+
+
+def layers(fused: str, *mlp: str, out: str = "o_proj") -> tuple[str, ...]:
+    """Return the names of a model's layers, from the embedding to the head.
+
+    Args:
+        fused: The projection of queries, keys and values.
+        mlp: Of the feed-forward block, if they are not the usual two.
+        out: What follows the attention.
+    """
+    return (
+        "model.embed_tokens",
+        *(f"{_ATTENTION}{name}" for name in (fused, out)),
+        *(f"{_MLP}{name}" for name in mlp or ("gate_up_proj", "down_proj")),
+        "lm_head",
+    )
 
 
 def qkv(fused: str, *kinds: str) -> dict[str, Recipe]:

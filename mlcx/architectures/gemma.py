@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields, ModelConfig
-from mlcx.architectures.fused import GATE_UP, qkv
+from mlcx.architectures.fused import GATE_UP, layers, qkv
 from mlcx.architectures.sizes import derive_context, derive_heads
 from mlcx.recipe import Array, Recipe
 
-__all__ = ["UNUSED", "Config", "decided", "plus_one", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "decided", "plus_one", "weights"]
+
+LAYERS = layers("qkv_proj")[:-1]
 
 UNUSED: tuple[str, ...] = ()
 

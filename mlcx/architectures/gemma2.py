@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields
-from mlcx.architectures.fused import GATE_UP, qkv
+from mlcx.architectures.fused import GATE_UP, layers, qkv
 from mlcx.architectures.gemma import Config as GemmaConfig
 from mlcx.architectures.gemma import decided, plus_one
 from mlcx.architectures.layer_types import derive_layer_window, derive_pattern
 from mlcx.recipe import Recipe
 
-__all__ = ["NORMS", "PATTERN", "UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "NORMS", "PATTERN", "UNUSED", "Config", "weights"]
+
+LAYERS = layers("qkv_proj")[:-1]
 
 UNUSED: tuple[str, ...] = ()
 

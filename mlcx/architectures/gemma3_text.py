@@ -24,7 +24,7 @@ from mlcx.architectures.layer_types import (
 )
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
 
 _SIGHT = "vision_tower.[vision_model.]"
 _SIGHT_LAYERS = (
@@ -35,6 +35,14 @@ _SIGHT_PARTS = (
     *(f"encoder.layers.{{i}}.{part}" for part in _SIGHT_LAYERS),
     *("embeddings.patch_embedding", "post_layernorm"),
 )
+_MATRICES = (
+    "model.embed_tokens",
+    "model.layers.{i}.mlp.down_proj",
+    *(f"model.layers.{{i}}.self_attn.{part}_proj" for part in "qkvo"),
+)
+_GATE_UP = "model.layers.{i}.mlp.gate_up_proj"
+LAYERS = tuple(f"language_model.{name}" for name in (*_MATRICES, _GATE_UP))
+
 UNUSED = (
     *(
         f"{_SIGHT}{part}.{kind}"
@@ -149,12 +157,7 @@ def weights(config: Config) -> dict[str, Recipe]:
     attention = "model.layers.{i}.self_attn."
     norms = (*NORMS, *(f"{attention}{part}_norm" for part in "qk"))
     recipes = GATE_UP | plus_one(*norms)
-    for name in (
-        "model.embed_tokens.weight",
-        "model.layers.{i}.mlp.down_proj.weight",
-        *(f"{attention}{part}_proj.weight" for part in "qkvo"),
-    ):
-        recipes[name] = Recipe((name,))
+    recipes |= {f"{name}.weight": Recipe((f"{name}.weight",)) for name in _MATRICES}
     return {
         f"language_model.{name}": replace(
             recipe, tensors=tuple(f"[language_model.]{one}" for one in recipe.tensors)

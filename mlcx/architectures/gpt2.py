@@ -10,10 +10,18 @@ from mlcx.architectures.config import ACTIVATIONS, Fields, ModelConfig
 from mlcx.architectures.sizes import derive_context, derive_gpt_sizes
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
 
 _BODY = "[transformer.]"
 """Not in checkpoints that were written of the model without its head."""
+
+_MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+
+LAYERS = (
+    *("transformer.wte", "transformer.wpe"),
+    *(f"transformer.h.{{i}}.{name}" for name in _MATRICES),
+    "lm_head",
+)
 
 UNUSED = tuple(f"{_BODY}h.{{i}}.attn.{name}" for name in ("bias", "masked_bias"))
 
@@ -82,7 +90,7 @@ def weights(config: Config) -> dict[str, Recipe]:
     for norm in (f"{layer}ln_1", f"{layer}ln_2", "ln_f"):
         names += [f"{norm}.weight", f"{norm}.bias"]
     recipes = {f"transformer.{name}": Recipe((f"{_BODY}{name}",)) for name in names}
-    for matrix in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
+    for matrix in _MATRICES:
         name = f"{layer}{matrix}"
         weight, bias = f"{_BODY}{name}.weight", f"{_BODY}{name}.bias"
         recipes[f"transformer.{name}.weight"] = Recipe((weight,), transposed=True)

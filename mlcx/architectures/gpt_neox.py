@@ -10,9 +10,16 @@ from mlcx.architectures.config import Fields, ModelConfig
 from mlcx.architectures.sizes import derive_context, derive_heads
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
 
 _ATTENTION = "gpt_neox.layers.{i}.attention."
+
+LAYERS = (
+    "gpt_neox.embed_in",
+    *(f"{_ATTENTION}{name}" for name in ("query_key_value", "dense")),
+    *(f"gpt_neox.layers.{{i}}.mlp.dense_{way}" for way in ("h_to_4h", "4h_to_h")),
+    "embed_out",
+)
 
 UNUSED = tuple(
     _ATTENTION + name for name in ("rotary_emb.inv_freq", "masked_bias", "bias")

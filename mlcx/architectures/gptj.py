@@ -10,9 +10,16 @@ from mlcx.architectures.config import ACTIVATIONS, Fields, ModelConfig
 from mlcx.architectures.sizes import derive_context, derive_gpt_sizes, derive_rotary
 from mlcx.recipe import Recipe, joined
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
 
 _ATTENTION = "transformer.h.{i}.attn."
+
+LAYERS = (
+    "transformer.wte",
+    *(f"{_ATTENTION}{name}" for name in ("c_attn", "out_proj")),
+    *(f"transformer.h.{{i}}.mlp.{name}" for name in ("fc_in", "fc_out")),
+    "lm_head",
+)
 
 UNUSED = (f"{_ATTENTION}bias", f"{_ATTENTION}masked_bias")
 

@@ -10,9 +10,16 @@ from mlcx.architectures.config import Fields, ModelConfig
 from mlcx.architectures.sizes import derive_context, derive_heads
 from mlcx.recipe import Recipe, joined
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
 
 _LAYER = "model.layers.{i}."
+
+LAYERS = (
+    "model.tok_embeddings",
+    *(f"{_LAYER}attention.{name}" for name in ("wqkv", "wo")),
+    *(f"{_LAYER}feed_forward.{name}" for name in ("gate_up_proj", "w2")),
+    "output",
+)
 
 UNUSED = (f"{_LAYER}attention.rotary_emb.inv_freq",)
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields, ModelConfig
-from mlcx.architectures.fused import GATE_UP, ROTARY, qkv
+from mlcx.architectures.fused import GATE_UP, ROTARY, layers, qkv
 from mlcx.architectures.sizes import derive_heads, derive_window
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = layers("qkv_proj")
 
 UNUSED = ROTARY
 

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields, ModelConfig
-from mlcx.architectures.fused import ROTARY, qkv
+from mlcx.architectures.fused import ROTARY, layers, qkv
 from mlcx.architectures.sizes import derive_heads, derive_window
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+_MOE = "model.layers.{i}.moe."
+
+LAYERS = (
+    *(name for name in layers("qkv_proj") if ".mlp." not in name),
+    *(f"{_MOE}{name}" for name in ("gate", "e1_e3", "e2")),
+)
 
 UNUSED = ROTARY
 
@@ -72,11 +79,11 @@ class Config(ModelConfig):
 
 def weights(config: Config) -> dict[str, Recipe]:
     """Return the recipes of the parameters that are not tensors of the same name."""
-    source, moe = "model.layers.{i}.block_sparse_moe.", "model.layers.{i}.moe."
+    source = "model.layers.{i}.block_sparse_moe."
     experts = [f"{source}experts.{e}." for e in range(config.num_local_experts)]
     gates_ups = (f"{each}{part}.weight" for each in experts for part in ("w1", "w3"))
     return qkv("qkv_proj") | {
-        f"{moe}gate.weight": Recipe((f"{source}gate.weight",)),
-        f"{moe}e1_e3.weight": Recipe(tuple(gates_ups)),
-        f"{moe}e2.weight": Recipe(tuple(f"{each}w2.weight" for each in experts)),
+        f"{_MOE}gate.weight": Recipe((f"{source}gate.weight",)),
+        f"{_MOE}e1_e3.weight": Recipe(tuple(gates_ups)),
+        f"{_MOE}e2.weight": Recipe(tuple(f"{each}w2.weight" for each in experts)),
     }

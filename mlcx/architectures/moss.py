@@ -13,9 +13,11 @@ from mlcx.architectures import gptj
 from mlcx.architectures.config import Fields
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
 
 _ATTENTION = "transformer.h.{i}.attn."
+
+LAYERS = gptj.LAYERS
 
 UNUSED = (f"{_ATTENTION}causal_mask",)
 

@@ -10,7 +10,14 @@ from mlcx.architectures.config import Fields, ModelConfig
 from mlcx.architectures.sizes import derive_context, derive_heads
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = (
+    "transformer.embd",
+    *(f"transformer.h.{{i}}.mixer.{name}" for name in ("Wqkv", "out_proj")),
+    *(f"transformer.h.{{i}}.mlp.{name}" for name in ("fc1", "fc2")),
+    "lm_head.linear",
+)
 
 UNUSED: tuple[str, ...] = ()
 

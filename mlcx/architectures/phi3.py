@@ -16,7 +16,14 @@ from mlcx.architectures.config import OPEN, Fields, ModelConfig, is_positive
 from mlcx.architectures.sizes import derive_context, derive_heads
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = (
+    "transformer.embd",
+    *(f"transformer.h.{{i}}.mixer.{name}" for name in ("qkv_proj", "out_proj")),
+    *(f"transformer.h.{{i}}.mlp.{name}" for name in ("gate_up_proj", "down_proj")),
+    "lm_head",
+)
 
 UNUSED: tuple[str, ...] = ()
 

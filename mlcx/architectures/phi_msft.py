@@ -15,7 +15,9 @@ from mlcx.architectures.config import Fields, ModelConfig
 from mlcx.architectures.sizes import derive_context, derive_gpt_sizes, derive_rotary
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = phi.LAYERS
 
 UNUSED = (
     "transformer.h.{i}.mixer.rotary_emb.inv_freq",

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields, ModelConfig
-from mlcx.architectures.fused import GATE_UP, ROTARY, qkv
+from mlcx.architectures.fused import GATE_UP, ROTARY, layers, qkv
 from mlcx.architectures.sizes import USUAL_CHUNK, derive_context, derive_heads
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "decided", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "decided", "weights"]
+
+LAYERS = layers("c_attn")
 
 UNUSED = ROTARY
 

@@ -8,11 +8,23 @@ from typing import Any
 
 from mlcx.architectures import qwen2
 from mlcx.architectures.config import Fields
-from mlcx.architectures.fused import qkv
-from mlcx.architectures.qwen_moe import expert_weights, is_sparse, mixture_fields
+from mlcx.architectures.fused import layers, qkv
+from mlcx.architectures.qwen_moe import (
+    EXPERTS,
+    expert_weights,
+    is_sparse,
+    mixture_fields,
+)
 from mlcx.recipe import Recipe, joined
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = layers(
+    "c_attn",
+    *EXPERTS,
+    "shared_expert_gate",
+    *(f"shared_expert.{name}" for name in ("gate_up_proj", "down_proj")),
+)
 
 UNUSED = qwen2.UNUSED
 

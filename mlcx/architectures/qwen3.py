@@ -11,7 +11,9 @@ from mlcx.architectures.config import Fields, ModelConfig
 from mlcx.architectures.fused import GATE_UP, qkv
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "decided", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "decided", "weights"]
+
+LAYERS = qwen2.LAYERS
 
 UNUSED: tuple[str, ...] = ()
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from mlcx.architectures import qwen3
 from mlcx.architectures.config import Fields
-from mlcx.architectures.fused import qkv
-from mlcx.architectures.qwen_moe import expert_weights, mixture_fields
+from mlcx.architectures.fused import layers, qkv
+from mlcx.architectures.qwen_moe import EXPERTS, expert_weights, mixture_fields
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = layers("c_attn", *EXPERTS)
 
 UNUSED = qwen3.UNUSED
 

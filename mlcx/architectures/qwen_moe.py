@@ -9,7 +9,10 @@ from mlcx.architectures.config import Fields
 from mlcx.architectures.fused import GATE_UP
 from mlcx.recipe import Recipe, joined
 
-__all__ = ["Mixture", "expert_weights", "is_sparse", "mixture_fields"]
+__all__ = ["EXPERTS", "Mixture", "expert_weights", "is_sparse", "mixture_fields"]
+
+EXPERTS = "gate moe_gate_up_proj moe_down_proj gate_up_proj down_proj".split()
+"""Layers of the feed-forward block: the router's, experts', of a block without any."""
 
 _MLP = "model.layers.{i}.mlp."
 

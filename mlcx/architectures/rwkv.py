@@ -10,7 +10,17 @@ from typing import TypeVar
 from mlcx.architectures.config import OPEN, Fields, ModelConfig
 from mlcx.recipe import Array, Recipe
 
-__all__ = ["RwkvConfig", "renamed"]
+__all__ = ["LAYERS", "RwkvConfig", "renamed"]
+
+_SHARED = ("receptance", "key", "value", "gate")
+"""Matrices of the attention, beside that of its output."""
+
+LAYERS = (
+    "model.embeddings",
+    *(f"model.blocks.{{i}}.attention.{name}" for name in (*_SHARED, "output")),
+    *(f"model.blocks.{{i}}.feed_forward.{name}" for name in _SHARED[:3]),
+    "head",
+)
 
 _Config = TypeVar("_Config", bound="RwkvConfig")
 
@@ -85,7 +95,7 @@ def renamed(
     """
     norms = ["ln_out", "blocks.0.pre_ln", "blocks.{i}.ln1", "blocks.{i}.ln2"]
     norms += ["blocks.{i}.attention.ln_x"]
-    shared = [f"{part}.weight" for part in ("receptance", "key", "value", "gate")]
+    shared = [f"{part}.weight" for part in _SHARED]
     names = [
         "embeddings.weight",
         *(f"{norm}.{kind}" for norm in norms for kind in ("weight", "bias")),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields
-from mlcx.architectures.rwkv import RwkvConfig, renamed
+from mlcx.architectures.rwkv import LAYERS, RwkvConfig, renamed
 from mlcx.recipe import Recipe
 
-__all__ = ["MIXED", "UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "MIXED", "UNUSED", "Config", "weights"]
 
 UNUSED = ()
 

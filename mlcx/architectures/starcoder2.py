@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlcx.architectures.config import Fields, ModelConfig
-from mlcx.architectures.fused import qkv
+from mlcx.architectures.fused import layers, qkv
 from mlcx.architectures.sizes import derive_heads, derive_window
 from mlcx.recipe import Recipe
 
-__all__ = ["UNUSED", "Config", "weights"]
+__all__ = ["LAYERS", "UNUSED", "Config", "weights"]
+
+LAYERS = layers("wqkv_pack", "c_fc", "c_proj")
 
 UNUSED: tuple[str, ...] = ()
 

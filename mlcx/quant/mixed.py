@@ -1,29 +1,26 @@
 """Mixed schemes: one scheme for a model, and others for some of its layers.
 
 A *recipe* declares one, as data: ``{"base": SCHEME, "layers": {PATTERN: SCHEME, …}}``.
-A pattern is a glob, ``*``, ``?`` and ``[…]``, on the names of layers, which are MLC's:
-fused projections are one layer. It matches a whole name, or all that follows one of its
-dots: ``layers.0.*`` is ``model.layers.0.*`` too. Of the patterns that match a layer the
-last one counts. What its scheme makes of the layer counts then: a scheme that leaves
-output heads as they are does so here.
+A pattern is a glob on the names of layers, which are MLC's: fused projections are one
+layer. Of the patterns that match a layer the last one counts. What its scheme makes of
+the layer counts then: a scheme that leaves output heads as they are does so here.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
+from mlcx.architectures.layer_names import idle, matches
 from mlcx.errors import UsageError
 from mlcx.quant.given import takes_quantized
 from mlcx.quant.packing import Layer, Packing, Scheme
 from mlcx.quant.scheme import SCHEMES, scheme
 
-__all__ = ["MixedScheme", "matches", "mixed"]
+__all__ = ["MixedScheme", "mixed"]
 
 _KEYS = {"base", "layers"}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
@@ -46,7 +43,8 @@ class MixedScheme:
 
     def packing(self, layer: Layer) -> Packing | None:
         """Return how the weight of ``layer`` is stored; None: as it is."""
-        found = (part for each, part in reversed(self.layers) if matches(each, layer))
+        name = layer.name
+        found = (part for each, part in reversed(self.layers) if matches(each, name))
         return next(found, self.base).packing(layer)
 
     def content(self) -> dict[str, object]:
@@ -65,19 +63,14 @@ class MixedScheme:
         Raises:
             UsageError: Some do not; says which, and what is near.
         """
-        idle = [
-            pattern
-            for pattern, _ in self.layers
-            if not any(matches(pattern, layer) for layer in layers)
+        names = [layer.name for layer in layers]
+        problems = [
+            f"{pattern!r} matches no layer of this model; near are {near}"
+            for pattern, near in idle(dict(self.layers), names)
         ]
-        if idle:
-            hints = "; ".join(_hint(pattern, layers) for pattern in idle)
-            raise UsageError(f"quantization recipe {self.name!r}: {hints}")
-
-
-def matches(pattern: str, layer: Layer) -> bool:
-    """Say whether ``pattern`` names ``layer``, by all of its name or from a dot on."""
-    return fnmatchcase(layer.name, pattern) or fnmatchcase(layer.name, f"*.{pattern}")
+        if problems:
+            message = "; ".join(problems)
+            raise UsageError(f"quantization recipe {self.name!r}: {message}")
 
 
 def mixed(name: str, recipe: Mapping[str, object]) -> MixedScheme:
@@ -136,13 +129,3 @@ def _of_parts(base: object, layers: Mapping[str, object]) -> Iterator[str]:
 
 def _dtype(name: object) -> str:
     return SCHEMES[str(name)].model_dtype
-
-
-def _hint(pattern: str, layers: Iterable[Layer]) -> str:
-    """Say that ``pattern`` matches nothing, and which patterns would."""
-    names = dict.fromkeys(re.sub(r"\d+", "*", layer.name) for layer in layers)
-    ends = dict.fromkeys(name.rpartition(".")[2] for name in names)
-    known = [*names, *ends]
-    near = difflib.get_close_matches(pattern.removeprefix("*."), known, 3, cutoff=0.5)
-    listed = ", ".join(map(repr, near or names))
-    return f"{pattern!r} matches no layer of this model; near are {listed}"

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlcx.architectures import ARCHITECTURES, architecture
+from mlcx.architectures.layer_names import layer_names
 from mlcx.architectures.overriding import flatten, given, unbuildable, without_effect
 from mlcx.errors import InputError
 from mlcx.spec.source import describe, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["config_problems", "override_problems"]
+__all__ = ["config_problems", "layers_of", "override_problems"]
 
 
 def config_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -35,6 +36,17 @@ def config_problems(config: Mapping[str, Any]) -> Iterator[str]:
         architecture(kind).Config.from_hf(flat)
     except InputError as error:
         yield from (problem.message for problem in error.problems)
+
+
+def layers_of(config: Mapping[str, Any]) -> list[str]:
+    """Return what the layers of a model may be called.
+
+    Args:
+        config: As above, with which nothing is wrong.
+    """
+    flat = flatten(config)
+    module = architecture(flat["model_type"])
+    return layer_names(module, module.Config.from_hf(flat))
 
 
 def override_problems(

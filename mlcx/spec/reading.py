@@ -55,7 +55,7 @@ def load(path: str | Path, stamp: Path | None = None) -> Plan:
         drafts += ready_jobs(source.value, checked.folder)
     jobs, clashes = distinct(source, drafts)
     if problems or clashes:
-        raise InputError(sorted([*problems, *clashes]))
+        raise InputError(sorted({*problems, *clashes}))
     spec = local(checked.folder, Path(path).name)
     return assemble(spec, kind, jobs, source.value.get("device"))
 

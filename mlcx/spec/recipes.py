@@ -1,8 +1,4 @@
-"""Quantizations that a spec declares itself: recipes of mixed schemes.
-
-Which layers a model has, and so whether a pattern matches one, only converting and
-compiling know; they refuse patterns that match nothing.
-"""
+"""Quantizations that a spec declares itself: recipes of mixed schemes."""
 
 from __future__ import annotations
 
@@ -10,13 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from mlcx.architectures.layer_names import idle
 from mlcx.errors import Problem
+from mlcx.spec.folder import ModelFolder
+from mlcx.spec.model_config import layers_of
 from mlcx.spec.rules import Checked, of_name
 from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["model_dtype", "of_quantization", "recipe_problems"]
+__all__ = ["model_dtype", "of_layers", "of_quantization", "recipe_problems"]
 
 _KEY = "quantization_recipes"
 _DTYPE = re.compile("bf16|f16|f32")
@@ -56,6 +55,19 @@ def of_quantization(checked: Checked, steps: Steps, name: str) -> Iterator[Probl
     key = steps[-1] if isinstance(steps[-1], str) else steps[-2]
     message = f"{key}{where}: expected one of {listed}, {found}"
     yield checked.source.problem(steps, message)
+
+
+def of_layers(checked: Checked, name: str, model: ModelFolder) -> Iterator[Problem]:
+    """Refuse patterns of the recipe ``name`` that match no layer of ``model``.
+
+    Those that match a tied head alone are left to its steps, which know the network.
+    """
+    recipe, at = _recipes(checked).get(name), (_KEY, name)
+    if recipe is None or not checked.sound(at):
+        return
+    for pattern, near in idle(recipe["layers"], layers_of(model.config)):
+        message = f"{pattern} matches no layer of {model.place}; near are {near}"
+        yield checked.source.problem((*at, "layers", pattern), message, at_key=True)
 
 
 def _recipes(checked: Checked) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from mlcx.architectures import ARCHITECTURES, architecture
+from mlcx.architectures.layer_names import layer_names
 from mlcx.errors import InputError, UsageError
-from mlcx.quant.apply import parameters
+from mlcx.quant.apply import layers, parameters
 from mlcx.quant.scheme import scheme
 
+from . import references
 from .conftest import tiny
 
 RECURRENT = {"rwkv5", "rwkv6"}
@@ -128,6 +130,23 @@ def test_group_quantization_takes_the_large_matrices_alone(name: str) -> None:
     large = [one for one in layers if not one.name.endswith("gate.weight")]
     assert all(one.packing for one in large if len(one.shape) == 2)
     assert not any(one.packing for one in listed if len(one.shape) == 1)
+
+
+@each
+def test_its_layers_are_those_of_the_network(name: str) -> None:
+    module, plain = architecture(name), scheme("q0f16")
+    cases = [tiny(name)]
+    if name in references.families():
+        cases += references.family(name).cases.values()
+    found, listed = set[str](), set[str]()
+    for fields in cases:
+        config = module.Config.from_hf(fields)
+        found |= {layer.name for layer in layers(module, config, plain)}
+        listed |= {*layer_names(module, config)}
+    assert found <= listed
+    # Blocks of another kind, and a head of its own, which no case may have at a place.
+    left = {re.sub("[0-9]+", "*", each) for each in listed - found}
+    assert left <= {re.sub("[0-9]+", "*", each) for each in found}
 
 
 def test_an_unknown_architecture_is_refused_with_the_closest_name() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from mlcx.errors import UsageError
-from mlcx.quant.mixed import MixedScheme, matches, mixed
+from mlcx.quant.mixed import MixedScheme, mixed
 from mlcx.quant.packing import Layer
 from mlcx.quant.scheme import scheme
 
@@ -44,26 +44,6 @@ def test_the_scheme_of_a_layer_follows_its_own_rules() -> None:
     assert MIXED.packing(router) is None
     table = Layer("model.embed_tokens", "embedding", (99, 64))
     assert MIXED.packing(table) == scheme("q4f16_1").packing(table)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "found"),
-    [
-        ("model.layers.1.mlp.down_proj", True),
-        ("layers.1.*", True),
-        ("down_proj", True),
-        ("*.down_proj", True),
-        ("model.layers.[0-3].mlp.*_proj", True),
-        ("own_proj", False),
-        ("layers.1", False),
-        ("model.layers.?.mlp", False),
-        ("*.Down_proj", False),
-    ],
-)
-def test_a_pattern_matches_a_whole_name_or_all_from_a_dot_on(
-    pattern: str, found: bool
-) -> None:
-    assert matches(pattern, DOWN[1]) is found
 
 
 def test_content_declares_the_same_again() -> None:

@@ -1,6 +1,7 @@
 """Recipes of mixed quantizations in specs."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,37 @@ def test_the_recipe_of_a_model_directory_is_its_own(
     own = entry(model="mlc", conv_template=..., quantization="its-own")
     (library,) = load(write(package(own))).libraries
     assert (library.quantization, library.recipe) == (None, None)
+
+
+WRONG = {"base": "q4f16_1", "layers": {"lm_head": "q0f16", "*.dwn_proj": "q0f16"}}
+
+
+def test_a_pattern_that_matches_no_layer_of_a_model_is_said_once_for_each(
+    write: Callable[..., str], package: Spec, delivery: Spec, entry: Spec, here: Path
+) -> None:
+    shutil.copytree(here / "checkpoint", here / "phi")
+    config = json.loads((here / "phi" / "config.json").read_text())
+    config |= {"model_type": "phi", "layer_norm_eps": 1e-5}
+    (here / "phi" / "config.json").write_text(json.dumps(config))
+    models = {"a": "checkpoint", "b": "checkpoint", "c": "phi"}
+    entries = [
+        entry(model=model, model_id=name, quantization="m")
+        for name, model in models.items()
+    ]
+    recipes = {"m": WRONG, "unused": {**WRONG, "layers": {"x": "q0f16"}}}
+    spec = package(*entries, quantization_recipes=recipes)
+    expected = [
+        f"*.dwn_proj matches no layer of {here}/checkpoint; near are 'down_proj', "
+        "'o_proj', 'qkv_proj'",
+        f"*.dwn_proj matches no layer of {here}/phi; near are 'out_proj'",
+        f"lm_head matches no layer of {here}/phi; near are 'lm_head.linear'",
+    ]
+    found = check([write(spec)])
+    assert sorted(problem.message for problem in found) == expected
+    assert {problem.pointer.rpartition("/")[0] for problem in found} == {f"{AT}/layers"}
+    released = delivery(quantization_recipes=recipes, default_quantization=["m"])
+    (problem,) = check([write(released)])
+    assert problem.message == expected[0]
 
 
 def changed(**changes: Any) -> dict[str, Any]:
