@@ -13,6 +13,7 @@ from mlcx.artifact import MODEL_CONFIG
 from mlcx.cli.model import given, model_arguments
 from mlcx.cli.output import output_argument
 from mlcx.cli.quantization import quantization_argument
+from mlcx.cli.targets import described, host_of
 from mlcx.cli.web_runtime import announce
 from mlcx.errors import UsageError
 from mlcx.spec.devices import DEVICES, Device
@@ -24,8 +25,6 @@ from mlcx.toolchain.products import STATIC
 from mlcx.toolchain.triple import parse
 
 if TYPE_CHECKING:
-    from tvm.target import Target
-
     from mlcx.compiler.compile_config import CompileConfig
 
 __all__ = ["compile", "compile_arguments", "normalize", "normalize_arguments"]
@@ -153,11 +152,11 @@ def _compile(args: argparse.Namespace, name: str, host: str) -> None:
 
     preset = DEVICES.get(name)
     target = target_of(name, host, args.mcpu)
-    device = preset or _described(name, target)
+    device = preset or described(name, target)
     if archs := archs_for(device, args.archs):
         target = with_archs(target, archs)
     if preset is None:
-        _check(args, device, _host(target), archs_of(target))
+        _check(args, device, host_of(target), archs_of(target))
     opt = canonical(args.opt, device)
     config = _load(args)
     prefix = _prefix(args, config)
@@ -174,16 +173,6 @@ def _name(args: argparse.Namespace) -> str:
     if name not in ("webgpu", _SUBGROUPS):
         raise UsageError(f"--enable-subgroups: {name} has none, only webgpu has")
     return _SUBGROUPS
-
-
-def _described(text: str, target: Target) -> Device:
-    """Return the device of which there is no preset, only a ``target``."""
-    kind = str(target.kind.name)
-    return Device(text, parse(_host(target)).suffixes[0], kind=kind)
-
-
-def _host(target: Target) -> str:
-    return str(target.host.attrs["mtriple"])
 
 
 def _check(

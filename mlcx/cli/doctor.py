@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlcx.cli.targets import described, host_of
 from mlcx.errors import UsageError
-from mlcx.spec.devices import DEVICES
+from mlcx.spec.devices import ALIASES, DEVICES, Device
 from mlcx.spec.options import archs_for
 from mlcx.toolchain.needs import Need, missing, needs
 from mlcx.toolchain.triple import AUTO, parse
@@ -24,7 +25,8 @@ def doctor_arguments(parser: argparse.ArgumentParser) -> None:
         "subjects",
         nargs="*",
         metavar="DEVICE|SPEC",
-        help="device presets, or specs whose devices are meant; none: all presets",
+        help="device presets, targets as compile takes them, or specs whose devices "
+        "are meant; none: all presets",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -43,19 +45,18 @@ def doctor(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Patient:
-    device: str
+    device: Device
     host: str
     suffix: str
     archs: tuple[str, ...] = ()
 
     def examine(self) -> tuple[Need, ...]:
-        kind = DEVICES[self.device].kind
-        return needs(kind, parse(self.host), self.suffix, self.archs)
+        return needs(self.device.kind, parse(self.host), self.suffix, self.archs)
 
     def as_json(self, found: Iterable[Need]) -> dict[str, Any]:
         rows = list(found)
         return {
-            "device": self.device,
+            "device": self.device.name,
             "host": self.host,
             "ready": _is_ready(rows),
             "needs": [_tool_as_json(need) for need in rows],
@@ -75,13 +76,14 @@ def _tool_as_json(need: Need) -> dict[str, Any]:
 def _patients(subjects: Iterable[str]) -> Iterator[_Patient]:
     for subject in subjects:
         name = subject.removesuffix(":generic")
-        if name in DEVICES:
-            device = DEVICES[name]
+        if device := DEVICES.get(ALIASES.get(name, name)):
             # What an app links is archived in the end, which takes a tool of its own.
             suffix = ".a" if device.static else device.suffix
-            yield _Patient(name, device.host, suffix, archs_for(device, None))
+            yield _Patient(device, device.host, suffix, archs_for(device, None))
         elif subject.endswith(".json") or Path(subject).is_file():
             yield from _of_spec(subject)
+        elif subject.startswith("{") or "/" in subject:
+            yield _of_target(subject)
         else:
             raise UsageError.unknown("device", subject, DEVICES)
 
@@ -89,10 +91,27 @@ def _patients(subjects: Iterable[str]) -> Iterator[_Patient]:
 def _of_spec(file: str) -> Iterator[_Patient]:
     from mlcx.spec import load
 
-    for job in load(file).libraries:
+    plan = load(file)
+    for job in plan.libraries:
         device = DEVICES[job.device]
-        suffix = ".a" if device.static else Path(job.library).suffix
-        yield _Patient(device.name, device.host_for(job.host), suffix, job.archs)
+        suffix = Path(
+            plan.static_lib.library if plan.static_lib else job.library
+        ).suffix
+        yield _Patient(device, device.host_for(job.host), suffix, job.archs)
+    if plan.static_lib and not plan.libraries:  # they are all ready-made
+        device = DEVICES[plan.static_lib.device]
+        yield _Patient(device, device.host, Path(plan.static_lib.library).suffix)
+
+
+def _of_target(text: str) -> _Patient:
+    from mlcx.compiler import rocm
+    from mlcx.compiler.cuda.archs import archs_of
+    from mlcx.compiler.targets import target_of
+
+    with rocm.quiet(text):
+        target = target_of(text)
+    device = described(text, target)
+    return _Patient(device, host_of(target), device.suffix, archs_of(target))
 
 
 def _is_ready(found: Iterable[Need]) -> bool:
@@ -100,12 +119,8 @@ def _is_ready(found: Iterable[Need]) -> bool:
 
 
 def _lines(patient: _Patient, found: Sequence[Need]) -> Iterator[str]:
-    own = DEVICES[patient.device].host
-    yield (
-        patient.device
-        if patient.host in (own, AUTO)
-        else (f"{patient.device} on {patient.host}")
-    )
+    name, own = patient.device.name, patient.device.host
+    yield name if patient.host in (own, AUTO) else f"{name} on {patient.host}"
     lacks = missing(found)
     for need in found:
         name = f"{need.tool.name:21}"
