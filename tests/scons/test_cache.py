@@ -251,6 +251,19 @@ def test_the_second_level_serves_another_user(project: Project, tmp_path: Path) 
     assert len(contents(tmp_path / "b")) == len(contents(tmp_path / "a"))
 
 
+def test_what_is_taken_near_is_stored_far_away_when_that_is_asked_for(
+    other: Project, folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("obstore")
+    shared, near = tmp_path / "shared", {"MLCX_CACHE_DIR": str(folder)}
+    words = ("-j2", f"CACHE=file://{shared}", *LIBRARIES)
+    assert not [call for call in other.build(*words, **near) if TAKEN[-1] in call]
+    assert not list(shared.glob("content/*"))
+    assert other.build("--cache-force", *words, **near) == []
+    stored = {path.read_bytes() for path in (shared / "content").iterdir()}
+    assert {(other.root / library).read_bytes() for library in LIBRARIES} <= stored
+
+
 def test_a_second_level_that_is_gone_only_warns(project: Project) -> None:
     pytest.importorskip("obstore")
     done = project.scons("CACHE=http://127.0.0.1:9/cache")
