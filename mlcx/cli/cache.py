@@ -74,6 +74,8 @@ def _stock(args: argparse.Namespace) -> Stock:
     from mlcx.store.settings import URL, settings
 
     if args.dir is not None:
+        if not args.dir.exists():  # while that of builds is there after the first one
+            raise UsageError(f"cache {args.dir}: there is no such folder")
         return _folder(args.dir)
     if args.url is not None:
         return _objects(args.url)

@@ -96,13 +96,26 @@ def test_verify_names_what_is_damaged(
     assert row["key"] == "2" * 64
 
 
-def test_a_cache_that_is_not_there_is_empty(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_cache_that_no_build_has_used_is_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = ["--dir", str(tmp_path / "none")]
-    assert run(capsys, "list", *there) == [f"{tmp_path / 'none'}: nothing"]
-    assert run(capsys, "prune", *there)[-1].endswith("removed 0 entries, 0 B")
+    monkeypatch.setenv("MLCX_CACHE_DIR", str(tmp_path / "none"))
+    assert run(capsys, "list") == [f"{tmp_path / 'none'}: nothing"]
+    assert run(capsys, "prune")[-1].endswith("removed 0 entries, 0 B")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("action", ["list", "size", "prune", "verify"])
+def test_a_folder_that_is_named_must_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    named = tmp_path / "none"
+    assert main(["cache", action, "--dir", str(named)]) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"mlcx: cache {named}: there is no such folder\n",
+    )
+    assert not named.exists()
 
 
 @pytest.mark.parametrize(
