@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlcx.artifact import MODEL_CONFIG, read_json
 from mlcx.cli.conversation import other_template
+from mlcx.cli.count import count
 from mlcx.cli.model import folder_of, given, model_arguments
 from mlcx.cli.output import FOLDER, output_argument
 from mlcx.cli.quantization import quantization_argument
@@ -30,12 +31,12 @@ __all__ = [
 
 _AUTO = "auto"
 _OVERRIDES = (
-    ("context_window_size", "tokens that the model attends to"),
-    ("sliding_window_size", "tokens that a sliding window holds"),
-    ("prefill_chunk_size", "tokens that one prefill step takes at most"),
-    ("attention_sink_size", "first tokens that a sliding window keeps"),
-    ("tensor_parallel_shards", "devices that share each layer"),
-    ("pipeline_parallel_stages", "devices that share the layers"),
+    ("context_window_size", count(or_none=True), "tokens that the model attends to"),
+    ("sliding_window_size", count(or_none=True), "tokens that a sliding window holds"),
+    ("prefill_chunk_size", count(), "tokens that one prefill step takes at most"),
+    ("attention_sink_size", count(0), "first tokens that a sliding window keeps"),
+    ("tensor_parallel_shards", count(), "devices that share each layer"),
+    ("pipeline_parallel_stages", count(), "devices that share the layers"),
 )
 
 
@@ -148,12 +149,12 @@ def gen_config_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="conversation template: " + ", ".join(template_names()),
     )
-    for name, meaning in _OVERRIDES:
+    for name, number, meaning in _OVERRIDES:
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=int, metavar="N", help=meaning)
+        parser.add_argument(option, type=number, metavar="N", help=meaning)
     parser.add_argument(
         "--max-batch-size",
-        type=int,
+        type=count(),
         default=128,
         metavar="N",
         help="requests served at a time",
@@ -295,7 +296,7 @@ def _read_config(module: ModuleType, fields: dict[str, Any], path: Path) -> Any:
 def _override(model: _Model, args: argparse.Namespace) -> dict[str, Any]:
     """Return the model's fields with those replaced that the arguments name."""
     fields: dict[str, Any] = model.config.to_dict()
-    names = [name for name, _ in _OVERRIDES]
+    names = [name for name, *_ in _OVERRIDES]
     given = {name: vars(args)[name] for name in names}
     given = {name: value for name, value in given.items() if value is not None}
     unknown = [name for name in given if name not in fields]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlcx.cli.count import count
 from mlcx.cli.model import REMOTE, folder_of
 from mlcx.cli.output import FOLDER, output_argument
 from mlcx.errors import UsageError
@@ -30,9 +31,6 @@ __all__ = [
     "static_lib",
     "static_lib_arguments",
 ]
-
-_DIGITS = 9
-"""Of a number of steps: more are none that a machine could run."""
 
 
 def bundle_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,7 +174,7 @@ def _build_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build twice, elsewhere, and name the first bytes that differ",
     )
-    add("-j", "--jobs", type=_count, default=1, metavar="N", help="steps at a time")
+    add("-j", "--jobs", type=count(), default=1, metavar="N", help="steps at a time")
     add("-k", "--keep-going", action="store_true", help="go on after a failure")
     add("-s", "--silent", action="store_true", help="say only what goes wrong")
     add(
@@ -209,14 +207,6 @@ def _words(args: argparse.Namespace) -> list[str]:
     }
     words = [word for word, is_asked in asked.items() if is_asked]
     return [*words, f"OUTPUT={args.output}", f"BUILD={args.build}"]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) > _DIGITS or int(text) == 0:
-        shown = text if len(text) <= _DIGITS else f"{text[:_DIGITS]}…"
-        message = f"expected a whole number from 1 on, found {shown!r}"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
 
 
 def _load(spec: Path, kind: str) -> Plan:

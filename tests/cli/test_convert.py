@@ -137,6 +137,45 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert not (model.parent / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--max-batch-size", "0", "from 1 on, found '0'"),
+        ("--prefill-chunk-size", "-5", "from 1 on, found '-5'"),
+        ("--prefill-chunk-size", "2147483648", "from 1 on, found '2147483648'"),
+        ("--tensor-parallel-shards", "0", "from 1 on, found '0'"),
+        ("--pipeline-parallel-stages", "two", "from 1 on, found 'two'"),
+        ("--context-window-size", "0", "from 1 on, or -1 for none, found '0'"),
+        ("--sliding-window-size", "-2", "from 1 on, or -1 for none, found '-2'"),
+        ("--attention-sink-size", "-1", "from 0 on, found '-1'"),
+    ],
+)
+def test_a_number_that_will_not_do_is_refused_by_its_option(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    said: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        gen_config(option, value)
+    assert ended.value.code == 2
+    message = f"argument {option}: expected a whole number {said}\n"
+    assert capsys.readouterr().err.endswith(message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_window_may_be_asked_for(tmp_path: Path) -> None:
+    """As -1, which stands for none; a model that slides then needs a context."""
+    slides = {"model_type": "mistral", "sliding_window": 16}
+    content = CONFIG | slides | {"tie_word_embeddings": False}
+    (tmp_path / "model/config.json").write_text(json.dumps(content))
+    options = ("--sliding-window-size", "-1", "--context-window-size", "64")
+    assert gen_config(*options) == 0
+    config = json.loads((tmp_path / "out/mlc-chat-config.json").read_text())
+    assert (config["sliding_window_size"], config["context_window_size"]) == (-1, 64)
+
+
 def test_weights_are_converted_with_a_line_that_says_what_came_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
