@@ -36,7 +36,9 @@ def share(source: Path, target: Path) -> None:
 
     By shared blocks where the file system has them, which are copied when one of the
     two is written to, else by a hard link, else by a copy. Linked files are one file:
-    both are then read-only, so that an edit of the one cannot reach the other.
+    both are then read-only, so that an edit of the one cannot reach the other. What a
+    symbolic link leads to is copied, since it is somebody else's, but in the hub's
+    cache, where each file of a model is such a link.
 
     Raises:
         InputError: There is no file ``source``.
@@ -76,6 +78,8 @@ def _clone(source: Path, target: Path) -> bool:
 
 
 def _link(source: Path, target: Path) -> bool:
+    if source.is_symlink() and not _is_of_hub(source):
+        return False
     # Not through ``replacing``, which sets the mode: a link's mode is the source's.
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
@@ -87,3 +91,9 @@ def _link(source: Path, target: Path) -> bool:
         beside.unlink(missing_ok=True)
         return False
     return True
+
+
+def _is_of_hub(link: Path) -> bool:
+    """Whether it is ``snapshots/REVISION/FILE``, which leads into ``blobs``."""
+    folder = link.absolute().parent
+    return link.resolve().parent == (folder.parent.parent / "blobs").resolve()

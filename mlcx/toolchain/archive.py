@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlcx.errors import InputError
@@ -15,7 +15,7 @@ __all__ = ["combine"]
 def combine(libraries: Sequence[Path], output: Path, folder: Path) -> None:
     """Make ``output`` of the objects in ``libraries``, which are ``.tar`` files.
 
-    Objects of one name, from several libraries, are all kept.
+    Objects of one name, from one or several libraries, are all kept.
 
     Args:
         libraries: In the order that the archive has them.
@@ -39,11 +39,16 @@ def _unpack(library: Path, folder: Path) -> list[Path]:
     folder.mkdir()
     try:
         with tarfile.open(library) as archive:
-            members = [each for each in archive.getmembers() if each.isfile()]
-            for member in members:
-                content = archive.extractfile(member)
-                assert content is not None
-                (folder / Path(member.name).name).write_bytes(content.read())
+            return sorted(_extracted(archive, folder), key=lambda path: path.name)
     except (OSError, tarfile.TarError) as error:
         raise InputError.in_file(library, f"no library in a tar: {error}") from error
-    return sorted(folder / Path(member.name).name for member in members)
+
+
+def _extracted(archive: tarfile.TarFile, folder: Path) -> Iterator[Path]:
+    for number, member in enumerate(archive):
+        content = archive.extractfile(member)
+        if content is not None:  # a file
+            path = folder / str(number) / Path(member.name).name
+            path.parent.mkdir()
+            path.write_bytes(content.read())
+            yield path

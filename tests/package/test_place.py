@@ -43,21 +43,31 @@ def test_sharing_falls_back_to_a_link(
 
 
 @pytest.mark.parametrize("old", ["nothing", "symlink"])
-def test_what_is_shared_of_a_symbolic_link_is_the_file_that_it_means(
-    source: Path, monkeypatch: pytest.MonkeyPatch, old: str
+@pytest.mark.parametrize(
+    ("blob", "is_one_file"), [("cache/blobs/4f", True), ("somebody/else", False)]
+)
+def test_what_a_symbolic_link_means_is_shared_in_the_cache_of_the_hub_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+    blob: str,
+    is_one_file: bool,
 ) -> None:
-    # As in the hub's own cache, whose models are links to files named by their hashes.
     monkeypatch.setattr(place, "_clone", no_clone)
-    monkeypatch.chdir(source.parent)
-    named, target = Path("models/named"), Path("dist/target")
-    named.parent.mkdir()
-    target.parent.mkdir()
-    named.symlink_to("../source")
+    monkeypatch.chdir(tmp_path)
+    named, target = Path("cache/snapshots/1/named"), Path("dist/target")
+    for path in (Path(blob), named, target):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    Path(blob).write_bytes(b"content")
+    Path(blob).chmod(0o640)
+    named.symlink_to(f"../../../{blob}")
     if old == "symlink":
-        target.symlink_to("../source")
+        target.symlink_to(f"../{blob}")
     share(named, target)
     assert not target.is_symlink()
-    assert target.samefile(source)
+    assert target.read_bytes() == b"content"
+    assert target.samefile(blob) == is_one_file
+    assert Path(blob).stat().st_mode & 0o777 == (0o440 if is_one_file else 0o640)
 
 
 def test_sharing_falls_back_to_a_copy(
