@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["command"]
+__all__ = ["LOGGED", "command"]
+
+LOGGED = {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+"""For the environment of a process whose output goes to a log: that is UTF-8.
+
+Else it would be whatever the locale says. The bytes of a file's name that is no text
+stay as they are.
+"""
 
 _SAFE = (3, 11)
 """The first version of Python that has the option ``-P``."""

@@ -59,7 +59,7 @@ def _run(
 ) -> None:
     log = folder / "log"
     # What the step leaves when it is killed goes with the folder.
-    inner = {**os.environ, **environ, "TMPDIR": str(folder)}
+    inner = {**os.environ, **environ, **interpreter.LOGGED, "TMPDIR": str(folder)}
     with log.open("wb") as output:
         status = _wait(command, inner, output)
     if status or not made.exists():

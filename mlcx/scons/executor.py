@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlcx.interpreter import LOGGED
 from mlcx.scons.watchdog import Watchdog
 
 __all__ = ["Executor", "LocalExecutor", "Outcome", "tail", "warnings"]
@@ -100,7 +101,7 @@ class LocalExecutor:
                 output.write(f"$ {shlex.join(command)}\n".encode())
             except OSError as error:  # which does not say of which file
                 raise OSError(error.errno, error.strerror, str(log)) from error
-            around = {**environ, "TMPDIR": folder}
+            around = {**environ, **LOGGED, "TMPDIR": folder}
             process = self._start(command, around, output.fileno())
             if process is None:
                 return Outcome(128 + signal.SIGINT)

@@ -23,7 +23,7 @@ def main() -> int:
         output.write_text("runtime")
         return 0
     if (CONTROL / f"fail-{verb}").exists():
-        sys.stderr.write("the reason of the failure\n")
+        sys.stdout.write("caf\xe9: the reason of the failure\n")
         return 1
     if (CONTROL / f"hang-{verb}").exists():
         (CONTROL / "hanging").write_text(str(os.getpid()))

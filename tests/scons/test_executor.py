@@ -7,7 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
-from mlcx.scons.executor import LocalExecutor, tail
+import pytest
+
+from mlcx.scons.executor import LocalExecutor, tail, warnings
 
 from .project import PATIENCE, is_running, wait_for
 
@@ -24,6 +26,15 @@ def test_all_output_goes_to_the_log_below_the_command(tmp_path: Path) -> None:
     first, *others = log.read_text().splitlines()
     assert first.startswith("$ ")
     assert others == ["out", "err"]
+
+
+@pytest.mark.parametrize("around", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_a_log_is_utf_8_in_any_locale(tmp_path: Path, around: dict[str, str]) -> None:
+    text = r"print('mlcx: warning: caf\xe9 \u2192 \udcff')"
+    environ, log = {**os.environ, **around, "PYTHONUTF8": "0"}, tmp_path / "log"
+    assert LocalExecutor(tmp_path / "tmp").run(python(text), environ, log).status == 0
+    assert log.read_bytes().endswith("café → ".encode() + b"\xff\n")
+    assert warnings(log) == ["warning: café → \ufffd"]
 
 
 def test_the_exit_status_is_returned(tmp_path: Path) -> None:
