@@ -32,7 +32,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "compiler": frozenset(
         "architectures models nn quant library toolchain artifact stamp errors".split()
     ),
-    "runtime": frozenset({"toolchain", "artifact", "stamp", "errors"}),
+    "runtime": frozenset("interpreter toolchain artifact stamp errors".split()),
     "manifest": frozenset({"progress", "artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
     "store": frozenset({"shape", "spec", "home", "artifact", "errors"}),

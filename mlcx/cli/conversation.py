@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mlcx.errors import BuildError, MlcxError
 
 if TYPE_CHECKING:
-    from mlcx.runtime.chat_template import ChatTemplate
     from mlcx.runtime.likeness import Likeness
 
 __all__ = ["other_template", "suiting"]
@@ -34,16 +33,20 @@ def suiting(folder: Path, ends: Collection[int]) -> list[Likeness] | None:
     if own is None:
         return None
     try:
-        return [Likeness(*each) for each in confined(_alike, own, [*ends])]
+        found = confined(_alike, str(own.path), own.text, {**own.tokens}, [*ends])
+        return [Likeness(*each) for each in found]
     except BuildError as error:
         raise BuildError(
             f"{own.path}: the chat template cannot be tried: {error}"
         ) from error
 
 
-def _alike(own: ChatTemplate, ends: list[int]) -> list[tuple[str, bool]]:
+def _alike(
+    path: str, text: str, tokens: dict[str, str], ends: list[int]
+) -> list[tuple[str, bool]]:
     from mlcx.package.templates import load_template, template_names
     from mlcx.runtime.chat import conversation
+    from mlcx.runtime.chat_template import ChatTemplate
     from mlcx.runtime.fields import Fields
     from mlcx.runtime.likeness import alike
 
@@ -51,6 +54,7 @@ def _alike(own: ChatTemplate, ends: list[int]) -> list[tuple[str, bool]]:
         name: conversation(Fields(name, load_template(name)))
         for name in template_names()
     }
+    own = ChatTemplate(Path(path), text, tokens)
     return [(each.name, each.exact) for each in alike(own, templates, ends)]
 
 
