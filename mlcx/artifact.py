@@ -37,6 +37,7 @@ __all__ = [
     "TOKENIZER_FILES",
     "TOKENIZER_MODEL",
     "TokenizerNames",
+    "active_ids",
     "byte_characters",
     "read_json",
     "replacing",
@@ -145,6 +146,14 @@ def tokenizer_names(
         if _RWKV.fullmatch(name):
             return TokenizerNames(copied, (TOKENIZER_MODEL,), name)
     return TokenizerNames(copied, (), None)
+
+
+def active_ids(active_vocab_size: int, vocab_size: int) -> int | None:
+    """Return how many ids a model may generate, by its chat config; None: all.
+
+    As in MLC 0 and less mean all, and a tokenizer may have more tokens than the model.
+    """
+    return min(active_vocab_size, vocab_size) if active_vocab_size > 0 else None
 
 
 @cache

@@ -20,6 +20,7 @@ from mlcx.artifact import (
     COMPILE_CONFIG,
     MODEL_CONFIG,
     QUANTIZATION_RECIPE,
+    active_ids,
     read_json,
     write_json,
 )
@@ -191,15 +192,12 @@ def is_checkpoint(config: Mapping[str, Any]) -> bool:
 
 
 def _active(path: Path, data: Mapping[str, Any], vocab_size: int) -> int | None:
-    """Return how many tokens may come out; None: all.
-
-    As in MLC 0 and less mean all, and a tokenizer may have more than the model.
-    """
+    """Return how many tokens may come out; None: all."""
     found = data.get("active_vocab_size")
     if found is not None and type(found) is not int:
         message = f"'active_vocab_size': expected a whole number, found {found!r}"
         raise InputError.in_file(path, message)
-    return min(found, vocab_size) if found and found > 0 else None
+    return active_ids(found or 0, vocab_size)
 
 
 def _at(path: Path, problem: Any) -> Any:

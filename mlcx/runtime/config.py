@@ -39,6 +39,7 @@ def read(directory: Path) -> ChatConfig:
     value = artifact.read_json(file)
     fields = Fields(file, value)
     vocabulary = fields.integer("vocab_size")
+    active = fields.integer("active_vocab_size", 0)
     template = conversation(fields.object("conv_template"))
     try:
         sampling = _sampling(fields, template)
@@ -47,7 +48,7 @@ def read(directory: Path) -> ChatConfig:
     return ChatConfig(
         sizes={key: number for key, number in value.items() if type(number) is int},
         vocab_size=vocabulary,
-        active_vocab_size=fields.integer("active_vocab_size", vocabulary),
+        active_vocab_size=artifact.active_ids(active, vocabulary) or vocabulary,
         context_window_size=fields.integer("context_window_size", -1),
         sampling=sampling,
         conversation=template,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from mlcx import artifact
 from mlcx.errors import UsageError
 from mlcx.runtime import weights
 from mlcx.runtime.config import ChatConfig
 from mlcx.runtime.device import PAGE, Library, LoadedModel, open_library
 from mlcx.runtime.engine import Engine
+from mlcx.runtime.fields import Fields
 from mlcx.runtime.locate import Files
 from mlcx.runtime.metadata import Metadata
 
@@ -52,7 +54,8 @@ def load_model(
 
     Raises:
         UsageError: The library was not compiled for so many sequences.
-        InputError: The weights are damaged or belong to another library.
+        InputError: The weights are damaged or belong to another library, or the config
+            is of a model with more or fewer token ids.
     """
     metadata = library.metadata
     if not 1 <= sequences <= metadata.max_batch_size:
@@ -61,8 +64,25 @@ def load_model(
             "max_batch_size that the library was compiled with"
         )
     weights.check(files.directory, metadata.parameters, config.sizes)
+    _check_vocabulary(files, config, metadata)
     room = -(-_room(metadata, context) // PAGE) * PAGE
     return LoadedModel(library, files.directory, sequences, sequences * room)
+
+
+def _check_vocabulary(files: Files, config: ChatConfig, metadata: Metadata) -> None:
+    """Raise an InputError unless the embedding has a row for each id of ``config``.
+
+    It is the first that every library takes. An id beyond is read from elsewhere in
+    memory; a size that a name stands for has been checked with the weights.
+    """
+    for table in metadata.parameters[:1]:
+        if table.shape[0] not in ("vocab_size", config.vocab_size):
+            chat = files.directory / artifact.CHAT_CONFIG
+            Fields(chat, {}).reject(
+                "vocab_size",
+                f"expected {table.shape[0]}, the rows of the library's {table.name}, "
+                f"found {config.vocab_size}",
+            )
 
 
 def context_size(metadata: Metadata, config: ChatConfig, wanted: int | None) -> int:

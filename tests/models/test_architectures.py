@@ -10,7 +10,7 @@ import pytest
 from mlcx.architectures import ARCHITECTURES, architecture
 from mlcx.architectures.layer_names import layer_names
 from mlcx.errors import InputError, UsageError
-from mlcx.quant.apply import layers, parameters
+from mlcx.quant.apply import build, layers, parameters
 from mlcx.quant.scheme import scheme
 
 from . import references
@@ -38,6 +38,17 @@ def test_a_normalized_config_has_what_every_library_is_compiled_from(name: str) 
     fields = config.to_dict()
     wanted = "vocab_size context_window_size prefill_chunk_size tensor_parallel_shards"
     assert all(type(fields[key]) is int for key in wanted.split())
+
+
+@each
+@pytest.mark.parametrize("quantization", ["q0f32", "q4f16_0"])
+def test_the_first_that_a_library_takes_has_a_row_for_each_id(
+    name: str, quantization: str
+) -> None:
+    module, config = config_of(name)
+    model = build(module, config, scheme(quantization))
+    table = next(iter(model.parameters()))
+    assert int(table.shape[0]) == config.to_dict()["vocab_size"]
 
 
 @pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - RECURRENT))

@@ -41,10 +41,12 @@ def test_limits_and_defaults_are_read(tmp_path: Path) -> None:
     assert config.sampling.presence_penalty == 0.0
 
 
-def test_without_an_active_size_the_whole_vocabulary_counts(tmp_path: Path) -> None:
-    assert (
-        read(written(tmp_path, {"active_vocab_size": None})).active_vocab_size == 32000
-    )
+@pytest.mark.parametrize("said", [None, 0, -1, 32000, 5_000_000])
+def test_without_a_smaller_active_size_the_whole_vocabulary_counts(
+    said: int | None, tmp_path: Path
+) -> None:
+    config = read(written(tmp_path, {"active_vocab_size": said}))
+    assert config.active_vocab_size == 32000
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -143,6 +144,16 @@ def test_a_context_that_the_library_lacks_is_refused(tiny: Files) -> None:
     settings = config.read(tiny.directory)
     with pytest.raises(UsageError, match="context of 129 tokens: expected 1 to 128"):
         load.load_engine(tiny, settings, "cpu", context=129)
+
+
+def test_a_config_with_other_ids_than_the_library_is_refused(tiny: Files) -> None:
+    settings = config.read(tiny.directory)
+    rows = settings.vocab_size
+    grown = dataclasses.replace(settings, vocab_size=5_000_000)
+    place = r"mlc-chat-config\.json: /vocab_size: "
+    message = f"expected {rows}, .* model.embed_tokens.weight, found 5000000"
+    with pytest.raises(InputError, match=place + message):
+        load.load_engine(tiny, grown, "cpu")
 
 
 def test_running_a_library_never_loads_the_compiler(tiny: Files) -> None:
