@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+_ARCHIVE = ".a"
+
+
 def bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``bundle``."""
     parser.add_argument(
@@ -108,6 +111,9 @@ def static_lib(args: argparse.Namespace) -> int:
     """Archive model libraries for an app, and say what their symbols begin with."""
     from mlcx.package.static_lib import make_static_lib
 
+    if args.output.suffix != _ARCHIVE:
+        found = args.output.name
+        raise UsageError(f"--output: an archive ends in {_ARCHIVE}, found {found}")
     prefixes = make_static_lib(args.libraries, args.model_lib, args.output)
     print(f"{args.output}: {', '.join(prefixes)}")
     return 0

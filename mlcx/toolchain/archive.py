@@ -40,8 +40,14 @@ def _unpack(library: Path, folder: Path) -> list[Path]:
     try:
         with tarfile.open(library) as archive:
             return sorted(_extracted(archive, folder), key=lambda path: path.name)
-    except (OSError, tarfile.TarError) as error:
-        raise InputError.in_file(library, f"no library in a tar: {error}") from error
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise InputError.in_file(library, message) from error
+    except (EOFError, tarfile.TarError) as error:
+        message = (
+            "expected a .tar that mlcx compile made, found no archive or a damaged"
+        )
+        raise InputError.in_file(library, f"{message} one") from error
 
 
 def _extracted(archive: tarfile.TarFile, folder: Path) -> Iterator[Path]:

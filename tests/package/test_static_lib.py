@@ -86,6 +86,27 @@ def test_two_models_of_one_prefix_are_refused(
     assert not (tmp_path / "x.a").exists()
 
 
+def test_libraries_for_two_machines_are_refused(
+    library: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of which one may be ready-made; a linker of one would drop the other's."""
+    hosts = {
+        "a": HOSTS[0],
+        "b": "arm64-apple-ios17.0",
+        "c": "arm64-apple-darwin",  # as MLC LLM has it, which says less
+        "d": HOSTS[1],
+        "e": "arm64-apple-ios18.0-macabi",
+    }
+    a, b, c, d, e = (library(host, f"{n}_", f"{n}.tar") for n, host in hosts.items())
+    prefixes = make_static_lib([a, b, c], [], tmp_path / "x.a")
+    assert prefixes == ["a_", "b_", "c_"]
+    for wrong, kind in ((d, "aarch64 in ELF"), (e, "mac catalyst")):
+        message = f"{wrong}: objects for {kind}, and those of {a} are for "
+        with pytest.raises(InputError, match=message):
+            make_static_lib([a, wrong], [], tmp_path / "y.a")
+    assert not (tmp_path / "y.a").exists()
+
+
 def test_a_name_without_a_library_is_refused(
     library: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -97,7 +118,11 @@ def test_a_name_without_a_library_is_refused(
 def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.tar"
     wrong.write_text("text")
-    with pytest.raises(InputError, match=r"wrong\.tar: no library in a tar"):
+    with pytest.raises(InputError, match=r"wrong\.tar: expected a \.tar that mlcx"):
         make_static_lib([wrong], [], tmp_path / "x.a")
+    with pytest.raises(InputError, match=r"none\.tar: cannot be read: No such file"):
+        make_static_lib([tmp_path / "none.tar"], [], tmp_path / "x.a")
+    assert main(["static_lib", str(wrong), "-o", str(tmp_path / "x.so")]) == 2
+    assert list(tmp_path.iterdir()) == [wrong]
     with pytest.raises(InputError, match="expected an archive"):
         symbols(wrong)
