@@ -14,8 +14,12 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 __all__ = [
     "VARIABLE",
@@ -92,9 +96,7 @@ def bar(
     path = environ.get(VARIABLE)
     if path:
         return _Told(Path(path), text, total, done)
-    from tqdm import tqdm  # noqa: PLC0415 (only for what takes time)
-
-    return tqdm(
+    return _tqdm()(
         desc=text,
         total=total,
         initial=done,
@@ -109,10 +111,20 @@ def bar(
 
 def above(line: str) -> None:
     """Print ``line`` on stderr, above a bar that is there."""
-    from tqdm import tqdm  # noqa: PLC0415
-
-    tqdm.write(line, file=sys.stderr)
+    _tqdm().write(line, file=sys.stderr)
     sys.stderr.flush()
+
+
+@cache
+def _tqdm() -> type[tqdm[NoReturn]]:
+    """Return a tqdm with a lock of threads.
+
+    Its own is one of processes, too: for that, Python starts another one on a Mac,
+    which takes modules from the current folder.
+    """
+    from tqdm import tqdm  # noqa: PLC0415 (only for what takes time)
+
+    return type("tqdm", (tqdm,), {"_lock": threading.RLock()})
 
 
 def read(path: Path) -> Stage | None:

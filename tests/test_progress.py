@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,3 +84,24 @@ def test_there_are_plain_lines_where_nothing_can_be_drawn(
     assert not draws(Terminal(), environ)
     assert not draws(io.StringIO(), {"TERM": "xterm"})
     assert draws(Terminal(), {"TERM": "xterm"})
+
+
+def test_a_bar_starts_no_process_where_python_starts_processes_afresh() -> None:
+    script = (
+        "import multiprocessing\n"
+        "from multiprocessing.resource_tracker import _resource_tracker\n"
+        "from mlcx.progress import above, bar\n"
+        "multiprocessing.set_start_method('spawn')\n"
+        "with bar('copying', 9) as counted:\n"
+        "    counted.update(9)\n"
+        "above('done')\n"
+        "print(_resource_tracker._pid)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        text=True,
+        capture_output=True,
+        env={**os.environ, "MLCX_PROGRESS": ""},
+    )
+    assert (done.stdout, done.stderr) == ("None\n", "done\n")
