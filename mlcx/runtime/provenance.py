@@ -19,6 +19,11 @@ _CPUINFO = Path("/proc/cpuinfo")
 _KINDS = {"llvm": "cpu"}
 """Kind of target to the device here; a GPU is called the same."""
 
+_ELF = b"\x7fELF\x02\x01"
+"""Magic of 64-bit code, little-endian."""
+_HEADER = 64
+"""Bytes of its header."""
+
 _USES = {
     ".a": "is linked into an app",
     ".tar": "is linked into an app",
@@ -31,10 +36,13 @@ def check(library: Path, device: str) -> None:
     """Make sure that what ``library`` says of its making allows running it here.
 
     Raises:
-        InputError: It cannot be read, or it was compiled for another device or machine,
-            with another TVM, or for a CPU that can do more than this one.
+        InputError: It cannot be read or is cut off, or it was compiled for another
+            device or machine, with another TVM, or for a CPU that can do more than
+            this one.
     """
-    found = _describe(library)
+    content = _read(library)
+    _check_whole(library, content)
+    found = next(find(content), None)
     stamp = None if found is None else found.stamp
     reasons = [] if stamp is None else list(_mismatches(stamp, device))
     if (use := _USES.get(library.suffix)) is not None:
@@ -57,11 +65,30 @@ def device_of(library: Path) -> str | None:
 
 
 def _describe(library: Path) -> Description | None:
+    return next(find(_read(library)), None)
+
+
+def _read(library: Path) -> bytes:
     try:
-        return next(find(library.read_bytes()), None)
+        return library.read_bytes()
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise InputError.in_file(library, message) from error
+
+
+def _check_whole(library: Path, content: bytes) -> None:
+    """Refuse an ELF file without its end, where linkers put the table of sections.
+
+    Linux would load it, and end the process where a page is missing.
+    """
+    if not content.startswith(_ELF):
+        return
+    start = int.from_bytes(content[40:48], "little")
+    each, count = (int.from_bytes(content[at : at + 2], "little") for at in (58, 60))
+    expected = max(start + each * count, _HEADER)
+    if len(content) < expected:
+        message = f"cut off: expected {expected} bytes or more, found {len(content)}"
+        raise InputError.in_file(library, f"{message}: copy or build it again")
 
 
 def _mismatches(stamp: Stamp, device: str) -> Iterator[str]:

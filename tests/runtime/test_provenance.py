@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,22 @@ def test_what_is_no_library_is_left_to_the_loader(tmp_path: Path) -> None:
     library.write_bytes(b"no library")
     check(library, "cpu")
     assert explain(library, "cpu") == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others' loaders look themselves")
+def test_a_library_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """Linux loads what is there, and ends the process where something is not."""
+    found = importlib.util.find_spec("tvm_ffi.core")
+    assert found is not None
+    assert found.origin is not None
+    whole, library = Path(found.origin).read_bytes(), tmp_path / "model.so"
+    library.write_bytes(whole)
+    check(library, "cpu")
+    for size in (len(whole) // 2, 30):
+        library.write_bytes(whole[:size])
+        message = rf"model\.so: cut off: expected \d+ bytes or more, found {size}: "
+        with pytest.raises(InputError, match=message):
+            check(library, "cpu")
 
 
 @pytest.mark.parametrize(
