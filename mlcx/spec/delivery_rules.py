@@ -10,7 +10,7 @@ from typing import Any
 from mlcx.artifact import LOCK, MANIFEST, REPORTS
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
-from mlcx.spec.recipes import of_layers, of_quantization, recipe_problems
+from mlcx.spec.recipes import of_fit, of_quantization, recipe_problems
 from mlcx.spec.resolve import verify_of
 from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
@@ -47,8 +47,8 @@ def delivery_problems(checked: Checked) -> Iterator[Problem]:
                 name = str(task.get("model_id"))
                 yield from of_overrides(checked, at, option, model, name)
             for key in (("default_quantization",), (*steps, "quantization")):
-                for _, scheme in checked.texts(*key):
-                    yield from of_layers(checked, scheme, model)
+                for at, scheme in checked.texts(*key):
+                    yield from of_fit(checked, at, scheme, model)
             yield from _verifying(checked, steps, task, model, [*shared, *own])
     for at, option in checked.items(_DEFAULTS):
         yield from _option(checked, at, option)

@@ -6,6 +6,7 @@ Architectures are asked themselves; none of them loads TVM.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from mlcx.architectures import ARCHITECTURES, architecture
@@ -15,7 +16,7 @@ from mlcx.errors import InputError
 from mlcx.spec.source import describe, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["config_problems", "layers_of", "override_problems"]
+__all__ = ["architecture_of", "config_problems", "layers_of", "override_problems"]
 
 
 def config_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -38,15 +39,15 @@ def config_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield from (problem.message for problem in error.problems)
 
 
-def layers_of(config: Mapping[str, Any]) -> list[str]:
-    """Return what the layers of a model may be called.
+def architecture_of(config: Mapping[str, Any]) -> ModuleType:
+    """Return the architecture that ``config`` names; it is as above, and right."""
+    return architecture(flatten(config)["model_type"])
 
-    Args:
-        config: As above, with which nothing is wrong.
-    """
-    flat = flatten(config)
-    module = architecture(flat["model_type"])
-    return layer_names(module, module.Config.from_hf(flat))
+
+def layers_of(config: Mapping[str, Any]) -> list[str]:
+    """Return what the layers of a model may be called; ``config`` likewise."""
+    module = architecture_of(config)
+    return layer_names(module, module.Config.from_hf(flatten(config)))
 
 
 def override_problems(

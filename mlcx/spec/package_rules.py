@@ -9,7 +9,7 @@ from mlcx.artifact import APP_CONFIG
 from mlcx.errors import Problem, UsageError
 from mlcx.spec.folder import ModelFolder, is_file, lacks
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.recipes import of_layers, of_quantization, recipe_problems
+from mlcx.spec.recipes import of_fit, of_quantization, recipe_problems
 from mlcx.spec.resolve import library_name, local
 from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
@@ -174,7 +174,7 @@ def _scheme_and_template(
         if checked.has(steps, entry, "quantization"):
             at = (*steps, "quantization")
             yield from of_quantization(checked, at, entry["quantization"])
-            yield from of_layers(checked, entry["quantization"], model)
+            yield from of_fit(checked, at, entry["quantization"], model)
         return
     if checked.has(steps, entry, "quantization"):
         yield from _other_scheme(checked, (*steps, "quantization"), entry, model)

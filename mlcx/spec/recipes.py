@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlcx.architectures.layer_names import idle
+from mlcx.architectures.quantizations import refusal
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
-from mlcx.spec.model_config import layers_of
+from mlcx.spec.model_config import architecture_of, layers_of
 from mlcx.spec.rules import Checked, of_name
 from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["model_dtype", "of_layers", "of_quantization", "recipe_problems"]
+__all__ = ["model_dtype", "of_fit", "of_quantization", "recipe_problems"]
 
 _KEY = "quantization_recipes"
 _DTYPE = re.compile("bf16|f16|f32")
@@ -57,14 +58,24 @@ def of_quantization(checked: Checked, steps: Steps, name: str) -> Iterator[Probl
     yield checked.source.problem(steps, message)
 
 
-def of_layers(checked: Checked, name: str, model: ModelFolder) -> Iterator[Problem]:
-    """Refuse patterns of the recipe ``name`` that match no layer of ``model``.
+def of_fit(
+    checked: Checked, steps: Steps, name: str, model: ModelFolder
+) -> Iterator[Problem]:
+    """Refuse a quantization that layers of ``model`` cannot have, or that names none.
 
-    Those that match a tied head alone are left to its steps, which know the network.
+    Patterns that match a tied head alone are left to the model's steps.
     """
-    recipe, at = _recipes(checked).get(name), (_KEY, name)
-    if recipe is None or not checked.sound(at):
+    module, recipe = architecture_of(model.config), _recipes(checked).get(name)
+    if recipe is None:
+        if name in schemes() and (why := refusal(module, [name], schemes())):
+            yield checked.source.problem(steps, why)
         return
+    at = (_KEY, name)
+    if not checked.sound(at):
+        return
+    parts = [recipe["base"], *recipe["layers"].values()]
+    if why := refusal(module, parts, schemes()):
+        yield checked.source.problem(at, why, at_key=True)
     for pattern, near in idle(recipe["layers"], layers_of(model.config)):
         message = f"{pattern} matches no layer of {model.place}; near are {near}"
         yield checked.source.problem((*at, "layers", pattern), message, at_key=True)

@@ -95,6 +95,26 @@ def test_a_pattern_that_matches_no_layer_of_a_model_is_said_once_for_each(
     assert problem.message == expected[0]
 
 
+BLOCKS = "fp8_e4m3fn_bf16_block_scale"
+
+
+def test_a_quantization_that_is_not_for_an_architecture_is_refused_where_it_stands(
+    write: Callable[..., str], package: Spec, delivery: Spec, entry: Spec
+) -> None:
+    recipes = {"m": {"base": "q4bf16_1", "layers": {"lm_head": BLOCKS}}}
+    spec = package(entry(quantization=BLOCKS), quantization_recipes=recipes)
+    (problem,) = check([write(spec)])
+    why = f"llama cannot be quantized as {BLOCKS}: choose one of q0f16, "
+    assert problem.message.startswith(why)
+    assert BLOCKS not in problem.message.removeprefix(why)
+    assert problem.pointer == "/model_list/0/quantization"
+    names = [BLOCKS, "q4f16_ft", "m"]
+    spec = delivery(quantization_recipes=recipes, default_quantization=names)
+    found = check([write(spec)])
+    assert [each.message.startswith(why) for each in found] == [True, True]
+    assert [each.pointer for each in found] == ["/default_quantization/0", AT]
+
+
 def changed(**changes: Any) -> dict[str, Any]:
     return {"m": {**RECIPE, **changes}}
 
