@@ -59,6 +59,8 @@ class Prompter:
 class Completion:
     """An answer that is being generated; iterate over it once for its parts of text.
 
+    One that is forgotten is cancelled.
+
     Args:
         engine: Gets the request at once.
         tokenizer: Turns tokens into text.
@@ -78,22 +80,32 @@ class Completion:
         sampling: Sampling,
         stops: Sequence[str] = (),
     ) -> None:
-        self._engine = engine
         self._tokenizer = tokenizer
         self._stops = StopStrings(stops)
         self._started = time.perf_counter()
         self._times: list[float] = []
         self._request = engine.submit(prompt, sampling)
+        self._following = engine.follow(self._request)
+
+    def cancel(self) -> None:
+        """End it before its time, and leave its room to others."""
+        self._following.close()
 
     def __iter__(self) -> Iterator[str]:
+        """Yield parts of the text.
+
+        Raises:
+            MlcxError: The model failed, after the last part.
+        """
         detokenizer = self._tokenizer.detokenizer()
         with closing(self._tokens()) as tokens:
             yield from text_of(tokens, detokenizer, self._stops)
 
     def _tokens(self) -> Generator[int, None, None]:
-        for token in self._engine.follow(self._request):
-            self._times.append(time.perf_counter())
-            yield token
+        with closing(self._following) as tokens:
+            for token in tokens:
+                self._times.append(time.perf_counter())
+                yield token
 
     @property
     def tokens(self) -> list[int]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from itertools import count
 
-from mlcx.errors import UsageError
-from mlcx.runtime.model import Function, Model
+from mlcx.errors import MlcxError, UsageError
+from mlcx.runtime.model import Function, Logits, Model
 from mlcx.runtime.request import Request
 from mlcx.runtime.sampler import Sampler, Sampling
 from mlcx.runtime.scheduler import Scheduler
@@ -49,7 +49,10 @@ class Engine:
         return request
 
     def step(self) -> bool:
-        """Run the model for all requests that can go on; return whether any is left."""
+        """Run the model for all requests that can go on; return whether any is left.
+
+        Those of one call that fails finish with its error, the others go on.
+        """
         for request in self._scheduler.admit():
             self._model.add(request.sequence)
         self._feed(self._scheduler.prefill(), "prefill", "batch_prefill")
@@ -65,16 +68,29 @@ class Engine:
     def follow(self, request: Request) -> Generator[int, None, None]:
         """Yield the tokens of a request as they come, running the engine for them.
 
-        Other requests go on meanwhile. Closing the iterator cancels the request.
+        Other requests go on meanwhile. Closing the iterator cancels the request, at any
+        time, and so does forgetting it.
+
+        Raises:
+            MlcxError: The request failed, after its last token.
         """
+        tokens = self._follow(request)
+        next(tokens)
+        return tokens
+
+    def _follow(self, request: Request) -> Generator[int, None, None]:
+        """Yield a number first, as what has not begun cannot be closed."""
         given = 0
         try:
+            yield given
             while given < len(request.output) or request.finish is None:
                 if given == len(request.output):
                     self.step()
                     continue
                 given += 1
                 yield request.output[given - 1]
+            if request.error is not None:
+                raise request.error
         finally:
             self.cancel(request)
 
@@ -85,14 +101,35 @@ class Engine:
             return
         function = single if len(work) == 1 else several
         tokens = {request.sequence: part for request, part in work.items()}
-        logits = self._model.forward(function, tokens)
-        for (request, part), row in zip(work.items(), logits, strict=True):
+        try:
+            logits = self._model.forward(function, tokens)
+        except MlcxError as error:
+            for request in work:
+                self._fail(request, error)
+            return
+        except BaseException:
+            # Nobody knows what the cache has of them now.
+            for request in work:
+                self.cancel(request)
+            raise
+        for request, part in work.items():
             request.cached += len(part)
-            if request.in_prefill:
-                continue
+        for request, row in zip(work, logits, strict=True):
+            if not request.in_prefill:
+                self._choose(request, row)
+
+    def _choose(self, request: Request, row: Logits) -> None:
+        """Give a request the token that follows, by its (vocabulary,) logits."""
+        try:
             request.accept(request.sampler.sample(row), self._context)
-            if request.finish:
-                self._release(request)
+        except MlcxError as error:
+            self._fail(request, error)
+        if request.finish:
+            self._release(request)
+
+    def _fail(self, request: Request, error: MlcxError) -> None:
+        request.finish, request.error = "error", error
+        self._release(request)
 
     def _release(self, request: Request) -> None:
         if self._scheduler.release(request):

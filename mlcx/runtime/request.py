@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlcx.errors import MlcxError
 from mlcx.runtime.sampler import Sampler, Sampling
 
 __all__ = ["FinishReason", "Request"]
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
 @dataclass(eq=False)
@@ -25,6 +26,8 @@ class Request:
     cached: int = 0
     """How many of its tokens, from the first on, the model has seen."""
     finish: FinishReason | None = None
+    error: MlcxError | None = None
+    """Why no more tokens came, when that is how it finished."""
 
     @property
     def length(self) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
+from mlcx.errors import MlcxError
 from mlcx.runtime.metadata import Metadata
 from mlcx.runtime.model import Function, Logits
 
@@ -79,3 +81,33 @@ class FakeModel:
         chosen = last if positions is None else positions
         assert len(chosen) <= self.metadata.max_batch_size
         return np.stack([rows[index] for index in chosen])
+
+
+class FailingModel(FakeModel):
+    """Fails in one call, once its cache has grown, and works again in the next.
+
+    Args:
+        call: Which one, from 1 on.
+        how: ``nan`` spoils the row of the first sequence, the others end the call.
+    """
+
+    def __init__(self, call: int, how: Literal["nan", "error", "interrupt"]) -> None:
+        super().__init__()
+        self._call = call
+        self._how = how
+
+    def forward(
+        self,
+        function: Function,
+        tokens: Mapping[int, Sequence[int]],
+        positions: Sequence[int] | None = None,
+    ) -> Logits:
+        rows = super().forward(function, tokens, positions)
+        if len(self.calls) != self._call:
+            return rows
+        if self._how == "error":
+            raise MlcxError("the model is broken")
+        if self._how == "interrupt":
+            raise KeyboardInterrupt
+        rows[0] = np.nan
+        return rows

@@ -91,6 +91,20 @@ def test_the_parts_make_the_text_of_the_tokens(tokenizer: Tokenizer) -> None:
     assert completion.decode_speed > 0
 
 
+def test_one_that_is_forgotten_or_cancelled_leaves_its_room(
+    tokenizer: Tokenizer,
+) -> None:
+    engine = Engine(FakeModel(1), 1, 64, VOCABULARY)
+    Completion(engine, tokenizer, [1], GREEDY)
+    kept = Completion(engine, tokenizer, [2], GREEDY)
+    kept.cancel()
+    assert kept.finish == "cancelled"
+    assert list(kept) == []
+    last = Completion(engine, tokenizer, [3], GREEDY)
+    engine.step()
+    assert last.tokens == greedy_after([3], 2)
+
+
 def test_a_stop_string_ends_the_text_and_the_request(tokenizer: Tokenizer) -> None:
     whole = letters(greedy_after([1, 2, 3], 8))
     stop = whole[3:5]

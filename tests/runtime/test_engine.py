@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from mlcx.errors import UsageError
+from mlcx.errors import MlcxError, UsageError
 from mlcx.runtime.engine import Engine
 from mlcx.runtime.sampler import Sampling
 
-from .fake import FakeModel, greedy_after
+from .fake import FailingModel, FakeModel, greedy_after
 
 PROMPT = list(range(1, 11))
 GREEDY = Sampling(temperature=0.0, max_tokens=6)
@@ -98,6 +98,55 @@ def test_closing_the_iterator_frees_the_slot() -> None:
     assert request.finish == "cancelled"
     assert model.cache == {}
     assert list(engine.follow(engine.submit([9], GREEDY))) == greedy_after([9], 6)
+
+
+def test_an_iterator_that_is_forgotten_before_it_began_frees_the_slot() -> None:
+    model = FakeModel(sequences=1)
+    engine = engine_on(model, slots=1)
+    request = engine.submit(PROMPT, GREEDY)
+    engine.step()
+    engine.follow(request)
+    assert request.finish == "cancelled"
+    assert model.cache == {}
+
+
+def test_a_request_without_logits_fails_alone() -> None:
+    model = FailingModel(3, "nan")
+    engine = engine_on(model)
+    first, second, third = (engine.submit([n], GREEDY) for n in (1, 2, 3))
+    tokens = engine.follow(first)
+    assert [next(tokens), next(tokens)] == first.output
+    with pytest.raises(MlcxError, match="a logit of nan"):
+        next(tokens)
+    while engine.step():
+        pass
+    assert (first.finish, first.output) == ("error", greedy_after([1], 2))
+    assert second.output == greedy_after([2], 6)
+    assert third.output == greedy_after([3], 6)
+    assert model.cache == {}
+
+
+def test_a_call_that_fails_ends_its_requests_and_no_others() -> None:
+    model = FailingModel(2, "error")
+    engine = engine_on(model, slots=2)
+    both = [engine.submit([n], GREEDY) for n in (1, 2)]
+    waiting = engine.submit([3], GREEDY)
+    assert list(engine.follow(waiting)) == greedy_after([3], 6)
+    for request in both:
+        assert (request.finish, len(request.output)) == ("error", 1)
+        with pytest.raises(MlcxError, match="broken"):
+            list(engine.follow(request))
+    assert model.cache == {}
+
+
+def test_a_call_that_is_interrupted_cancels_its_requests() -> None:
+    model = FailingModel(2, "interrupt")
+    engine = engine_on(model, slots=2)
+    both = [engine.submit([n], GREEDY) for n in (1, 2)]
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.follow(both[0]))
+    assert [request.finish for request in both] == ["cancelled"] * 2
+    assert model.cache == {}
 
 
 def test_a_waiting_request_can_be_cancelled() -> None:
