@@ -1,9 +1,12 @@
-"""What a config leaves out is read as transformers fills it in, or refused."""
+"""Configs are read as transformers reads them: what they leave out, and older names."""
+
+import json
 
 import pytest
 
 from mlcx.architectures import ARCHITECTURES, architecture
 from mlcx.errors import InputError
+from mlcx.presets import preset_file, preset_names
 
 from .conftest import tiny
 
@@ -37,3 +40,18 @@ def test_a_base_of_rope_that_transformers_changed_its_mind_about_is_asked_for() 
     left = {key: value for key, value in tiny("cohere").items() if key != "rope_theta"}
     with pytest.raises(InputError, match="'rope_theta': expected a number greater"):
         architecture("cohere").Config.from_hf(left)
+
+
+@pytest.mark.filterwarnings("ignore:`rope_scaling` is deprecated")
+@pytest.mark.parametrize("name", preset_names())
+def test_a_config_that_transformers_has_rewritten_says_the_same(name: str) -> None:
+    auto = pytest.importorskip("transformers.models.auto.configuration_auto")
+    config = json.loads(preset_file(name).read_bytes())
+    kind = config["model_type"]
+    if kind not in auto.CONFIG_MAPPING:
+        pytest.skip("not in transformers")
+    rewritten = auto.CONFIG_MAPPING[kind].from_dict(dict(config)).to_dict()
+    # Gemma's two names of one function.
+    same = {"hidden_activation": "gelu"}
+    read = architecture(kind).Config.from_hf
+    assert read(rewritten).to_dict() | same == read(config).to_dict() | same
