@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeGuard, TypeVar, get_type_hints
 
 from mlcx.architectures import largest
@@ -205,7 +205,7 @@ class Fields:
 
         Where several are set they are equal; where none is, it is ``absent``.
         """
-        rope = self._rope()
+        rope = self._rope
         told = [name for name in beside if self._data.get(name) is not None]
         found = {name: self.number(name) for name in told}
         if rope._data.get(key) is not None:
@@ -213,16 +213,18 @@ class Fields:
             found[name] = rope.number(key)
         if not found:
             return self.number(beside[-1], absent)
-        said = " and ".join(f"{value} ({name})" for name, value in found.items())
-        self.require(
-            len(set(found.values())) == 1,
-            f"expected one {key}, found {said}: leave the right one",
-            *(key, *beside),
-        )
+        if len(found) > 1:
+            said = " and ".join(f"{value} ({name})" for name, value in found.items())
+            self.require(
+                len(set(found.values())) == 1,
+                f"expected one {key}, found {said}: leave the right one",
+                *(key, *beside),
+            )
         return next(iter(found.values()))
 
+    @cached_property
     def _rope(self) -> Fields:
-        """Return the fields of the object on RoPE, which has an older and a newer name.
+        """The fields of the object on RoPE, which has an older and a newer name.
 
         Where both are set, what both of them say is the same.
         """
@@ -242,7 +244,7 @@ class Fields:
 
     def scaling(self) -> tuple[str, dict[str, Any]]:
         """Return how RoPE is scaled, ``default`` if it is not, and all said of that."""
-        said = dict(self._rope()._data)
+        said = dict(self._rope._data)
         return str(said.get("rope_type", "default")), said
 
     def rope_scaling(
