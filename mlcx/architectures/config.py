@@ -235,8 +235,9 @@ class Fields:
             if not isinstance(found, dict):
                 self._expect(name, "an object")
                 continue
-            found = {"rope_type": found.get("type"), **found}
             told = {key: value for key, value in found.items() if value is not None}
+            if "type" in told:
+                told.setdefault("rope_type", told["type"])
             differ = [key for key in told if key in said and said[key] != told[key]]
             self.require(not differ, f"{old} and {new} differ in {', '.join(differ)}")
             said |= told

@@ -47,7 +47,7 @@ def test_a_normalized_config_reads_back_as_itself() -> None:
             {"rope_type": "llama3", **LLAMA3},
         ),
         (
-            {"rope_scaling": {"type": "linear", "factor": 2.0}},
+            {"rope_scaling": {"type": "linear", "factor": 2.0, "rope_type": None}},
             {"rope_type": "linear", "factor": 2.0},
         ),
         (
