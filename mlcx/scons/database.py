@@ -21,17 +21,14 @@ from SCons.compat import PICKLE_PROTOCOL
 from mlcx.artifact import write_bytes
 from mlcx.errors import BuildError
 from mlcx.scons import ending
+from mlcx.scons.pickles import DamagedError, entries, folders
 from mlcx.scons.progress import Console
 
-__all__ = ["DamagedError", "Database", "open", "read", "use", "where"]
+__all__ = ["Database", "open", "read", "use", "where"]
 
 _SUFFIX = ".dblite"
 _MARK = b"mlcx-sha256:"
 """Between the pickle, after whose end no reader looks, and its digest."""
-
-
-class DamagedError(Exception):
-    """A file is not what a build wrote; says why."""
 
 
 class Database:
@@ -47,7 +44,15 @@ class Database:
         self._fails = False
 
     def __getitem__(self, key: str) -> bytes:
-        return self._content[key]
+        """Return what SCons is about to unpickle, in a way that runs what is named."""
+        found = self._content[key]
+        try:
+            entries(found)
+        except DamagedError as error:
+            _unused(self._path, error)
+            self._content = {each: self._content[each] for each in self._own}
+            raise KeyError(key) from error
+        return found
 
     def __setitem__(self, key: str, value: bytes) -> None:
         if self._content.get(key) != value:
@@ -118,9 +123,13 @@ def open(name: str, mode: str) -> Database:  # noqa: A001 (SCons calls it so)
     try:
         return Database(path, read(path))
     except DamagedError as error:
-        message = f"{path} {error}: it is not used, and all is made again"
-        Console(silent=False).error(f"warning: {message}")
+        _unused(path, error)
         return Database(path, {})
+
+
+def _unused(path: Path, error: DamagedError) -> None:
+    message = f"{path} {error}: it is not used, and all is made again"
+    Console(silent=False).error(f"warning: {message}")
 
 
 def read(path: Path) -> dict[str, bytes]:
@@ -140,18 +149,4 @@ def read(path: Path) -> dict[str, bytes]:
         body = data  # SCons' own module wrote it
     elif sha256(body).digest() != digest:
         raise DamagedError("is damaged")
-    return _unpickled(body)
-
-
-def _unpickled(body: bytes) -> dict[str, bytes]:
-    try:
-        # Ours, and as trusted as the files beside it, which a build runs.
-        content = pickle.loads(body)  # noqa: S301
-    except Exception as error:  # what is no pickle may raise anything
-        raise DamagedError("is damaged") from error
-    if not isinstance(content, dict):
-        raise DamagedError("is damaged")
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, bytes):
-            raise DamagedError("is damaged")
-    return content
+    return folders(body)

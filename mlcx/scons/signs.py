@@ -5,7 +5,6 @@ SCons itself writes them when it ends, and after a kill would do every step agai
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from SCons.Node.FS import get_default_fs
 
 from mlcx.reasons.hashes import Hashes
 from mlcx.scons.database import read
+from mlcx.scons.pickles import DamagedError, entries
 
 __all__ = ["digest", "keep", "sign", "signed", "use_sha256"]
 
@@ -89,13 +89,12 @@ def signed(file: Path) -> frozenset[str]:
     holds nothing, as for SCons itself.
     """
     try:
-        # Ours and as trusted as the files beside it, which a build runs.
-        entries = {key: pickle.loads(each) for key, each in read(file).items()}  # noqa: S301
-    except Exception:  # unpickling raises whatever there is
+        known = {key: entries(each) for key, each in read(file).items()}
+    except DamagedError:
         return frozenset()
     return frozenset(
         f"{folder}/{name}".removeprefix("./")
-        for folder, found in entries.items()
+        for folder, found in known.items()
         for name, entry in found.items()
         if hasattr(entry.binfo, "bactsig")
     )

@@ -12,6 +12,7 @@ import SCons.dblite
 
 from mlcx.errors import BuildError
 from mlcx.scons import database, ending
+from mlcx.scons.pickles import DamagedError
 
 from .project import Project
 
@@ -68,7 +69,7 @@ def test_damage_anywhere_is_found(written: Path) -> None:
             written.write_bytes(data)
             try:
                 assert database.read(written) == CONTENT
-            except database.DamagedError:
+            except DamagedError:
                 continue
             # Behind the pickle, then.
             assert place >= whole.rindex(b"mlcx-sha256:")
