@@ -70,17 +70,20 @@ def compiling(
         archs: Of CUDA, that it is for; none: the preset's own.
         prefix: Of the symbols of a static library, in its canonical form.
     """
+    preset = DEVICES[device]
+    # As the preset has it: another one of its name makes another library.
+    host = preset.host_for(host)
     options = ["--device", device, "--opt", opt, "--host", host, "--mcpu", mcpu]
     if archs:
         options += ["--archs", ",".join(archs)]
     if prefix is not None:
         options += ["--system-lib-prefix", prefix]
-    preset = DEVICES[device]
     tools, lacks = inputs.toolchain(device, host, suffix, archs)
-    facts = [inputs.sources("compile", "compiler"), inputs.tvm(), tools]
-    if preset.host_for(host) == AUTO:
-        own = mcpu == AUTO and preset.kind == "llvm"
-        facts.append(inputs.host(with_cpu=own))
+    own = inputs.sources("compile", "compiler", alone=("spec/prefix",))
+    facts = [own, inputs.tvm(), tools]
+    if host == AUTO:
+        works = mcpu == AUTO and preset.kind == "llvm"
+        facts.append(inputs.host(with_cpu=works))
     return Inputs("compile", tuple(options), tuple(facts), lacks)
 
 

@@ -17,15 +17,21 @@ from mlcx.toolchain.triple import parse
 __all__ = ["host", "installed", "sources", "toolchain", "tvm"]
 
 
+_COMMON = ("__init__", "cli/model")
+"""Of every verb: the version, which libraries hold, and what a path means to it."""
+
+
 @cache
-def sources(verbs: str, *packages: str) -> Fact:
-    """Return the files of mlcx that a verb loads, each with its digest.
+def sources(verbs: str, *packages: str, alone: tuple[str, ...] = ()) -> Fact:
+    """Return the files of mlcx that decide what a verb makes, each with its digest.
 
     Args:
         verbs: The module of ``mlcx.cli`` that the verb is in.
         packages: What it calls; all that they import counts too.
+        alone: Modules that it calls, ``spec/prefix``; what they import does not count.
     """
-    reached = frozenset({f"cli/{verbs}"}).union(*map(closure, packages))
+    own = frozenset({f"cli/{verbs}", *_COMMON, *alone})
+    reached = own.union(*map(closure, packages))
     files = {name: value for each in reached for name, value in _files(each).items()}
     name = f"{SOURCES}mlcx.{'+'.join(packages)}"
     return Fact.of(name, sorted(files.items()))

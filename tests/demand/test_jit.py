@@ -18,6 +18,7 @@ from mlcx.demand import steps, wanted
 from mlcx.errors import BuildError, InputError, UsageError
 from mlcx.signature import inputs
 from mlcx.signature.facts import Fact
+from mlcx.spec.devices import DEVICES
 from mlcx.toolchain.needs import Lack
 from mlcx.toolchain.tools import TOOLS
 

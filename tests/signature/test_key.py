@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlcx.signature.compiling import compiling, normalizing, override_text
 from mlcx.signature.key import key
+from mlcx.spec.devices import DEVICES
 
 OPTIONS: dict[str, Any] = {"opt": "O0", "host": "auto", "mcpu": "auto"}
 
@@ -49,3 +51,15 @@ def test_overrides_and_a_quantization_of_its_own_are_in_that_of_a_config() -> No
 
 def test_overrides_are_text_as_on_a_command_line() -> None:
     assert override_text([("a", 1), ("b", True), ("c", "x")]) == "a=1;b=true;c=x"
+
+
+def test_a_key_has_the_host_that_a_preset_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A library for another release of a system is another library."""
+    phone = {"device": "iphone", "suffix": ".tar", "prefix": "one_"}
+    before = library(**phone)
+    assert library(**phone, host=DEVICES["iphone"].host) == before
+    newer = replace(DEVICES["iphone"], host="arm64-apple-ios17.0")
+    monkeypatch.setitem(DEVICES, "iphone", newer)
+    assert library(**phone) != before
