@@ -296,7 +296,8 @@ def test_a_library_for_the_web_holds_a_runtime_that_all_share(
     first = Path(place.jit("webgpu").model_lib_path)
     (runtime,) = (place.home / "web_runtime").glob("*.o")
     made = ["web_runtime", "normalize", "normalize --overrides max_batch_size=2"]
-    linked = f"compile --device webgpu --opt O0 {HOST} --web-runtime {runtime}"
+    host = HOST.replace("auto", DEVICES["webgpu"].host, 1)
+    linked = f"compile --device webgpu --opt O0 {host} --web-runtime {runtime}"
     place.jit("webgpu", max_batch_size=2)
     assert sorted(place.calls()) == sorted([*made, linked, linked])
     for each in (first, runtime):
