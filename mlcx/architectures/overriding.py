@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields as fields_of
 from typing import Any
 
+from mlcx.architectures import architecture
 from mlcx.architectures.config import OPEN
 
 __all__ = ["OVERRIDES", "flatten", "given", "unbuildable", "without_effect"]
@@ -21,6 +23,8 @@ OVERRIDES: dict[str, type] = {
 }
 """The fields that a spec or a command line may override, as in MLC."""
 
+_CONTEXT, _WINDOW = "context_window_size", "sliding_window_size"
+
 _ALONE = ("tensor_parallel_shards", "pipeline_parallel_stages")
 
 
@@ -31,9 +35,17 @@ def flatten(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**inner, **outer} if isinstance(inner, dict) else outer
 
 
-def given(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides that are to change something; -1 leaves a field alone."""
-    return {key: value for key, value in overrides.items() if value != OPEN}
+def given(model_type: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides that are to change something.
+
+    -1 leaves a field alone, but for a sliding window: it takes away the one that an
+    architecture may have.
+    """
+    names = {each.name for each in fields_of(architecture(model_type).Config)}
+    closed = names & {_WINDOW}
+    return {
+        key: value for key, value in overrides.items() if value != OPEN or key in closed
+    }
 
 
 def without_effect(
@@ -50,7 +62,9 @@ def without_effect(
         if key not in fields:
             yield key, f"{model_type} has no such field"
         elif fields[key] != wanted:
-            yield key, f"{wanted} cannot be: {model_type} makes it {fields[key]}"
+            slides = key == _CONTEXT and fields.get(_WINDOW, OPEN) != OPEN
+            hint = f"; set {_WINDOW} to {OPEN} too, as its window slides" * slides
+            yield key, f"{wanted} cannot be: {model_type} makes it {fields[key]}{hint}"
 
 
 def unbuildable(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,10 @@ def derive_context(fields: Fields, usual: int = USUAL_CHUNK) -> tuple[int, int]:
         "n_positions",
     )
     named = [name for name in names if fields.has(name)]
+    if not named and fields.first(*names[:2]) == names[0]:
+        otherwise = f"{names[0]!r}: expected a number of tokens, as no window slides"
+        fields.require(False, f"{otherwise}, found {OPEN}")
+        return 1, 1
     context = fields.positive(named[0] if named else names[1])
     return context, _chunk(fields, context, usual)
 

@@ -298,7 +298,12 @@ def _override(model: _Model, args: argparse.Namespace) -> dict[str, Any]:
     fields: dict[str, Any] = model.config.to_dict()
     names = [name for name, *_ in _OVERRIDES]
     given = {name: vars(args)[name] for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {
+        name: value
+        for name, value in given.items()
+        # None, which is -1, asks nothing of a model without such a field.
+        if value is not None and (value >= 0 or name in fields)
+    }
     unknown = [name for name in given if name not in fields]
     if unknown:
         raise UsageError(f"{model.kind} has no {' and no '.join(unknown)} to override")

@@ -90,7 +90,7 @@ class CompileConfig:
         checkpoint = is_checkpoint(data)
         usual = {"max_batch_size": USUAL_BATCH} if checkpoint else {}
         given = usual | overriding.flatten(data)
-        config = _overridden(path, kind, given, overriding.given(overrides))
+        config = _overridden(path, kind, given, overriding.given(kind, overrides))
         recipe = None
         if isinstance(chosen, MixedScheme):
             from mlcx.quant import apply  # noqa: PLC0415 (loads TVM)

@@ -57,11 +57,12 @@ def override_problems(
 
     Args:
         config: As above, with which nothing is wrong.
-        overrides: By key; -1 leaves a field alone.
+        overrides: By key; -1 as in ``given``.
     """
-    flat, wanted = flatten(config), given(overrides)
+    flat = flatten(config)
+    kind = flat["model_type"]
+    wanted = given(kind, overrides)
     if wanted:
-        kind = flat["model_type"]
         try:
             config = architecture(kind).Config.from_hf(flat | wanted).to_dict()
         except InputError as error:

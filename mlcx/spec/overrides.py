@@ -28,8 +28,8 @@ def contradictions(
         both = f"{_WINDOW} {window} and {_CONTEXT} {context} exclude each other"
         yield _WINDOW, f"{both}: remove one, or set it to -1"
     yield from _chunk(sizes)
-    slides = model_has_window and overrides.get(_WINDOW) != -1
-    yield from _sink(sizes, slides)
+    off = overrides.get(_WINDOW) == -1
+    yield from _sink(sizes, model_has_window and not off, off)
 
 
 def _chunk(sizes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -40,13 +40,20 @@ def _chunk(sizes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield _CHUNK, f"expected at most {limit}, the {key}, found {chunk}"
 
 
-def _sink(sizes: Mapping[str, Any], slides: bool) -> Iterator[tuple[str, str]]:
+def _sink(
+    sizes: Mapping[str, Any], slides: bool, off: bool
+) -> Iterator[tuple[str, str]]:
     sink, window = sizes.get(_SINK), sizes.get(_WINDOW)
     if sink and window and sink >= window:
         yield _SINK, f"expected less than {window}, the {_WINDOW}, found {sink}"
     elif sink and not window and not slides:
-        needs = f"{_SINK} {sink} needs a sliding window, and neither the overrides"
-        yield _SINK, f"{needs} nor the model set one: add {_WINDOW} or remove this"
+        none = (
+            f"{_WINDOW} -1 takes it away: remove one of them"
+            if off
+            else "neither the overrides nor the model set one: "
+            f"add {_WINDOW} or remove this"
+        )
+        yield _SINK, f"{_SINK} {sink} needs a sliding window, and {none}"
 
 
 def whole(overrides: Mapping[str, Any]) -> dict[str, Any]:

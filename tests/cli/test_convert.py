@@ -176,6 +176,12 @@ def test_no_window_may_be_asked_for(tmp_path: Path) -> None:
     assert (config["sliding_window_size"], config["context_window_size"]) == (-1, 64)
 
 
+def test_no_window_asks_nothing_of_a_model_without_any(tmp_path: Path) -> None:
+    assert gen_config("--sliding-window-size", "-1") == 0
+    config = json.loads((tmp_path / "out/mlc-chat-config.json").read_text())
+    assert config["sliding_window_size"] == -1
+
+
 def test_weights_are_converted_with_a_line_that_says_what_came_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

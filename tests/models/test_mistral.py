@@ -1,5 +1,6 @@
 """Mistral: its config, and the first tokens that its window keeps, against numpy."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,18 @@ def test_a_context_cannot_be_given_to_what_slides() -> None:
         CompileConfig.load(
             model, quantization="q0f16", overrides={"context_window_size": 64}
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "context"), [({}, 128), ({"context_window_size": 64}, 64)]
+)
+def test_a_window_that_is_overridden_by_none_is_as_if_the_model_had_none(
+    tmp_path: Path, changes: dict[str, int], context: int
+) -> None:
+    model, plain = TINY / "mistral.json", tmp_path / "config.json"
+    plain.write_text(json.dumps(tiny("mistral", sliding_window=None, **changes)))
+    without = {"sliding_window_size": -1} | changes
+    found = CompileConfig.load(model, quantization="q0f16", overrides=without)
+    assert found == CompileConfig.load(plain, quantization="q0f16")
+    assert found.model_config["sliding_window_size"] == -1
+    assert found.model_config["context_window_size"] == context

@@ -43,7 +43,7 @@ def test_all_that_an_architecture_refuses_is_told(model_type: str, wrong: Any) -
 
 
 LLAMA = preset("llama")
-MISTRAL = preset("mistral")
+MISTRAL = preset("mistral") | {"sliding_window": 4096}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,29 @@ MISTRAL = preset("mistral")
             [(None, "tensor_parallel_shards: expected 1, as libraries are for one")],
         ),
         (LLAMA | {"tensor_parallel_shards": 2}, {"tensor_parallel_shards": 1}, []),
+        (MISTRAL, {"sliding_window_size": -1}, []),
+        (MISTRAL, {"sliding_window_size": -1, "context_window_size": 64}, []),
+        (
+            MISTRAL,
+            {"context_window_size": 64},
+            [
+                (
+                    "context_window_size",
+                    "64 cannot be: mistral makes it -1; set sliding_window_size to -1",
+                )
+            ],
+        ),
+        (
+            {"model_config": architecture("mistral").Config.from_hf(MISTRAL).to_dict()}
+            | {"model_type": "mistral"},
+            {"sliding_window_size": -1},
+            [
+                (
+                    None,
+                    "'context_window_size': expected a number of tokens, as no window",
+                )
+            ],
+        ),
         (
             MISTRAL,
             {"sliding_window_size": 64, "attention_sink_size": 64},
