@@ -128,8 +128,10 @@ class Foresight:
             return self._with_fate(request, "perhaps", since)
         may = self._may_be_taken(request, names)
         refused = self._refused(request)
+        if refused and may:
+            return self._with_fate(request, "perhaps", f"unless cached: {refused}")
         if refused:
-            return self._with_fate(request, "perhaps" if may else "refused", refused)
+            return self._with_fate(request, "refused", refused)
         fate: Fate = "to build or take" if may else "to build"
         return self._with_fate(request, fate, since)
 

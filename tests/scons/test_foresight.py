@@ -145,6 +145,18 @@ def test_a_cache_elsewhere_is_told_from_the_own_one(
     assert row["bytes"] > 0
 
 
+def test_what_a_cache_may_still_have_is_not_called_refused(planned: Planned) -> None:
+    planned.set("MLC_JIT_POLICY", "READONLY")
+
+    def said() -> set[tuple[str, str]]:
+        steps = planned.plan()["steps"]
+        return {(e["state"], e["since"]) for e in steps if e["verb"] == "compile"}
+
+    assert said() == {("perhaps", "unless cached: MLC_JIT_POLICY is READONLY")}
+    planned.set("MLCX_CACHE_DIR", "none")
+    assert said() == {("refused", "MLC_JIT_POLICY is READONLY")}
+
+
 def test_policies_and_lost_signatures_are_foreseen(standing: Planned) -> None:
     assert set(standing.states().values()) == {"up to date"}
     standing.set("MLC_JIT_POLICY", "REDO")
