@@ -127,12 +127,10 @@ class Foresight:
         if not study.certain:
             return self._with_fate(request, "perhaps", since)
         may = self._may_be_taken(request, names)
-        refused = self._refused(request)
-        if refused and may:
-            return self._with_fate(request, "perhaps", f"unless cached: {refused}")
-        if refused:
-            return self._with_fate(request, "refused", refused)
         fate: Fate = "to build or take" if may else "to build"
+        if refused := self._refused(request):
+            fate = "perhaps" if may else "refused"
+            since = f"unless cached: {refused}" if may else refused
         return self._with_fate(request, fate, since)
 
     def _others(self, request: Request, changes: Iterable[Change]) -> Iterator[Change]:
