@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlcx.signature.compiling import Inputs
@@ -30,15 +30,24 @@ def keys(
     if request.verb not in CACHED_VERBS:
         return None
     try:
-        contents = [digest(source) for source in request.sources]
+        contents = list(_contents(request, digest))
     except FileNotFoundError:
         return None
-    if request.reads_folder:  # equal files of other names mean something else
-        names = (source.name for source in request.sources)
-        contents = [" ".join(pair) for pair in zip(names, contents, strict=True)]
     words = (*request.options, *(option for option, _ in request.files))
     inputs = Inputs(request.verb, words, request.facts)
     return tuple(
         key(inputs, contents, target.suffix, position)
         for position, target in enumerate(request.targets)
     )
+
+
+def _contents(request: Request, digest: Callable[[Path], str]) -> Iterator[str]:
+    """Yield the digest of each source, after its name where it is found by that.
+
+    So are those that no word of the command names: of other names they mean something
+    else, a tokenizer.json that is called so no longer nothing at all.
+    """
+    told = {*request.models, *(path for _, path in request.files)}
+    for source in request.sources:
+        found = digest(source)
+        yield found if source in told else f"{source.name} {found}"

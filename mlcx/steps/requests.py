@@ -90,12 +90,7 @@ class Request:
         if self.subject or self.verb in _ON_ALL:
             return self.sources
         source = self.sources[0]
-        return (source.parent if self.reads_folder else source,)
-
-    @property
-    def reads_folder(self) -> bool:
-        """Whether it finds its sources by their names in a folder."""
-        return self.verb in _OF_FOLDERS
+        return (source.parent if self.verb in _OF_FOLDERS else source,)
 
     @property
     def copied(self) -> tuple[Path, ...]:

@@ -62,6 +62,29 @@ def test_what_reads_a_folder_depends_on_the_names_in_it(tmp_path: Path) -> None:
         assert (found["config.json"] != found["other.json"]) == counts
 
 
+def test_what_is_found_beside_a_config_counts_by_its_name(tmp_path: Path) -> None:
+    """Where no tokenizer.json is any more, a config has other tokens in use."""
+    for name in ("a/config.json", "a/tokenizer.json", "b/config.json", "b/old.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    first = request(tmp_path, "normalize", "compile-config.json")
+    found = {
+        keys(replace(first, sources=tuple(sorted((tmp_path / folder).iterdir()))))
+        for folder in "ab"
+    }
+    assert len(found) == 2
+
+
+def test_what_an_option_names_counts_by_its_content(tmp_path: Path) -> None:
+    first = request(tmp_path, "compile", "a.wasm")
+    (tmp_path / "runtime.o").write_text("content")
+    found = {
+        keys(replace(first, sources=(*first.sources, each), files=(("--with", each),)))
+        for each in (tmp_path / "runtime.o", tmp_path / "source")
+    }
+    assert len(found) == 1
+
+
 def test_other_steps_and_those_whose_sources_are_missing_have_none(
     tmp_path: Path,
 ) -> None:

@@ -27,6 +27,7 @@ from mlcx.steps.requests import Folders, Request
 
 UNSIGNED = {
     "cli/conversation": "warns of a template that does not suit",
+    "cli/count": "refuses what is no number, or too large a one",
     "cli/download": "is for models of the hub: steps of a build are given paths",
     "cli/output": "refuses places that nothing can be written to",
     "cli/quantization": "declares an argument",
