@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlcx.runtime.fields import Fields
@@ -100,6 +100,7 @@ def conversation(fields: Fields) -> Conversation:
         fields.reject("seps", f"expected one or two separators, found {len(seps)}")
     for role in ("user", "assistant"):
         fields.object("roles").text(role)
+    roles = fields.mapping("roles", {})
     templates = {role: f"{{{role}_message}}" for role in _ROLES}
     return Conversation(
         system_template=fields.text("system_template", "{system_message}"),
@@ -108,9 +109,9 @@ def conversation(fields: Fields) -> Conversation:
         add_role_after_system_message=fields.boolean(
             "add_role_after_system_message", True
         ),
-        roles=fields.mapping("roles", {}),
+        roles=roles,
         role_templates=fields.mapping("role_templates", templates),
-        history=_history(fields),
+        history=_history(fields, roles),
         seps=tuple(seps),
         role_content_sep=fields.text("role_content_sep", ""),
         role_empty_sep=fields.text("role_empty_sep", ""),
@@ -120,13 +121,13 @@ def conversation(fields: Fields) -> Conversation:
     )
 
 
-def _history(fields: Fields) -> tuple[Message, ...]:
-    history = []
+def _history(fields: Fields, named: Mapping[str, str]) -> tuple[Message, ...]:
+    history, roles = [], [role for role in _ROLES if role in named]
     for index, turn in enumerate(fields.values("messages", [])):
         if not (isinstance(turn, list) and [type(part) for part in turn] == [str, str]):
             fields.reject(f"messages/{index}", "expected a list of a role and a text")
-        if turn[0] not in _ROLES:
-            known = ", ".join(_ROLES)
+        if turn[0] not in roles:
+            known = ", ".join(roles)
             fields.reject(f"messages/{index}/0", f"expected one of {known}")
         history.append(Message(*turn))
     return tuple(history)

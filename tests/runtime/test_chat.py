@@ -110,6 +110,8 @@ def test_a_role_that_the_template_lacks_is_named() -> None:
 def test_a_history_of_an_unknown_role_is_refused() -> None:
     with pytest.raises(InputError, match="messages/0/0: expected one of user"):
         template(LLAMA_2 | {"messages": [["narrator", "Once"]]})
+    with pytest.raises(InputError, match=r"0/0: expected one of user, assistant$"):
+        template(REDPAJAMA | {"messages": [["tool", "3"]]})
 
 
 THOUGHT = [
