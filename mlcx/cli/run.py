@@ -227,10 +227,18 @@ def _sampling(args: argparse.Namespace, settings: ChatConfig) -> Sampling:
 
 
 def _prompt(args: argparse.Namespace, prompter: Prompter) -> list[int]:
-    text = args.prompt
-    if text == "-":
-        text = sys.stdin.read().removesuffix("\n")
+    text = _read() if args.prompt == "-" else args.prompt
     return prompter.plain(text) if args.raw else prompter.chat(text, args.system)
+
+
+def _read() -> str:
+    from mlcx.errors import UsageError
+
+    try:
+        return sys.stdin.read().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        message = f"--prompt -: expected text in {error.encoding}, found other bytes"
+        raise UsageError(message) from error
 
 
 def _print(args: argparse.Namespace, completion: Completion, prompt: int) -> None:

@@ -94,7 +94,7 @@ class Fields:
     def _list(self, key: str, kind: type[_T], default: list[_T] | None) -> list[_T]:
         found = self._get(key, list, default)
         for index, one in enumerate(found):
-            if type(one) is not kind:
+            if type(one) is not kind or _has_halves(one):
                 self.reject(f"{key}/{index}", _expected(kind, one))
         return found
 
@@ -102,11 +102,17 @@ class Fields:
         found = self._value.get(key)
         if found is None and default is not None:
             return default
-        if type(found) is not kind:
+        if type(found) is not kind or _has_halves(found):
             self.reject(key, _expected(kind, found))
         return found
 
 
+def _has_halves(found: object) -> bool:
+    """Say whether it is text with halves of characters, which JSON may escape."""
+    return isinstance(found, str) and any("\ud800" <= c <= "\udfff" for c in found)
+
+
 def _expected(kind: type, found: object) -> str:
     what = "nothing" if found is None else repr(found)[:60]
-    return f"expected {_NAMES[kind]}, found {what}"
+    whole = " of whole characters" if type(found) is str is kind else ""
+    return f"expected {_NAMES[kind]}{whole}, found {what}"

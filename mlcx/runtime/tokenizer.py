@@ -9,7 +9,7 @@ from pathlib import Path
 import tokenizers
 
 from mlcx.artifact import TOKENIZER, TOKENIZER_MODEL
-from mlcx.errors import InputError
+from mlcx.errors import InputError, UsageError
 from mlcx.runtime.detokenizer import BYTE_LEVEL, TextDecoder, text_decoder
 from mlcx.runtime.vocabulary import FastVocabulary, Vocabulary, read_fast, read_rwkv
 
@@ -34,7 +34,16 @@ class Tokenizer:
         Args:
             text: Special tokens spelled out in it become their ids.
             special: Whether to add those that the tokenizer puts around a text.
+
+        Raises:
+            UsageError: ``text`` is not Unicode.
         """
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            what = f"found {text[error.start]!r} at character {error.start + 1}"
+            part = "a byte that is not UTF-8, or half of a character"
+            raise UsageError(f"expected Unicode text, {what}: {part}") from error
         return self._vocabulary.encode(text, special)
 
     def token_id(self, text: str) -> int | None:

@@ -54,6 +54,10 @@ def test_without_a_smaller_active_size_the_whole_vocabulary_counts(
     [
         ({"vocab_size": "many"}, "/vocab_size: expected an integer, found 'many'"),
         ({"temperature": True}, "/temperature: expected a number, found True"),
+        (
+            {"conv_template": {**VALUE["conv_template"], "stop_str": ["\ud800"]}},
+            "/conv_template/stop_str/0: expected a string of whole characters",
+        ),
         ({"conv_template": None}, "/conv_template: expected an object, found nothing"),
     ],
 )

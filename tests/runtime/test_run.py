@@ -116,6 +116,8 @@ def test_an_interrupt_ends_the_line_and_the_command(
         (["--context", "200"], "a context of 200 tokens: expected 1 to 128"),
         (["--context", "2"], "the prompt has 3 tokens, and the context is of 2"),
         (["--model-lib", "no.so"], "no.so: no such library"),
+        (["--prompt", "a\udcff", "--raw"], r"found '\udcff' at character 2: a byte"),
+        (["--prompt", "-"], "--prompt -: expected text in utf-8, found other bytes"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line_with_status_2(
@@ -123,7 +125,10 @@ def test_what_cannot_be_done_is_said_in_one_line_with_status_2(
     message: str,
     tiny: Files,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", stdin)
     assert generate(tiny, "--prompt", "ab", *options) == 2
     captured = capsys.readouterr()
     assert message in captured.err
