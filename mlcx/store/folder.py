@@ -62,14 +62,15 @@ class FolderStore:
     def put(self, entry: Entry, file: Path, *, replace: bool = False) -> None:
         """Store ``file``, which ``entry`` describes; an entry that is there stays.
 
-        With ``replace``, it is replaced.
+        With ``replace``, it is replaced, and so is one that nobody can take any more:
+        that cannot be read, or whose content is gone.
         """
         if not (self.root / "CACHEDIR.TAG").exists():
             write_bytes(self.root / "CACHEDIR.TAG", _TAG)
         content, path = self.content(entry), self._entry(entry.key)
         if replace or not _has_size(content, entry.size):
             receive(entry, _blocks(file), content)
-        if replace or not path.exists():
+        if replace or not self._stands(entry.key):
             with replacing(path) as temporary:
                 temporary.write_bytes(entry.to_bytes())
 
@@ -107,6 +108,14 @@ class FolderStore:
         content = {path.name: _time(path) for path in self._files(CONTENT)}
         for sha256 in unpromised(content, self.stored(), entries):
             self._content(sha256).unlink(missing_ok=True)
+
+    def _stands(self, key: str) -> bool:
+        """Whether what the entry of ``key`` promises is there."""
+        try:
+            entry = self.find(key)
+        except DamagedError:
+            return False
+        return entry is not None and self.content(entry).exists()
 
     def content(self, entry: Entry) -> Path:
         """Return where the content of ``entry`` is."""

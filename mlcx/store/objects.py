@@ -56,8 +56,8 @@ class Objects(Protocol):
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield the content of ``name`` in blocks; None: there is none."""
 
-    def write(self, name: str, content: bytes | Path) -> None:
-        """Store ``content``, unless there is something under ``name``."""
+    def write(self, name: str, content: bytes | Path) -> bool:
+        """Store ``content``; False: there is something under ``name``, which stays."""
 
     def remove(self, name: str) -> None:
         """Remove ``name``."""
@@ -147,16 +147,17 @@ class ObjectStore:
             except FileNotFoundError:
                 return None
 
-    def write(self, name: str, content: bytes | Path) -> None:
-        """Store ``content``, unless there is something under ``name``."""
+    def write(self, name: str, content: bytes | Path) -> bool:
+        """Store ``content``; False: there is something under ``name``, which stays."""
         errors = self._library.exceptions
         with self._in_one_line():
             try:
                 self._put(name, content, mode="create")
+                return True
             except errors.AlreadyExistsError:
-                return
+                return False
             except (errors.NotSupportedError, NotImplementedError):
-                self._write_slowly(name, content)
+                return self._write_slowly(name, content)
 
     def remove(self, name: str) -> None:
         """Remove ``name``."""
@@ -171,12 +172,14 @@ class ObjectStore:
                     written = each["last_modified"].timestamp()
                     yield Listed(each["path"], each["size"], written)
 
-    def _write_slowly(self, name: str, content: bytes | Path) -> None:
+    def _write_slowly(self, name: str, content: bytes | Path) -> bool:
         """Write where there are no conditions: web servers."""
         try:
             self._library.head(self._store, name)
         except FileNotFoundError:
             self._put(name, content, mode="overwrite")
+            return True
+        return False
 
     def _put(self, name: str, content: bytes | Path, mode: str) -> None:
         # In parts, content could not be written on condition.

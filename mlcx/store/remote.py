@@ -65,12 +65,25 @@ class RemoteStore:
     def put(self, entry: Entry, file: Path, *, replace: bool = False) -> None:
         """Store ``file``, which ``entry`` describes; what others stored first stays.
 
-        With ``replace``, what is there is removed before.
+        With ``replace`` its entry is replaced, and so is one that nobody can take any
+        more: that cannot be read, or whose content is gone. Content stays, since other
+        entries may promise it.
         """
-        if replace:
-            self.discard(entry.key)
+        name, text = _entry(entry.key), entry.to_bytes()
         self._objects.write(_content(entry), file)
-        self._objects.write(_entry(entry.key), entry.to_bytes())
+        if replace:
+            self._objects.remove(name)
+        if not self._objects.write(name, text) and not self._stands(entry.key):
+            self._objects.remove(name)
+            self._objects.write(name, text)
+
+    def _stands(self, key: str) -> bool:
+        """Whether what the entry of ``key`` promises is there."""
+        try:
+            entry = self.find(key)
+        except DamagedError:
+            return False
+        return entry is not None and self._objects.read(_content(entry)) is not None
 
     def discard(self, key: str) -> None:
         """Remove the entry of ``key`` and what it promises."""

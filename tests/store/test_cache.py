@@ -44,10 +44,10 @@ class Memory:
         self._fail()
         return [self.content[name]] if name in self.content else None
 
-    def write(self, name: str, content: bytes | Path) -> None:
+    def write(self, name: str, content: bytes | Path) -> bool:
         self._fail()
         data = content if isinstance(content, bytes) else content.read_bytes()
-        self.content.setdefault(name, data)
+        return self.content.setdefault(name, data) is data
 
     def remove(self, name: str) -> None:
         self.content.pop(name, None)
@@ -178,6 +178,44 @@ def test_of_two_writers_the_first_one_wins(
     both(tmp_path / "b", objects, said).put(KEY, made(tmp_path, b"two"), "label")
     both(tmp_path / "c", objects, said).take(KEY, tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("kind", ["folder", "objects"])
+@pytest.mark.parametrize("text", [None, b"{"])
+def test_an_entry_that_nobody_can_take_is_replaced(
+    tmp_path: Path, objects: Memory, said: list[str], kind: str, text: bytes | None
+) -> None:
+    """Its content is gone, or it cannot be read; a build may make other bytes."""
+    store = RemoteStore(objects) if kind == "objects" else FolderStore(tmp_path / "c")
+    first = Entry.of(KEY, made(tmp_path, b"first"), "label")
+    store.put(first, made(tmp_path, b"first"))
+    if kind == "objects" and text is None:
+        del objects.content[f"content/{first.sha256}"]
+    elif kind == "objects":
+        objects.content[f"entries/{KEY}"] = text
+    elif text is None:
+        next((tmp_path / "c/content").glob("*/*")).unlink()
+    else:
+        next((tmp_path / "c/entries").glob("*/*")).write_bytes(text)
+    cache = Cache([store], said.append)
+    cache.put(KEY, made(tmp_path, b"second"), "label")
+    assert cache.take(KEY, tmp_path / "x") is not None
+    assert (tmp_path / "x").read_bytes() == b"second"
+    assert list(store.check()) == said == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "objects"])
+def test_what_is_replaced_leaves_its_content_to_other_keys(
+    tmp_path: Path, objects: Memory, said: list[str], kind: str
+) -> None:
+    store = RemoteStore(objects) if kind == "objects" else FolderStore(tmp_path / "c")
+    cache = Cache([store], said.append)
+    for key in (KEY, OTHER):
+        cache.put(key, made(tmp_path, b"both"), "label")
+    cache.put(KEY, made(tmp_path, b"other"), "label", replace=True)
+    for key, expected in ((KEY, b"other"), (OTHER, b"both")):
+        assert cache.take(key, tmp_path / "x") is not None
+        assert (tmp_path / "x").read_bytes() == expected
 
 
 def test_content_is_stored_once_for_all_its_keys(tmp_path: Path) -> None:
