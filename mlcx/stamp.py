@@ -22,8 +22,6 @@ KEY = "mlcx"
 
 _VERSION = 1
 _FIRST = re.compile(rb'\{"(?:%s|model_type)": ' % KEY.encode())
-_OPEN = -1
-"""The value of an override that leaves a field as it is."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,7 @@ class Description:
 
 def _overrides(fields: Mapping[str, int | bool]) -> str:
     """Return ``fields`` as a command line takes them."""
-    given = (item for item in fields.items() if item[1] != _OPEN)
-    return ";".join(f"{key}={value}".lower() for key, value in given)
+    return ";".join(f"{key}={value}".lower() for key, value in fields.items())
 
 
 def find(content: bytes) -> Iterator[Description]:

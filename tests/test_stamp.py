@@ -62,7 +62,7 @@ def test_the_command_names_what_was_asked_for() -> None:
         "--quantization": "q4f16_1",
         "--device": "cpu",
         "--opt": "O2",
-        "--overrides": "context_window_size=64",
+        "--overrides": "context_window_size=64;sliding_window_size=-1",
         "--host": "x86_64-linux-gnu",
         "--mcpu": "x86-64",
         "--system-lib-prefix": "tiny_",
