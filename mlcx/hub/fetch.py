@@ -155,7 +155,8 @@ class Fetch:
         from filelock import FileLock, Timeout  # noqa: PLC0415
 
         self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder.with_name(f".{self._folder.name}.lock"))
+        whole = self._folder.resolve()  # one that is ".." has a name, too
+        lock = FileLock(whole.parent / f".{whole.name}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -77,6 +77,23 @@ def test_the_second_time_nothing_is_downloaded(
     assert not hub.log
 
 
+@pytest.mark.parametrize("output", [".", "..", "deeper/.."])
+def test_the_folder_that_is_worked_in_will_do(
+    hub: StandIn,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+) -> None:
+    here = tmp_path / "model" / "deeper"
+    here.mkdir(parents=True)
+    (here / "deeper").mkdir()
+    monkeypatch.chdir(here)
+    folder = fetched(capsys, MODEL, "-o", output)
+    assert names(folder) - {"deeper"} == WANTED
+    assert {".model.lock", ".deeper.lock"} & names(folder.resolve().parent)
+
+
 def test_texts_alone_are_without_weights(
     hub: StandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
