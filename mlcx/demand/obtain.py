@@ -6,20 +6,16 @@ Loaded only then, as it takes as long as all that a library that is there takes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlcx.demand.steps import make
 from mlcx.demand.wanted import Wish
-from mlcx.errors import BuildError
+from mlcx.errors import BuildError, said
 from mlcx.store.cache import Cache
 from mlcx.store.settings import Settings, open_cache, settings
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 __all__ = ["obtain"]
 
@@ -73,14 +69,20 @@ def _cache(chosen: Settings, began: int) -> Cache | None:
     return open_cache(chosen, _LOG.warning)
 
 
-def _one_at_a_time(file: Path) -> FileLock:
-    """Return a lock on ``file`` among processes, for a ``with`` statement."""
+@contextmanager
+def _one_at_a_time(file: Path) -> Iterator[None]:
+    """Hold a lock on ``file``, for which other processes wait."""
     from filelock import FileLock  # noqa: PLC0415
 
     folder = file.parent / "locks"
+    lock = FileLock(folder / f"{file.name}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"{folder}: cannot be written: {error.strerror}"
-        raise BuildError(message) from error
-    return FileLock(folder / f"{file.name}.lock")
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        what = said(error) if isinstance(error, OSError) else str(error)
+        raise BuildError(f"{file} cannot be locked: {what}") from error
+    try:
+        yield
+    finally:
+        lock.release()

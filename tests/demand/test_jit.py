@@ -348,6 +348,16 @@ def test_a_wrong_argument_is_refused(
     assert not place.home.exists()
 
 
+def test_what_cannot_be_locked_is_named(place: Place) -> None:
+    library = Path(place.jit().model_lib_path)
+    library.unlink()
+    lock = library.parent / "locks" / f"{library.name}.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(BuildError, match=rf"{library.name} cannot be locked: .*lock: "):
+        place.jit()
+
+
 def test_a_wrong_policy_and_a_missing_model_are_refused(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
