@@ -94,7 +94,7 @@ def test_the_refusal_says_what_it_was_built_with_and_how_to_rebuild(
     assert "built by mlcx 0.1.0 with TVM 0.19.1" in built
     expected = (
         "mlcx compile MODEL --quantization q4f16_1 --device cpu --opt O2 "
-        "--overrides context_window_size=64 -o model.so"
+        "--overrides 'context_window_size=64;sliding_window_size=-1' -o model.so"
     )
     assert remedy.endswith(expected)
 
