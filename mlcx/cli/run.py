@@ -157,12 +157,15 @@ def generate(args: argparse.Namespace) -> int:
     settings = config.read(files.directory)
     words = tokenizer.read(files.directory)
     prompter = Prompter(settings, words)
-    sampling = prompter.stopping(_sampling(args, settings))
+    sampling = _sampling(args, settings)
+    stops: tuple[str, ...] = ()
+    if not args.raw:
+        sampling = prompter.stopping(sampling)
+        stops = settings.conversation.stop_str
     prompt = _prompt(args, prompter)
     engine = load.load_engine(
         files, settings, args.device, context=args.context, threads=args.threads
     )
-    stops = () if args.raw else settings.conversation.stop_str
     completion = Completion(engine, words, prompt, sampling, stops)
     _print(args, completion, len(prompt))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ def test_a_plain_prompt_is_continued_as_the_reference_continues_it(
     expected = greedy(tiny_config, tiny_weights, prompt, 20)
     until_its_end = expected.partition(CHARACTERS[END])[0]
     assert capsys.readouterr().out == until_its_end + "\n"
+
+
+def test_a_stop_string_ends_the_answer_to_a_chat_and_no_plain_text(
+    tiny: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def text(*options: str) -> str:
+        command = ("--prompt", "Hi", "--greedy", "--max-tokens", "9", *options)
+        assert generate(Files(folder, tiny.library), *command) == 0
+        return capsys.readouterr().out.removesuffix("\n")
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny.directory, folder)
+    plain, chat = text("--raw"), text()
+    file = folder / "mlc-chat-config.json"
+    config = json.loads(file.read_text())
+    config["conv_template"]["stop_str"] = [plain[3], chat[3]]
+    file.write_text(json.dumps(config))
+    assert text("--raw") == plain
+    assert len(text()) <= 3
 
 
 def test_a_prompt_goes_through_the_template_and_may_come_from_stdin(
