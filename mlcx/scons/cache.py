@@ -16,6 +16,7 @@ from typing import Any
 import SCons.Action
 import SCons.CacheDir
 
+from mlcx.errors import BuildError
 from mlcx.scons import ending
 from mlcx.scons.shared import Shared
 from mlcx.scons.step import Step
@@ -61,7 +62,10 @@ class StepCache(SCons.CacheDir.CacheDir):
         if position == 0 and several and not shared.holds():
             return False
         started = time.monotonic()
-        if not shared.take(position):
+        try:
+            if not shared.take(position):
+                return False
+        except BuildError:  # the target cannot be written, as its step will say
             return False
         return self._taken(node, step, started)
 

@@ -32,7 +32,11 @@ class Level(Protocol):
         """Return the entry of ``key``; None: there is none."""
 
     def take(self, entry: Entry, target: Path) -> bool:
-        """Make ``target`` of what ``entry`` promises; False: it is gone."""
+        """Make ``target`` of what ``entry`` promises; False: it is gone.
+
+        Raises:
+            BuildError: ``target`` cannot be written.
+        """
 
     def put(self, entry: Entry, file: Path, *, replace: bool = False) -> None:
         """Store ``file``, which ``entry`` describes."""
@@ -99,7 +103,11 @@ class Cache:
         return found
 
     def take(self, key: str, target: Path) -> Entry | None:
-        """Make ``target`` of what is stored for ``key``; None: nothing, or damaged."""
+        """Make ``target`` of what is stored for ``key``; None: nothing, or damaged.
+
+        Raises:
+            BuildError: ``target`` cannot be written, of which no level is to blame.
+        """
         return self._take(self._levels, key, target)
 
     def take_near(self, key: str, target: Path) -> Entry | None:
@@ -132,7 +140,7 @@ class Cache:
         self, levels: list[Level], entry: Entry, file: Path, replace: bool = False
     ) -> None:
         for level in levels:
-            with self._guarded(level, entry.key):
+            with self._guarded(level, entry.key, (OSError, MlcxError)):
                 if self._works(level) and not self._readonly:
                     level.put(entry, file, replace=replace)
 
@@ -140,8 +148,13 @@ class Cache:
         return level.name not in self._failed
 
     @contextmanager
-    def _guarded(self, level: Level, key: str) -> Iterator[None]:
-        """Report what goes wrong in ``level``."""
+    def _guarded(
+        self,
+        level: Level,
+        key: str,
+        faults: tuple[type[OSError | MlcxError], ...] = (OSError,),
+    ) -> Iterator[None]:
+        """Report what goes wrong in ``level``: ``faults``, what is damaged as well."""
         try:
             try:
                 yield
@@ -149,7 +162,7 @@ class Cache:
                 self._warn(f"cache {level.name}: {error}: it is not used")
                 if not self._readonly:
                     level.discard(key)
-        except (OSError, MlcxError) as error:
+        except faults as error:
             self._fail(level, error)
 
     def _fail(self, level: Level, error: Exception) -> None:

@@ -66,6 +66,7 @@ def receive(entry: Entry, blocks: Iterable[bytes], target: Path) -> None:
 
     Raises:
         DamagedError: They are not; ``target`` is as it was.
+        BuildError: ``target`` cannot be written.
     """
     digest, size = hashlib.sha256(), 0
     with replacing(target) as temporary:

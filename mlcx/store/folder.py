@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from mlcx.artifact import replacing, write_bytes
 from mlcx.store.entry import CONTENT, ENTRIES, DamagedError, Entry, receive
@@ -49,11 +50,14 @@ class FolderStore:
 
         Raises:
             DamagedError: It is something else; ``target`` is as it was.
+            BuildError: ``target`` cannot be written.
         """
-        content = self.content(entry)
-        if not content.exists():
+        try:
+            file = self.content(entry).open("rb")
+        except FileNotFoundError:  # removed, maybe at this moment
             return False
-        receive(entry, _blocks(content), target)
+        with file:
+            receive(entry, _blocks(file), target)
         # Others are removed before it; where nothing may be written, nothing is.
         with contextlib.suppress(OSError):
             os.utime(self._entry(entry.key))
@@ -69,7 +73,8 @@ class FolderStore:
             write_bytes(self.root / "CACHEDIR.TAG", _TAG)
         content, path = self.content(entry), self._entry(entry.key)
         if replace or not _has_size(content, entry.size):
-            receive(entry, _blocks(file), content)
+            with file.open("rb") as stream:
+                receive(entry, _blocks(stream), content)
         if replace or not self._stands(entry.key):
             with replacing(path) as temporary:
                 temporary.write_bytes(entry.to_bytes())
@@ -138,10 +143,10 @@ class FolderStore:
             return None
 
     def _wrong(self, entry: Entry) -> str:
-        content = self.content(entry)
-        if not content.exists():
+        try:
+            found = Entry.of(entry.key, self.content(entry), entry.label)
+        except FileNotFoundError:
             return f"{entry.label} is gone"
-        found = Entry.of(entry.key, content, entry.label)
         return "" if found == entry else f"{entry.label} is damaged"
 
 
@@ -156,7 +161,6 @@ def _time(path: Path) -> float:
     return path.stat().st_mtime
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            yield block
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        yield block

@@ -55,6 +55,7 @@ class RemoteStore:
 
         Raises:
             DamagedError: It is something else; ``target`` is as it was.
+            BuildError: ``target`` cannot be written.
         """
         blocks = self._objects.read(_content(entry))
         if blocks is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlcx.errors import BuildError
 from mlcx.store.cache import Cache
 from mlcx.store.entry import DamagedError, Entry
 from mlcx.store.folder import FolderStore
@@ -216,6 +217,41 @@ def test_what_is_replaced_leaves_its_content_to_other_keys(
     for key, expected in ((KEY, b"other"), (OTHER, b"both")):
         assert cache.take(key, tmp_path / "x") is not None
         assert (tmp_path / "x").read_bytes() == expected
+
+
+@pytest.mark.parametrize("kind", ["folder", "objects"])
+def test_no_level_is_to_blame_for_a_target_that_cannot_be_written(
+    tmp_path: Path, objects: Memory, said: list[str], kind: str
+) -> None:
+    store = RemoteStore(objects) if kind == "objects" else FolderStore(tmp_path / "c")
+    cache = Cache([store], said.append)
+    cache.put(KEY, made(tmp_path), "label")
+    with pytest.raises(BuildError, match="made/x: cannot be written"):
+        cache.take(KEY, tmp_path / "made/x")
+    assert cache.take(KEY, tmp_path / "x") is not None
+    assert said == []
+
+
+def test_what_is_removed_while_it_is_taken_is_only_gone(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path / "c")
+    cache = Cache([store], said.append)
+    cache.put(KEY, made(tmp_path), "label")
+    content = store.content(store.stored()[0].entry)
+
+    def pruned(self: Path) -> bool:
+        """Say that a file is there which is removed before it can be opened."""
+        content.unlink(missing_ok=True)
+        return True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", pruned)
+        pruned(content)
+        assert cache.take(KEY, tmp_path / "x") is None
+    cache.put(KEY, made(tmp_path), "label")
+    assert cache.take(KEY, tmp_path / "x") is not None
+    assert said == []
 
 
 def test_content_is_stored_once_for_all_its_keys(tmp_path: Path) -> None:
