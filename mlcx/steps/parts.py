@@ -94,11 +94,10 @@ def all_of(target: Path) -> Iterator[Part]:
     """
     yield Part(target, None, False)
     yield from parts(target)
-    # What a library is made of, and how an index of float32 reads them.
-    names = [f"{target.name}.json"]
-    names += [TENSOR_CACHE_B16] if target.name == TENSOR_CACHE else []
-    beside = filter(Path.is_file, map(target.with_name, names))
-    yield from (Part(path, None, False) for path in beside)
+    # How an index of float32 reads the shards.
+    other = target.with_name(TENSOR_CACHE_B16)
+    if target.name == TENSOR_CACHE and other.is_file():
+        yield Part(other, None, False)
 
 
 def listed(index: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from mlcx.spec.digest import digest_file
 from mlcx.spec.lock import LockedFile
 from mlcx.spec.verified import Verified
 from mlcx.steps.files import model_files, weight_files
-from mlcx.steps.parts import differs, fault, leftovers, made_beside, parts
+from mlcx.steps.parts import all_of, differs, fault, leftovers, made_beside, parts
 
 
 def write_index(folder: Path, **shards: int) -> Path:
@@ -83,6 +83,16 @@ def test_an_unreadable_index_is_a_fault(tmp_path: Path, text: str) -> None:
 def test_other_files_have_no_parts(tmp_path: Path) -> None:
     (tmp_path / "lib.so").write_bytes(b"\x7fELF")
     assert parts(tmp_path / "lib.so") == []
+
+
+def test_only_what_a_step_makes_came_with_its_target(tmp_path: Path) -> None:
+    """A file beside a library that is called like one is somebody's own."""
+    for name in ("one.so", "one.so.json", "tensor-cache-b16.json"):
+        (tmp_path / name).write_text("")
+    index = write_index(tmp_path, a=1)
+    assert [each.path.name for each in all_of(tmp_path / "one.so")] == ["one.so"]
+    names = [each.path.name for each in all_of(index)]
+    assert names == [index.name, "a.bin", "tensor-cache-b16.json"]
 
 
 def test_a_copy_that_is_shorter_than_the_original_differs(tmp_path: Path) -> None:
