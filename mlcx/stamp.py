@@ -84,7 +84,8 @@ class Description:
     """The metadata of a library."""
 
     metadata: Mapping[str, Any]
-    """All of it, as the library says it; nothing of it is checked."""
+    """All of it, as the library says it; checked is that ``model_type`` and
+    ``quantization`` are texts and ``params`` a list."""
 
     @property
     def stamp(self) -> Stamp | None:
@@ -92,10 +93,9 @@ class Description:
         found = self.metadata.get(KEY)
         if not isinstance(found, dict) or found.get("stamp") != _VERSION:
             return None
-        names = {each.name for each in fields(Stamp)}
-        if not names <= found.keys():
+        if not _is_whole(found):
             return None
-        return Stamp(**{name: found[name] for name in names})
+        return Stamp(**{each.name: found[each.name] for each in fields(Stamp)})
 
     def command(self, output: str, device: str | None = None) -> str | None:
         """Return the command that makes the library again from its model.
@@ -114,7 +114,7 @@ class Description:
             names = (("--host", "mtriple"), ("--mcpu", "mcpu"))
             given = ((word, stamp.host.get(key)) for word, key in names)
             words += [str(each) for pair in given if pair[1] for each in pair]
-            if stamp.kind == "cuda":
+            if stamp.kind == "cuda" and "arch" in stamp.target:
                 words += ["--archs", str(stamp.target["arch"])]
             if stamp.system_lib_prefix is not None:
                 words += ["--system-lib-prefix", stamp.system_lib_prefix]
@@ -125,6 +125,31 @@ class Description:
         if stamp.recipe is None:
             return name
         return json.dumps({"name": name, **stamp.recipe}, separators=(",", ":"))
+
+
+def _is_whole(found: object) -> bool:
+    """Say whether ``found`` has the fields of a stamp, each of the kind it must be."""
+    match found:
+        case {
+            "version": str(),
+            "tvm": str(),
+            "tvm_ffi": str(),
+            "device": str(),
+            "target": {"kind": str(), "host": {"mtriple": str()}},
+            "cpu_features": [*features],
+            "opt": str(),
+            "system_lib_prefix": str() | None,
+            "recipe": dict() | None,
+            "overrides": dict(overrides),
+            "config_sha256": str(),
+            "abi": dict(abi),
+        }:
+            return (
+                all(isinstance(each, str) for each in features)
+                and all(isinstance(each, int) for each in overrides.values())
+                and all(isinstance(each, dict) for each in abi.values())
+            )
+    return False
 
 
 def _overrides(fields: Mapping[str, int | bool]) -> str:
@@ -139,7 +164,8 @@ def find(content: bytes) -> Iterator[Description]:
         size = int.from_bytes(content[max(start - 8, 0) : start], "little")
         try:
             metadata = json.loads(content[start : start + size])
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(metadata.get("params"), list):
-            yield Description(metadata)
+        match metadata:
+            case {"model_type": str(), "quantization": str(), "params": list()}:
+                yield Description(metadata)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from typing import Any
 
+import pytest
 from described import metadata, stamp, stored
 
 from mlcx.stamp import KEY, find
@@ -44,12 +46,40 @@ def test_a_stamp_that_lacks_a_field_is_none() -> None:
     assert found.stamp is None
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("version", None),
+        ("tvm", 27),
+        ("target", {}),
+        ("target", {"kind": "llvm"}),
+        ("target", {"kind": "llvm", "host": "x86_64"}),
+        ("target", {"kind": "llvm", "host": {"mtriple": None}}),
+        ("cpu_features", "avx2"),
+        ("cpu_features", [1]),
+        ("system_lib_prefix", 3),
+        ("recipe", "q4f16_1"),
+        ("overrides", [["opt", 1]]),
+        ("overrides", {"context_window_size": "64"}),
+        ("abi", {"f": 6}),
+    ],
+)
+def test_a_stamp_with_a_field_of_another_kind_is_none(field: str, value: Any) -> None:
+    (found,) = find(stored(metadata(stamp(**{field: value}))))
+    assert found.stamp is None
+    assert found.command("x.so") is None
+
+
 def test_text_that_only_looks_like_metadata_is_passed_over() -> None:
     whole = stored(metadata(stamp()))
     text = json.dumps(metadata(stamp())).encode()
     assert list(find(whole[:-40])) == []
     assert list(find(text)) == []
     assert list(find(stored({"model_type": "llama", "params": 3}))) == []
+    assert list(find(stored(metadata(quantization=4)))) == []
+    assert list(find(stored({"model_type": "llama", "params": []}))) == []
+    deep = b'{"model_type": ' + b"[" * 100_000
+    assert list(find(len(deep).to_bytes(8, "little") + deep)) == []
     assert list(find(b"")) == []
 
 

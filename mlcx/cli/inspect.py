@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlcx.errors import InputError
 from mlcx.report.units import size
 from mlcx.stamp import KEY
 
@@ -53,21 +54,31 @@ def inspect(args: argparse.Namespace) -> int:
     from mlcx.library.contents import read
 
     contents = read(args.file)
-    if args.json:
-        print(json.dumps(_as_json(contents), indent=2))
-        return 0
-    print(args.file)
+    try:
+        text = (
+            json.dumps(_as_json(contents), indent=2)
+            if args.json
+            else _text(contents, args.verbose)
+        )
+    except RecursionError as error:
+        message = "lists in its metadata are nested too deep"
+        raise InputError.in_file(args.file, message) from error
+    print(text)
+    return 0
+
+
+def _text(contents: Contents, verbose: bool) -> str:
     sections = [_file(contents)]
     sections += [
-        _model(each, _rebuild(each, contents), args.verbose) for each in contents.models
+        _model(each, _rebuild(each, contents), verbose) for each in contents.models
     ]
-    print("\n\n".join("\n".join(_lines(rows)) for rows in sections))
-    return 0
+    said = "\n\n".join("\n".join(_lines(rows)) for rows in sections)
+    return f"{contents.file}\n{said}"
 
 
 def _lines(rows: Iterable[_Row]) -> Iterator[str]:
     for name, text in rows:
-        first, *others = text.splitlines()
+        first, *others = text.splitlines() or [""]
         yield f"  {name:{len(_INDENT) - 2}}{first}"
         yield from (_INDENT + line for line in others)
 
@@ -98,7 +109,7 @@ def _rebuild(model: Model, contents: Contents) -> str | None:
 
 def _model(model: Model, rebuild: str | None, verbose: bool) -> Iterator[_Row]:
     metadata = model.description.metadata
-    yield "model", f"{metadata['model_type']}, {metadata.get('quantization')}"
+    yield "model", f"{metadata['model_type']}, {metadata['quantization']}"
     yield from _making(model, rebuild)
     yield from _runtime(model.executable, model.description.stamp)
     yield "state", _state(metadata)

@@ -24,7 +24,7 @@ _HOST_FUNCTION = re.compile(rb"\0_?__tvm_ffi_(?!_library_)(\w+)(?=\0)")
 WebAssembly, which has none, registers its functions by these names.
 """
 
-_BITS = re.compile(r"(?:int|float)(\d+)")
+_BITS = re.compile(r"(?:int|float)(\d{1,3})")
 _BOOL = "bool"
 
 

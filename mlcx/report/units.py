@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 __all__ = ["byte_count", "change", "duration", "size"]
 
@@ -28,6 +29,7 @@ def size(count: float | None) -> str:
         return ""
     if count < 1000:
         return f"{count:.0f} B"
+    count = min(count, sys.float_info.max)  # what a damaged file says is any number
     for unit in ("kB", "MB", "GB"):
         count /= 1000
         if count < 999.5:

@@ -107,6 +107,33 @@ def test_json_holds_all_of_it(
     assert model["functions"] is None
 
 
+def test_any_numbers_and_texts_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensor = {"name": "w", "shape": [10**400, 2], "dtype": f"float{'9' * 5000}"}
+    usage, nothing = {"prefill": 10**4000, "decode": -1}, {"host": {"mtriple": ""}}
+    made = stamp(device="", opt="", overrides={}, target={"kind": "cuda", **nothing})
+    value = metadata(made, params=[tensor, 3], memory_usage=usage, kv_state_kind="")
+    rows = printed(capsys, library(tmp_path, value))
+    assert (rows["device"], rows["overrides"], rows["state"]) == ("", "", "")
+    assert rows["weights"] == "2 tensors, of a size that the config says"
+    assert rows["memory"].endswith("TB at most, in prefill")
+
+
+def test_lists_in_lists_are_printed_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How deep they are when they cannot be read, or printed, is Python's to say."""
+    file, around = tmp_path / "model.so", json.dumps(metadata(stamp(), deep="HERE"))
+    for depth in (900, 3000):
+        text = around.replace('"HERE"', "[" * depth + "]" * depth).encode()
+        file.write_bytes(len(text).to_bytes(8, "little") + text)
+        status = main(["inspect", "--json", str(file)])
+        found = capsys.readouterr()
+        assert status == (0 if found.out else 2)
+        assert found.err.count("\n") == (0 if found.out else 1)
+
+
 def test_what_is_no_library_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
