@@ -21,6 +21,7 @@ from SCons.compat import PICKLE_PROTOCOL
 from mlcx.artifact import write_bytes
 from mlcx.errors import BuildError
 from mlcx.scons import ending
+from mlcx.scons.lock import alone
 from mlcx.scons.pickles import DamagedError, entries, folders
 from mlcx.scons.progress import Console
 
@@ -68,6 +69,10 @@ class Database:
         """Write what changed; say once when that fails."""
         if not self._changed:
             return
+        with alone(self._path):
+            self._write()
+
+    def _write(self) -> None:
         self._take_in()
         body = pickle.dumps(self._content, PICKLE_PROTOCOL)
         try:

@@ -16,14 +16,14 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 from mlcx.artifact import LOCK
 from mlcx.scons.progress import Reporter
 
-__all__ = ["BUILD", "Locks", "locks"]
+__all__ = ["BUILD", "Locks", "alone", "locks"]
 
 BUILD = ".mlcx-build-lock"
 """Its file, in the build folder, where nobody else has one that is called so.
@@ -107,6 +107,24 @@ class Locks:
         finally:
             if path not in self._held:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let nobody else who asks so replace the file ``path`` meanwhile.
+
+    The file itself is locked, so that no other one is left behind. Where it is not
+    there yet, or its file system has no locks, nobody is kept off.
+    """
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            while True:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                held.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is_current(descriptor, path):
+                    break
+        yield
 
 
 @cache

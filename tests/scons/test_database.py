@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import pickle
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,26 @@ def test_builds_with_other_folders_lose_nothing_of_each_other(tmp_path: Path) ->
             made.sync()
     content = database.read(tmp_path / ".sconsign.dblite")
     assert content == {"a": b"\0\0", "b": b"\0\0"}
+
+
+def test_builds_that_write_at_once_lose_nothing_of_each_other(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (database.open(str(written), "c") for _ in range(2))
+    one["a"] = two["b"] = b"new"
+    other, write = threading.Thread(target=two.sync), database.write_bytes
+
+    def slowly(path: Path, data: bytes) -> None:
+        """Write, and before let the other build do so if it can."""
+        if not other.ident:
+            other.start()
+            other.join(timeout=0.5)
+        write(path, data)
+
+    monkeypatch.setattr(database, "write_bytes", slowly)
+    one.sync()
+    other.join()
+    assert database.read(written) == {**CONTENT, "a": b"new", "b": b"new"}
 
 
 def test_damage_anywhere_is_found(written: Path) -> None:
