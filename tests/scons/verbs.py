@@ -1,9 +1,9 @@
 """Stands in for ``python -m mlcx``: the same verbs and files, without the work.
 
 The folder in ``STAND_IN`` steers it. ``calls`` gets a line for each run; a line of
-``fail``, ``hang`` or ``slow`` names an output by a part of its path, one of ``bad`` the
-figures of a library that quantizing has spoilt. The verbs that are quick are the real
-ones.
+``fail``, ``hang``, ``slow`` or ``held``, as long as it is there, names an output by a
+part of its path, one of ``bad`` the figures of a library that quantizing has spoilt.
+The verbs that are quick are the real ones.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def main() -> int:
     if verb in real:
         os.execv(sys.executable, [sys.executable, "-m", "mlcx", *sys.argv[1:]])
     say(f"working on {args.output}")
+    while listed("held", args.output):
+        time.sleep(0.02)
     if listed("slow", args.output):
         time.sleep(1)
     if listed("fail", args.output):
