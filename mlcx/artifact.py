@@ -92,7 +92,7 @@ MANIFEST = "manifest.json"
 """What was made of what, in a folder of what is made."""
 
 REPORTS = frozenset({"report.json", "report.md", "report.html"})
-"""What a build says of itself there."""
+"""What a build says of itself there; in no manifest, as it says when."""
 
 LOCK = ".mlcx-lock"
 """In a folder of what is made while a build runs; one that was killed leaves it."""

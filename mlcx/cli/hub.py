@@ -139,6 +139,8 @@ def _summary(model: LockedModel) -> str:
 
 def fetch_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fetch``."""
+    from mlcx.hub.keep import PARTS
+
     parser.description = (
         "Bring the files of a pinned model here, verified. What is here already is not "
         "downloaded again, a download that was cut off goes on where it was."
@@ -153,7 +155,7 @@ def fetch_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lock", type=Path, metavar="FILE", help="the lock file that pins it")
     add(
         "--part",
-        choices=["texts", "weights", _ALL],
+        choices=PARTS,
         default=_ALL,
         help="texts: what compiling and tokenizers need",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mlcx.artifact import TENSOR_CACHE, read_json, write_json, write_text
 from mlcx.errors import BuildError, UsageError
@@ -22,7 +22,7 @@ from mlcx.spec.verified import VERIFIED, Verified
 __all__ = ["PARTS", "Part", "keep", "may_download"]
 
 Part = Literal["texts", "weights", "all"]
-PARTS: tuple[Part, ...] = ("texts", "weights", "all")
+PARTS: tuple[Part, ...] = get_args(Part)
 
 _MARK = ".mlcx-commit"
 """In a folder that mlcx made for MLC: the commit that its files are of."""

@@ -15,8 +15,6 @@ from mlcx.manifest.hashing import digests
 
 __all__ = ["Checked", "Finding", "check", "printable"]
 
-"""Beside a manifest, not in it: they say when."""
-
 
 @dataclass(frozen=True)
 class Finding:

@@ -15,8 +15,6 @@ from mlcx.manifest.hashing import Digests, integrity
 
 __all__ = ["is_foreign", "statement"]
 
-"""Its name, beside the products."""
-
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://slsa.dev/provenance/v1"
 _BUILD = "urn:mlcx:build:v1"
