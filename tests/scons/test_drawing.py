@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mlcx.progress import Stage
+from mlcx.scons import drawing
 from mlcx.scons.drawing import Drawing, clock, count, doing
 from mlcx.scons.screen import Running, Totals
 
@@ -60,14 +62,15 @@ def test_lines_fit_and_a_bar_is_there_where_there_is_room(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "8")
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(drawing, "_PER_SECOND", 0.001)  # but at the end
+    monkeypatch.setattr(drawing, "time", SimpleNamespace(monotonic=lambda: 0.9))
     told, log = tmp_path / "told", tmp_path / "log"
     told.write_text('{"text": "converting", "done": 250, "total": 1000}')
     log.write_text("$ prepare\nan \x1b[31m[odd]\x1b[0m line\rsaid last\n")
-    steps = [Running("convert_weight", "m" * 50, log, told, None)]
-    steps += [Running("prepare_libs", "iphone", log, tmp_path / "none", None)] * 9
+    steps = [Running("convert_weight", "m" * 50, log, told, None, 0.0)]
+    steps += [Running("prepare_libs", "iphone", log, tmp_path / "none", None, 0.0)] * 9
     terminal = Terminal()
-    drawing = Drawing(terminal, lambda: steps, lambda: Totals(1, 0, 11))
-    drawing.stop()
+    Drawing(terminal, lambda: steps, lambda: Totals(1, 0, 11)).stop()
     frame = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue()).splitlines()
     lines = [line.strip() for line in frame if line.strip()]
     assert len(lines) == 7
