@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from mlcx.artifact import read_json
 from mlcx.errors import InputError, Problem
 
 __all__ = ["tokenizer_model"]
+
+_IDS = 1 << 32
+_LITERAL = re.compile(r"""b?(?:'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")""")
 
 
 def tokenizer_model(path: Path) -> bytes:
@@ -20,6 +24,8 @@ def tokenizer_model(path: Path) -> bytes:
     import msgpack  # noqa: PLC0415 (only when there is one)
 
     tokens = _json(path) if path.suffix == ".json" else _text(path)
+    if not all(0 <= index < _IDS for index in tokens):
+        raise InputError.in_file(path, f"expected ids from 0 to {_IDS - 1}")
     if len(set(tokens.values())) < len(tokens):
         raise InputError.in_file(path, "expected each token once, found some twice")
     packed: bytes = msgpack.packb(tokens)
@@ -29,7 +35,10 @@ def tokenizer_model(path: Path) -> bytes:
 def _json(path: Path) -> dict[int, bytes]:
     """Read an object of texts and their ids."""
     content = read_json(path)
-    tokens = {i: text.encode() for text, i in content.items() if type(i) is int}
+    try:
+        tokens = {i: text.encode() for text, i in content.items() if type(i) is int}
+    except UnicodeEncodeError as error:
+        raise InputError.in_file(path, f"not a token: {error}") from error
     if len(tokens) < len(content):
         raise InputError.in_file(path, "expected texts and ids, each id once")
     return tokens
@@ -38,24 +47,23 @@ def _json(path: Path) -> dict[int, bytes]:
 def _text(path: Path) -> dict[int, bytes]:
     """Read lines of an id, a Python literal of a text or of bytes, and its length."""
     tokens: dict[int, bytes] = {}
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                index, token = _line(line)
-            except (ValueError, SyntaxError) as error:
-                raise _problem(path, number, str(error)) from error
-            if index in tokens:
-                raise _problem(path, number, f"the id {index} is there twice")
-            tokens[index] = token
+    for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), 1):
+        try:
+            index, token = _line(line.decode())
+        except (ValueError, SyntaxError) as error:
+            raise _problem(path, number, str(error)) from error
+        if index in tokens:
+            raise _problem(path, number, f"the id {index} is there twice")
+        tokens[index] = token
     return tokens
 
 
 def _line(line: str) -> tuple[int, bytes]:
     index, rest = line.strip().split(" ", 1)
     literal, length = rest.rsplit(" ", 1)
-    value = ast.literal_eval(literal.strip())
-    if not isinstance(value, str | bytes):
+    if not _LITERAL.fullmatch(literal.strip()):  # Python would read any expression
         raise ValueError(f"expected a text or bytes, found {literal[:40]}")
+    value: str | bytes = ast.literal_eval(literal.strip())
     token = value.encode() if isinstance(value, str) else value
     if len(token) != int(length):
         raise ValueError(f"expected {int(length)} bytes, found {len(token)}")
