@@ -8,7 +8,6 @@ where it was, and nobody ever sees a file that is not right.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections import deque
@@ -21,6 +20,7 @@ from typing import Protocol
 
 from mlcx.errors import BuildError
 from mlcx.hub.remote import Hub
+from mlcx.spec.digest import digest_file
 from mlcx.spec.hub import Repository
 from mlcx.spec.lock import PARTIAL, LockedFile
 from mlcx.spec.verified import Look, Verified, look
@@ -28,7 +28,6 @@ from mlcx.spec.verified import Look, Verified, look
 __all__ = ["Fetch", "Progress", "digest"]
 
 _THREADS = 8
-_BLOCK = 1 << 20
 
 
 class Progress(Protocol):
@@ -44,13 +43,17 @@ class Progress(Protocol):
         """Say something that a person should know."""
 
 
-def digest(path: Path, name: str = "sha256", start: bytes = b"") -> str:
-    """Return a hash of ``start`` and the bytes in ``path``, in hexadecimal."""
-    found = hashlib.new(name, start, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+def digest(path: Path, kind: str = "sha256") -> str:
+    """Return what the hub knows a file by, in hexadecimal.
+
+    Args:
+        path: The file.
+        kind: ``sha256``, or ``git``: as git names it, by its size and content.
+    """
+    if kind != "git":
+        return digest_file(path)
+    header = b"blob %d\0" % path.stat().st_size
+    return digest_file(path, algorithm="sha1", start=header)
 
 
 class Fetch:
@@ -136,8 +139,7 @@ class Fetch:
             self._advance,
         )
         before = look(partial)
-        header = b"blob %d\0" % file.size
-        found = digest(partial, "sha1", header) if kind == "git" else digest(partial)
+        found = digest(partial, kind)
         if found != expected:
             partial.unlink()
             message = (

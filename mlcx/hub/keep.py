@@ -13,8 +13,9 @@ from typing import Literal, get_args
 
 from mlcx.artifact import TENSOR_CACHE, read_json, write_json, write_text
 from mlcx.errors import BuildError, UsageError
-from mlcx.hub.fetch import Fetch, Progress, digest
+from mlcx.hub.fetch import Fetch, Progress
 from mlcx.hub.remote import Hub
+from mlcx.spec.digest import digest_file
 from mlcx.spec.hub import POLICY, DownloadPolicy, HubSettings
 from mlcx.spec.lock import FETCHED, LockedFile, LockedModel
 from mlcx.spec.verified import VERIFIED, Verified
@@ -102,7 +103,7 @@ def _finish(model: LockedModel, folder: Path) -> None:
 def _check(folder: Path, model: LockedModel, record: dict[str, object]) -> None:
     name, expected = str(record["dataPath"]), record.get("md5sum")
     size = (folder / name).stat().st_size
-    found = expected and digest(folder / name, "md5")
+    found = expected and digest_file(folder / name, algorithm="md5")
     if size != record.get("nbytes") or found != expected:
         message = f"{name} of {model.repository} is not what its {TENSOR_CACHE} says"
         detail = f"{record.get('nbytes')} bytes and md5 {expected}, found {size} and"

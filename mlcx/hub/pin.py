@@ -101,11 +101,9 @@ class _Pinning:
         ):
             raise BuildError(f"the hub names no hash of {file.name}: {expected!r}")
         path = self._folder / here.name
-        if path.is_file() and path.stat().st_size == file.size:
-            header = b"blob %d\0" % file.size
-            found = digest(path, "sha1", header) if kind == "git" else digest(path)
-            if found == expected:
-                return here
+        there = path.is_file() and path.stat().st_size == file.size
+        if there and digest(path, kind) == expected:
+            return here
         self._fetch.obtain(here, expected, kind)
         return here
 

@@ -40,6 +40,7 @@ def digest_file(
     path: Path,
     told: Callable[[int], object] = lambda _: None,
     algorithm: str = "sha256",
+    start: bytes = b"",
 ) -> str:
     """Return the SHA-256, or another digest, of the bytes in ``path``, in hexadecimal.
 
@@ -47,8 +48,9 @@ def digest_file(
         path: The file.
         told: Is told again and again how many more bytes were read, and may raise.
         algorithm: As hashlib calls it.
+        start: Of what is hashed, before those bytes.
     """
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+    digest = hashlib.new(algorithm, start, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
