@@ -16,6 +16,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "artifact": frozenset({"errors"}),
     "home": frozenset(),
     "interpreter": frozenset(),
+    "machine": frozenset(),
     "shape": frozenset(),
     "stamp": frozenset(),
     "streams": frozenset({"errors"}),
@@ -27,10 +28,15 @@ ALLOWED: dict[str, frozenset[str]] = {
     "hub": frozenset({"spec", "artifact", "errors"}),
     "nn": frozenset({"errors"}),
     "models": frozenset({"architectures", "nn", "errors"}),
-    "quant": frozenset("architectures models artifact nn recipe errors".split()),
+    "quant": frozenset(
+        "architectures models artifact machine nn recipe errors".split()
+    ),
     "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
     "compiler": frozenset(
-        "architectures models nn quant library toolchain artifact stamp errors".split()
+        (
+            "architectures models nn quant library toolchain machine artifact stamp "
+            "errors"
+        ).split()
     ),
     "runtime": frozenset("interpreter toolchain artifact stamp errors".split()),
     "manifest": frozenset({"progress", "artifact", "errors"}),

@@ -11,30 +11,18 @@ import tvm
 from tvm.target import Target
 from tvm.target.codegen import (
     llvm_get_cpu_archlist,
-    llvm_get_system_cpu,
     llvm_get_system_triple,
     target_has_features,
 )
 
 from mlcx.errors import BuildError, UsageError
+from mlcx.machine import INSTRUCTION_SETS, own_cpu
 from mlcx.toolchain.triple import AUTO, parse
 
 __all__ = ["TARGETS", "check_code_generator", "required_features", "target_of"]
 
 _BASELINE = {"x86_64": "x86-64-v3", "aarch64": "generic", "wasm32": "generic"}
 """Architecture of a host to the CPU assumed when the host is named and its CPU not."""
-
-_FEATURES = (
-    "avx",
-    "avx2",
-    "fma",
-    "f16c",
-    "avx512f",
-    "avx512bw",
-    "avx512dq",
-    "avx512vl",
-)
-"""Instruction sets that a machine may lack, under the name that its kernel uses too."""
 
 _WIDTHS = {"wasm32": {"vector-width": 128}}
 """Architecture to the bits of a vector, where LLVM does not know and TVM warns."""
@@ -128,7 +116,7 @@ def required_features(target: Target) -> list[str]:
     host = target if target.host is None else target.host
     if not str(host.attrs["mtriple"]).startswith("x86_64"):
         return []
-    return [name for name in _FEATURES if target_has_features(name, host)]
+    return [name for name in INSTRUCTION_SETS if target_has_features(name, host)]
 
 
 def _cpu(host: str, mcpu: str, works: bool = True) -> Target:
@@ -137,7 +125,7 @@ def _cpu(host: str, mcpu: str, works: bool = True) -> Target:
     triple = llvm_get_system_triple() if host == AUTO else host
     if mcpu == AUTO:
         own = host == AUTO and works
-        mcpu = llvm_get_system_cpu() if own else _BASELINE[parsed.architecture]
+        mcpu = own_cpu() if own else _BASELINE[parsed.architecture]
     cpus = [str(name) for name in llvm_get_cpu_archlist(Target(_llvm(triple)))]
     if mcpu not in cpus:
         hint = _close(mcpu, cpus)

@@ -18,13 +18,10 @@ from tvm.ir import Expr
 from tvm.script import tirx as emit
 from tvm.script.ir_builder import IRBuilder
 from tvm.target import Target
-from tvm.target.codegen import (
-    llvm_get_system_cpu,
-    llvm_get_system_triple,
-    target_has_features,
-)
+from tvm.target.codegen import llvm_get_system_triple
 from tvm.tirx.script.builder.ir import prim_func
 
+from mlcx.machine import runs_code_for
 from mlcx.quant.group import GroupPacking
 from mlcx.quant.packing import Packing
 from mlcx.quant.plain import Array
@@ -37,9 +34,6 @@ _TO_INTEGER = 1.5 * 2**23
 
 _CPUS = {"x86_64": "x86-64-v3", "aarch64": "generic", "arm64": "generic"}
 """Architecture of a machine to the least CPU that converts float16 by instructions."""
-
-_FEATURES = {"x86_64": ["avx2", "f16c"]}
-"""What such a CPU has, where there are machines without."""
 
 
 class CompiledGroupPacking(GroupPacking):
@@ -66,13 +60,10 @@ def compiled(packing: Packing | None) -> Packing | None:
 def _target() -> Target | None:
     """Return what to compile for; None: this machine lacks what kernels need."""
     triple = llvm_get_system_triple()
-    architecture = triple.partition("-")[0]
-    if architecture not in _CPUS:
+    cpu = _CPUS.get(triple.partition("-")[0])
+    if cpu is None or not runs_code_for(cpu):
         return None
-    here = Target({"kind": "llvm", "mtriple": triple, "mcpu": llvm_get_system_cpu()})
-    if not target_has_features(_FEATURES.get(architecture, []), here):
-        return None
-    return Target({"kind": "llvm", "mtriple": triple, "mcpu": _CPUS[architecture]})
+    return Target({"kind": "llvm", "mtriple": triple, "mcpu": cpu})
 
 
 @functools.cache
