@@ -48,7 +48,11 @@ def kept(
 
 
 def place(bitcode: Sequence[Path] = ()) -> Path:
-    """Return where the runtime is kept that is made of what is here now."""
+    """Return where the runtime is kept that is made of what is here now.
+
+    What decides that is part of what the step ``web_runtime`` signs, which is more: a
+    release that changes nothing of the runtime finds the one that was kept.
+    """
     files = [*_code(), *bitcode]
     made_of = {
         "tvm": [version_of(name) for name in ("apache-tvm", "apache-tvm-ffi")],

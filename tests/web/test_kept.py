@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import mlcx
 from mlcx.artifact import write_bytes
+from mlcx.signature.compiling import web_runtime
+from mlcx.spec.digest import digest_file
 from mlcx.web import kept as module
 from mlcx.web.kept import kept, place
 
@@ -73,6 +76,18 @@ def test_other_code_or_headers_make_another_one(
         file.write_text(file.read_text().replace(old, new, 1))
         found.add(place())
     assert len(found) == 5
+
+
+def test_what_decides_where_it_is_kept_is_in_the_key_of_the_step_too() -> None:
+    """``jit`` takes the file at that place for what the step with the key makes."""
+    root = Path(mlcx.__file__).parent
+    signed = {
+        part for fact in web_runtime("webgpu", "auto").facts for part in fact.parts
+    }
+    code = {(f.relative_to(root).as_posix(), digest_file(f)) for f in module._code()}
+    assert code <= signed
+    versions = {"apache-tvm", "apache-tvm-ffi", "zig", "emscripten"}
+    assert versions <= {name for name, _ in signed}
 
 
 def test_other_bitcode_makes_another_one(made: list[Path], tmp_path: Path) -> None:
