@@ -86,12 +86,13 @@ def _retract(index: Path, new: Path) -> None:
 
 
 def _remove_stale(directory: Path, wanted: set[str]) -> None:
-    """Remove what an earlier bundle had, as long as its config still says so."""
+    """Remove files of an earlier bundle, as long as its config still says so."""
     known = _before(directory / CHAT_CONFIG)
     for path in directory.iterdir():
         name = path.name
         own = name in known or _SHARD.fullmatch(name) or _HALF.fullmatch(name)
-        if own and name not in wanted:
+        is_file = path.is_symlink() or path.is_file()
+        if own and is_file and name not in wanted:
             path.unlink()
 
 

@@ -54,17 +54,23 @@ def test_editing_a_bundled_config_leaves_the_model_alone(tmp_path: Path) -> None
 
 def test_files_of_an_earlier_bundle_go_and_foreign_ones_stay(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
-    names = ["tokenizer.json", "vocab.json"]
+    names = ["tokenizer.json", "vocab.json", "kept"]
     old = write_model(tmp_path / "old", b"a", b"b", b"c", tokenizer_files=names)
-    (old / "vocab.json").write_text("{}")
+    for name in names[1:]:
+        (old / name).write_text("{}")
     bundle(old, target)
+    (target / "kept").unlink()
     (target / "tensor-cache-b16.json").write_text("{}")
     (target / ".params_shard_1.bin.abcd1234").write_text("half")
+    for folder in ("kept", "params_shard_9.bin"):
+        (target / folder).mkdir()
     mine = dict.fromkeys(("notes.txt", "merges.txt", "tokenizer.model"), b"mine")
     for name, data in mine.items():
         (target / name).write_bytes(data)
     new = write_model(tmp_path / "new", b"z")
     bundle(new, target)
+    for folder in ("kept", "params_shard_9.bin"):
+        (target / folder).rmdir()
     assert contents(target) == {**contents(new), **mine}
 
 
