@@ -103,7 +103,7 @@ def _read(path: Path, identity: str) -> dict[str, str]:
     try:
         first, *lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
         return dict(lines) if first == identity else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -139,11 +139,17 @@ def test_a_shard_that_is_not_as_it_was_is_written_again(
     assert written(output) == clean
 
 
+@pytest.mark.parametrize(
+    ("cut", "added"),
+    [(9, ""), (0, "5\n"), (0, '[["a"], "b"]\n'), (0, "[" * 100_000)],
+    ids=["cut", "no pair", "no name", "deep"],
+)
 def test_a_journal_that_makes_no_sense_starts_anew(
-    source: Path, output: Path, clean: dict[str, bytes]
+    source: Path, output: Path, clean: dict[str, bytes], cut: int, added: str
 ) -> None:
     journal = output / ".partial" / JOURNAL
-    journal.write_text(journal.read_text()[:-9])
+    text = journal.read_text()
+    journal.write_text(text[: len(text) - cut] + added)
     assert resume(source, output) == 0
     assert written(output) == clean
 
