@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "interpreter": frozenset(),
     "machine": frozenset(),
     "shape": frozenset(),
+    "share": frozenset(),
     "stamp": frozenset(),
     "streams": frozenset({"errors"}),
     "library": frozenset({"stamp", "errors"}),
@@ -31,14 +32,14 @@ ALLOWED: dict[str, frozenset[str]] = {
     "quant": frozenset(
         "architectures models artifact machine nn recipe errors".split()
     ),
-    "weights": frozenset({"quant", "recipe", "artifact", "errors"}),
+    "weights": frozenset({"quant", "recipe", "share", "artifact", "errors"}),
     "compiler": frozenset(
         (
             "architectures models nn quant library toolchain machine artifact stamp "
             "errors"
         ).split()
     ),
-    "runtime": frozenset("interpreter toolchain artifact stamp errors".split()),
+    "runtime": frozenset("interpreter share toolchain artifact stamp errors".split()),
     "manifest": frozenset({"progress", "artifact", "errors"}),
     "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
     "store": frozenset({"shape", "spec", "home", "artifact", "errors"}),
@@ -50,13 +51,13 @@ ALLOWED: dict[str, frozenset[str]] = {
             "artifact errors"
         ).split()
     ),
-    "steps": frozenset("signature web spec toolchain artifact errors".split()),
+    "steps": frozenset("signature web spec toolchain share artifact errors".split()),
     "report": frozenset("shape steps spec artifact errors".split()),
     "reasons": frozenset("shape steps signature policy spec artifact errors".split()),
     "scons": frozenset(
         (
-            "interpreter streams progress shape reasons report steps manifest policy "
-            "signature store spec toolchain artifact errors"
+            "interpreter streams progress shape share reasons report steps manifest "
+            "policy signature store spec toolchain artifact errors"
         ).split()
     ),
 }

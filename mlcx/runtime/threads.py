@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mlcx.errors import UsageError
+from mlcx.share import processors
 
 __all__ = ["cores", "set_threads"]
 
@@ -14,11 +15,15 @@ _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def cores() -> int:
-    """Return the number of physical cores: sharing one makes kernels slower."""
+    """Return the number of physical cores: sharing one makes kernels slower.
+
+    It is less where this process may take less time than they have.
+    """
+    most = processors()
     if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
+        return most
     siblings = {_siblings(cpu) for cpu in os.sched_getaffinity(0)}
-    return len(siblings)
+    return min(most, len(siblings))
 
 
 def _siblings(cpu: int) -> str:

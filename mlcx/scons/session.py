@@ -26,7 +26,6 @@ from mlcx.reasons.why import Why
 from mlcx.report.journal import JOURNAL, Journal
 from mlcx.scons import database, ending, lock
 from mlcx.scons.asked import asked, totals
-from mlcx.scons.available import available
 from mlcx.scons.closing import Closing
 from mlcx.scons.declared import VALID, Declared, Mode
 from mlcx.scons.executor import LocalExecutor
@@ -36,6 +35,7 @@ from mlcx.scons.lanes import Lanes
 from mlcx.scons.memory import Memory
 from mlcx.scons.progress import Console
 from mlcx.scons.step import Services, Step
+from mlcx.share import available
 from mlcx.signature import inputs
 from mlcx.spec.resolve import hub_settings
 from mlcx.steps.places import Places

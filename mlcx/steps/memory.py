@@ -7,13 +7,13 @@ takes besides was measured: ``benchmarks/step_memory.py`` holds both against eac
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, read_json
 from mlcx.errors import InputError
+from mlcx.share import processors
 from mlcx.spec.devices import DEVICES
 from mlcx.steps import schemes
 from mlcx.steps.parts import listed, size_of
@@ -80,8 +80,7 @@ def _converting(request: Request) -> int:
     if schemes.is_transposed(scheme):
         kept += (schemes.bits(scheme) or 0) / 8
     pytorch = _PYTORCH if any(path.suffix == ".bin" for path in files) else 0
-    threads = os.cpu_count() or 1
-    return threads * _THREAD + pytorch + int(kept * largest_layer(files))
+    return processors() * _THREAD + pytorch + int(kept * largest_layer(files))
 
 
 def _weight_files(sources: Iterable[Path]) -> Iterator[Path]:

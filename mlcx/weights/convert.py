@@ -8,7 +8,6 @@ earlier conversion is touched until the new one is complete.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Protocol
 from mlcx.artifact import TENSOR_CACHE, TENSOR_CACHE_B16
 from mlcx.quant.plain import Array
 from mlcx.recipe import Recipe
+from mlcx.share import processors
 from mlcx.weights.ahead import convert_ahead
 from mlcx.weights.assemble import assemble
 from mlcx.weights.blocks import Converter, blocks, stored
@@ -81,7 +81,7 @@ def convert(
         output: A directory; made when missing. Files other than a conversion's are left
             alone; those of an earlier one go when this one is complete.
         reporter: Told of progress and of what is unusual.
-        threads: How many convert at a time; None: one for each core.
+        threads: How many convert at a time; None: one for each processor.
         exact_float32: Store float32 as it is; else as bfloat16, as MLC does, except
             where a recipe is ``exact``.
         key: Stands for config and code. What an interrupted conversion with the same
@@ -103,7 +103,7 @@ def convert(
     with staging(output) as folder:
         journal = _begin(folder, output, shards, identity)
         with ShardWriter(folder, shards, journal) as writer:
-            options = (threads or os.cpu_count() or 1, exact_float32)
+            options = (threads or processors(), exact_float32)
             _write_shards(weights.mapped, records, writer, reporter, *options)
         files = _write_index(shards, journal, weights.source_elements, folder)
         publish(folder, output, files)

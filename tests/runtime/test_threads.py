@@ -20,7 +20,10 @@ def test_processors_that_share_a_core_count_once(
         file.write_text(f"{cpu % 2},{cpu % 2 + 2}\n")
     monkeypatch.setattr(threads, "_TOPOLOGY", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(threads, "processors", lambda: 3)
     assert threads.cores() == 2
+    monkeypatch.setattr(threads, "processors", lambda: 1)
+    assert threads.cores() == 1
 
 
 def test_the_users_variable_wins_over_the_cores(

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mlcx.errors import UsageError
-from mlcx.scons.available import available
 from mlcx.scons.memory import Memory, parse
 
 from .project import PATIENCE, Project, wait_for
@@ -140,46 +139,6 @@ def test_sizes_are_read(text: str, size: float | None) -> None:
 def test_other_sizes_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="MEMORY: expected a size such as 8G"):
         parse(text)
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-
-
-MACHINE = {"proc/meminfo": "MemTotal: 9000 kB\nMemAvailable:   8000 kB\n"}
-
-
-def test_a_control_group_leaves_less_than_the_machine_has(tmp_path: Path) -> None:
-    assert available(tmp_path) is None
-    write(tmp_path, MACHINE)
-    assert available(tmp_path) == 8000 << 10
-    write(tmp_path, {"proc/self/cgroup": "0::/outer/inner\n"})
-    assert available(tmp_path) == 8000 << 10
-    outer = {"memory.max": "6000000\n", "memory.current": "5000000\n"}
-    inner = {"memory.max": "max\n", "memory.current": "5\n"}
-    group = "sys/fs/cgroup/outer"
-    write(tmp_path, {f"{group}/{name}": text for name, text in outer.items()})
-    write(tmp_path, {f"{group}/inner/{name}": text for name, text in inner.items()})
-    assert available(tmp_path) == 1_000_000
-    write(tmp_path, {f"{group}/memory.stat": "anon 3\ninactive_file 250000\n"})
-    assert available(tmp_path) == 1_250_000
-    write(tmp_path, {f"{group}/memory.max": "100\n"})
-    assert available(tmp_path) == 0
-
-
-def test_control_groups_of_the_first_version_count_too(tmp_path: Path) -> None:
-    write(tmp_path, MACHINE)
-    write(tmp_path, {"proc/self/cgroup": "5:cpu:/\n4:memory:/of/host\n0::/\n"})
-    mounted = {
-        "memory.limit_in_bytes": "700000",
-        "memory.usage_in_bytes": "300000",
-        "memory.stat": "inactive_file 1\ntotal_inactive_file 50000\n",
-    }
-    top = "sys/fs/cgroup/memory"
-    write(tmp_path, {f"{top}/{name}": text for name, text in mounted.items()})
-    assert available(tmp_path) == 450_000
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("mlcx.steps.memory.processors", lambda: 1)
 
 
 def conversion(scheme: str, *files: Path) -> int:
@@ -102,7 +102,7 @@ def test_each_thread_of_a_conversion_has_its_blocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alone = conversion("q4f16_1")
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("mlcx.steps.memory.processors", lambda: 64)
     assert conversion("q4f16_1") > alone + 1024 * MIB
 
 
