@@ -64,7 +64,7 @@ def tokenizer_json(checkpoint: Path) -> str:
     tokenizer = Tokenizer(
         _unigram(model) if model.algorithm == UNIGRAM else _bpe(model)
     )
-    _prepare_text(tokenizer, model)
+    _prepare_text(tokenizer, model, path)
     tokenizer.decoder = _decoder(model)
     _add_tokens(tokenizer, model, _declared(checkpoint, config), path)
     _surround(tokenizer, model, config)
@@ -116,13 +116,13 @@ def _unknown(model: SentencePieceModel) -> str:
     return next(each.text for each in model.pieces if each.kind == Kind.UNKNOWN)
 
 
-def _prepare_text(tokenizer: Any, model: SentencePieceModel) -> None:
+def _prepare_text(tokenizer: Any, model: SentencePieceModel, path: Path) -> None:
     """Let the text become what SentencePiece's normalizer makes of it."""
     from tokenizers import Regex, normalizers, pre_tokenizers  # noqa: PLC0415
 
     steps: list[Any] = []
     if model.charsmap:
-        steps.append(normalizers.Precompiled(model.charsmap))
+        steps.append(_precompiled(model.charsmap, path))
     if model.remove_extra_whitespaces:
         steps.append(normalizers.Replace(Regex(_EXTRA_SPACES), ""))
     if any(piece.kind == Kind.USER_DEFINED for piece in model.pieces):
@@ -134,6 +134,16 @@ def _prepare_text(tokenizer: Any, model: SentencePieceModel) -> None:
             steps.append(normalizers.Prepend(_SPACE))
         steps.append(normalizers.Replace(" ", _SPACE))
     tokenizer.normalizer = normalizers.Sequence(steps)
+
+
+def _precompiled(charsmap: bytes, path: Path) -> Any:
+    from tokenizers import normalizers  # noqa: PLC0415
+
+    try:
+        return normalizers.Precompiled(charsmap)
+    except Exception as error:  # the library raises nothing narrower
+        message = f"not a SentencePiece model: {error}"
+        raise InputError.in_file(path, message) from error
 
 
 def _decoder(model: SentencePieceModel) -> Any:

@@ -77,9 +77,9 @@ def read_model(path: Path) -> SentencePieceModel:
         model = _message(path.read_bytes())
         pieces = tuple(map(_piece, model[1]))
         trainer, normalizer = (_message(_last(model, n, b"")) for n in (2, 3))
-        if not pieces:
-            raise ValueError("no pieces")
-        return _model(pieces, trainer, normalizer)
+        found = _model(pieces, trainer, normalizer)
+        _check(found)
+        return found
     except OSError as error:
         raise InputError.in_file(path, f"cannot be read: {error.strerror}") from error
     except (ValueError, IndexError, TypeError, struct.error) as error:
@@ -103,6 +103,19 @@ def _model(
         escape_whitespaces=bool(_last(normalizer, 5, 1)),
         whitespace_as_suffix=bool(_last(trainer, 24, 0)),
     )
+
+
+def _check(model: SentencePieceModel) -> None:
+    """Raise a ValueError where SentencePiece would refuse the pieces, or lack one."""
+    texts = {piece.text for piece in model.pieces}
+    if len(texts) < len(model.pieces) or "" in texts:
+        raise ValueError("expected pieces that differ, found two alike or an empty one")
+    unknown = [piece for piece in model.pieces if piece.kind == Kind.UNKNOWN]
+    if len(unknown) != 1:
+        raise ValueError(f"expected one piece for the unknown, found {len(unknown)}")
+    for name, index in (("bos_id", model.bos_id), ("eos_id", model.eos_id)):
+        if index >= len(model.pieces):
+            raise ValueError(f"{name} is {index}, beyond {len(model.pieces)} pieces")
 
 
 def _piece(data: _Value) -> Piece:

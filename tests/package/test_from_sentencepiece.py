@@ -203,8 +203,19 @@ def test_a_model_with_spaces_as_they_are_is_refused(tmp_path: Path) -> None:
         lambda data: b"\xff" * 40,
         lambda data: b"not a model",
         lambda data: b"\x0a\x02\x0a\x01" + data,
+        lambda data: data.replace(b"\x18\x02", b"\x18\x03"),
+        lambda data: data + b"\x0a\x05\x0a\x01~\x18\x02",
+        lambda data: data + b"\x0a\x03\x0a\x01a",
+        lambda data: data + b"\x0a\x02\x0a\x00",
+        lambda data: data + b"\x12\x04\xc8\x02\xff\x7f",
+        lambda data: data + b"\x12\x04\xd0\x02\xff\x7f",
+        lambda data: data + b"\x1a\x05\x12\x03\xff\xff\xff",
     ],
-    ids=["empty", "cut", "no number", "text", "a piece cut"],
+    ids=[
+        *("empty", "cut", "no number", "text", "a piece cut"),
+        *("nothing unknown", "two unknown", "two alike", "an empty piece"),
+        *("no such beginning", "no such end", "replacements cut"),
+    ],
 )
 def test_a_damaged_model_is_named(change: Any, tmp_path: Path) -> None:
     trained(tmp_path, model_type="bpe")
