@@ -34,11 +34,17 @@ class FolderStore:
         """Do nothing: a folder answers at once."""
 
     def find(self, key: str) -> Entry | None:
-        """Return the entry of ``key``; None: there is none.
+        """Return the entry of ``key``; None: there is none, or its content is gone.
 
         Raises:
             DamagedError: It cannot be read.
         """
+        entry = self._promise(key)
+        there = entry is not None and self.content(entry).exists()
+        return entry if there else None
+
+    def _promise(self, key: str) -> Entry | None:
+        """Return the entry of ``key``, also if its content is gone."""
         try:
             text = self._entry(key).read_bytes()
         except FileNotFoundError:
@@ -82,7 +88,7 @@ class FolderStore:
     def discard(self, key: str) -> None:
         """Remove the entry of ``key`` and what it promises."""
         try:
-            entry = self.find(key)
+            entry = self._promise(key)
         except DamagedError:
             entry = None
         self._entry(key).unlink(missing_ok=True)
@@ -99,7 +105,7 @@ class FolderStore:
         for path in self._files(ENTRIES):
             key = path.name
             try:
-                entry = self.find(key)
+                entry = self._promise(key)
                 wrong = "" if entry is None else self._wrong(entry)
             except DamagedError as error:
                 wrong = str(error)
@@ -117,10 +123,9 @@ class FolderStore:
     def _stands(self, key: str) -> bool:
         """Whether what the entry of ``key`` promises is there."""
         try:
-            entry = self.find(key)
+            return self.find(key) is not None
         except DamagedError:
             return False
-        return entry is not None and self.content(entry).exists()
 
     def content(self, entry: Entry) -> Path:
         """Return where the content of ``entry`` is."""
@@ -137,7 +142,7 @@ class FolderStore:
 
     def _read(self, path: Path) -> Stored | None:
         try:
-            entry = self.find(path.name)
+            entry = self._promise(path.name)
             return None if entry is None else Stored(entry, _time(path))
         except (DamagedError, OSError):
             return None

@@ -199,6 +199,9 @@ def test_an_entry_that_nobody_can_take_is_replaced(
     else:
         next((tmp_path / "c/entries").glob("*/*")).write_bytes(text)
     cache = Cache([store], said.append)
+    if kind == "folder" and text is None:
+        assert cache.holds(KEY) is None
+        assert [wrong for _, wrong in store.check()] == ["label is gone"]
     cache.put(KEY, made(tmp_path, b"second"), "label")
     assert cache.take(KEY, tmp_path / "x") is not None
     assert (tmp_path / "x").read_bytes() == b"second"
