@@ -41,9 +41,10 @@ class Tokenizer:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            what = f"found {text[error.start]!r} at character {error.start + 1}"
-            part = "a byte that is not UTF-8, or half of a character"
-            raise UsageError(f"expected Unicode text, {what}: {part}") from error
+            found = text[max(error.start - 12, 0) : error.start + 1]
+            what = f"found {found!r}, which ends in a byte that is not UTF-8"
+            message = f"expected Unicode text, {what}, or in half of a character"
+            raise UsageError(message) from error
         return self._vocabulary.encode(text, special)
 
     def token_id(self, text: str) -> int | None:

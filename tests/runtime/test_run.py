@@ -136,7 +136,7 @@ def test_an_interrupt_ends_the_line_and_the_command(
         (["--context", "200"], "a context of 200 tokens: expected 1 to 128"),
         (["--context", "2"], "the prompt has 3 tokens, and the context is of 2"),
         (["--model-lib", "no.so"], "no.so: no such library"),
-        (["--prompt", "a\udcff", "--raw"], r"found '\udcff' at character 2: a byte"),
+        (["--prompt", "a\udcff", "--raw"], r"found 'a\udcff', which ends in a byte"),
         (["--prompt", "-"], "--prompt -: expected text in utf-8, found other bytes"),
     ],
 )
