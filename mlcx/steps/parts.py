@@ -167,9 +167,9 @@ def made_beside(targets: Sequence[Path], copied: Sequence[Path] = ()) -> list[Pa
     indexes = [path for path in targets if path.name in {TENSOR_CACHE, CHAT_CONFIG}]
     found = {path for index in indexes for path in _beside(index)}
     for index in indexes:
-        found.update(index.parent.glob(_SHARDS))
         found.update(index.with_name(path.name) for path in copied)
         if index.name == TENSOR_CACHE:
+            found.update(index.parent.glob(_SHARDS))
             found.update(map(index.with_name, (TENSOR_CACHE_B16, STAGING)))
     return sorted(found.difference(targets, copied)) + leftovers(targets)
 

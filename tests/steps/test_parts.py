@@ -138,6 +138,11 @@ def test_shards_beside_an_index_belong_to_it(tmp_path: Path) -> None:
     }
 
 
+def test_shards_are_not_of_the_step_that_makes_the_config(tmp_path: Path) -> None:
+    (tmp_path / "params_shard_0.bin").write_text("")
+    assert made_beside([tmp_path / "mlc-chat-config.json"]) == []
+
+
 def test_what_a_step_copies_is_not_made_by_it(tmp_path: Path) -> None:
     index = write_index(tmp_path)
     found = made_beside([index], [tmp_path / "model.safetensors"])
