@@ -13,6 +13,7 @@ from mlcx.cli.count import count
 from mlcx.cli.model import REMOTE, folder_of
 from mlcx.cli.output import FOLDER, output_argument
 from mlcx.errors import UsageError
+from mlcx.spec.devices import DEVICES
 
 if TYPE_CHECKING:
     from mlcx.spec.types import Plan
@@ -104,6 +105,11 @@ def static_lib_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="name under which an app looks for one of them; must be there",
     )
+    add(
+        "--device",
+        choices=[name for name, device in DEVICES.items() if device.static],
+        help="what the app runs on, which all of them must be for",
+    )
     output_argument(parser, "FILE.a", "archive to make")
 
 
@@ -114,7 +120,7 @@ def static_lib(args: argparse.Namespace) -> int:
     if args.output.suffix != _ARCHIVE:
         found = args.output.name
         raise UsageError(f"--output: an archive ends in {_ARCHIVE}, found {found}")
-    prefixes = make_static_lib(args.libraries, args.model_lib, args.output)
+    prefixes = make_static_lib(args.libraries, args.model_lib, args.output, args.device)
     print(f"{args.output}: {', '.join(prefixes)}")
     return 0
 

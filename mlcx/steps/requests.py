@@ -301,11 +301,12 @@ def _prebuilt(job: PrebuiltJob, folders: Folders) -> Request:
 def _static_lib(job: StaticLibJob, folders: Folders) -> Request:
     target = folders.output / job.library
     tools, missing = inputs.toolchain(job.device, AUTO, target.suffix)
+    names = (word for name in job.names for word in ("--model-lib", name))
     return Request(
         "static_lib",
         (target,),
         tuple(folders.output / library for library in job.libraries),
-        tuple(word for name in job.names for word in ("--model-lib", name)),
+        (*names, "--device", job.device),
         (*_packaging(), tools),
         About(device=job.device),
         lacks=missing,

@@ -98,12 +98,17 @@ def test_libraries_for_two_machines_are_refused(
         "e": "arm64-apple-ios18.0-macabi",
     }
     a, b, c, d, e = (library(host, f"{n}_", f"{n}.tar") for n, host in hosts.items())
-    prefixes = make_static_lib([a, b, c], [], tmp_path / "x.a")
-    assert prefixes == ["a_", "b_", "c_"]
-    for wrong, kind in ((d, "aarch64 in ELF"), (e, "mac catalyst")):
-        message = f"{wrong}: objects for {kind}, and those of {a} are for "
+    prefixes = make_static_lib([c, a, b], [], tmp_path / "x.a", "iphone")
+    assert prefixes == ["c_", "a_", "b_"]
+    for wrong, kind, other in ((d, "ELF", c), (e, "mac catalyst", a)):
+        message = f"{wrong}: objects for {kind}, and those of {other} are for "
         with pytest.raises(InputError, match=message):
-            make_static_lib([a, wrong], [], tmp_path / "y.a")
+            make_static_lib([c, a, wrong], [], tmp_path / "y.a")
+    for device, wrong in (("iphone", d), ("iphone", e), ("macabi", a), ("android", c)):
+        with pytest.raises(
+            InputError, match=f"{wrong}: .* those of an app for {device}"
+        ):
+            make_static_lib([wrong], [], tmp_path / "y.a", device)
     assert not (tmp_path / "y.a").exists()
 
 
