@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -39,6 +40,7 @@ __all__ = [
     "TokenizerNames",
     "active_ids",
     "byte_characters",
+    "kind_in_the_way",
     "read_json",
     "replacing",
     "tokenizer_names",
@@ -172,11 +174,16 @@ def byte_characters() -> tuple[str, ...]:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a new temporary name beside ``path`` that becomes ``path`` on success.
 
-    On any exception the temporary file is removed and ``path`` stays as it was.
+    On any exception the temporary file is removed and ``path`` stays as it was. A link
+    is replaced, not what it leads to, which is somebody else's.
 
     Raises:
-        BuildError: Nothing can be written there, or the disk is full.
+        BuildError: Nothing can be written there, the disk is full, or what is there is
+            no file.
     """
+    if (found := kind_in_the_way(path)) and not path.is_symlink():
+        message = f"cannot be written: expected a file, found {found}"
+        raise BuildError(f"{path}: {message}")
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +202,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def kind_in_the_way(path: Path) -> str:
+    """Return what ``path`` is, or leads to, that no file can be; empty: nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # nothing, or the writing will say what
+        return ""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISREG(mode):
+        return ""
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device"
 
 
 def unwritten(path: Path, error: OSError) -> BuildError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os.path
+import os
 from pathlib import Path
 
+from mlcx.artifact import kind_in_the_way
 from mlcx.errors import UsageError
 
 __all__ = ["FOLDER", "output_argument"]
@@ -19,8 +20,9 @@ def output_argument(
 ) -> None:
     """Declare ``-o`` to be a file, or with ``FOLDER`` for a ``metavar`` a folder.
 
-    Parsing it raises a UsageError where the other one is, or a file where a folder that
-    it lies in would have to be.
+    A link to a file stands for that file. Parsing it raises a UsageError where the
+    other one is, or a device, or a file where a folder that it lies in would have to
+    be, or when it is empty.
     """
     parser.add_argument(
         "-o",
@@ -33,17 +35,24 @@ def output_argument(
 
 
 def _folder(text: str) -> Path:
-    path = Path(text)
+    path = _path(text)
     _refuse_files(path, [path, *path.parents])
     return path
 
 
 def _file(text: str) -> Path:
-    path = Path(text)
-    if os.path.isdir(path):  # noqa: PTH112 (also below what is closed)
-        raise UsageError(f"--output {path}: expected a file, found a folder")
+    path = _path(text)
+    if found := kind_in_the_way(path):
+        raise UsageError(f"--output {path}: expected a file, found {found}")
     _refuse_files(path, list(path.parents))
-    return path
+    # Or the link would be replaced, and what it leads to stay old.
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise UsageError("--output: expected a path, found nothing")
+    return Path(text)
 
 
 def _refuse_files(path: Path, folders: list[Path]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,7 @@ FOLDERS = {
     "fetch": ["user/model"],
     "prepare_libs": ["library", "--script", "prepare_libs.sh", "--work", "work"],
 }
+BOTH = {**FILES, **FOLDERS}
 
 
 @pytest.fixture
@@ -38,6 +41,9 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
+    (tmp_path / "to-device").symlink_to(os.devnull)
     return tmp_path
 
 
@@ -46,6 +52,10 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         *((verb, "folder", "expected a file, found a folder") for verb in FILES),
         *((verb, "file", "expected a folder, found a file") for verb in FOLDERS),
+        *((verb, "", "expected a path, found nothing") for verb in BOTH),
+        ("normalize", "pipe", "expected a file, found a pipe"),
+        ("judge-quality", "to-pipe", "expected a file, found a pipe"),
+        ("compile", "to-device", "expected a file, found a device"),
         ("compile", "file/x.so", "file: expected a folder, found a file"),
         ("convert_weight", "file/x/y", "file: expected a folder, found a file"),
     ],
@@ -58,8 +68,9 @@ def test_what_is_in_the_way_is_named(
     wrong: str,
 ) -> None:
     before = sorted(there.rglob("*"))
-    assert main([verb, *{**FILES, **FOLDERS}[verb], "-o", output]) == 2
-    assert capsys.readouterr().err == f"mlcx: --output {output}: {wrong}\n"
+    assert main([verb, *BOTH[verb], "-o", output]) == 2
+    named = f"--output {output}" if output else "--output"
+    assert capsys.readouterr().err == f"mlcx: {named}: {wrong}\n"
     assert sorted(there.rglob("*")) == before
 
 
@@ -70,3 +81,20 @@ def test_what_gets_in_the_way_later_is_named_too(there: Path) -> None:
         output.mkdir()
     assert list(output.iterdir()) == []
     assert not [path for path in there.iterdir() if path.name.startswith(".")]
+
+
+def test_no_pipe_is_replaced(there: Path) -> None:
+    message = "pipe: cannot be written: expected a file, found a pipe"
+    with pytest.raises(BuildError, match=message), replacing(there / "pipe"):
+        raise AssertionError
+    assert stat.S_ISFIFO((there / "pipe").stat().st_mode)
+
+
+def test_a_link_stands_for_the_file_that_it_leads_to(there: Path) -> None:
+    (there / "library").write_text("new")
+    for name in ("file", "to-be-made"):
+        link = there / f"to-{name}"
+        link.symlink_to(f"folder/{name}")
+        assert main(["prebuilt", "library", "-o", link.name]) == 0
+        assert (there / "folder" / name).read_text() == "new"
+        assert link.is_symlink()
