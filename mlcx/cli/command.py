@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from pathlib import Path
+from typing import Any
 
 from mlcx import __version__, streams
 from mlcx.cli import VERBS
@@ -38,7 +40,7 @@ def _run(arguments: list[str]) -> int:
         return 2
     verb = VERBS[name]
     module = importlib.import_module(f"mlcx.cli.{verb.module}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"mlcx {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
         formatter_class=_Help,
@@ -47,6 +49,20 @@ def _run(arguments: list[str]) -> int:
     getattr(module, f"{function}_arguments")(parser)
     status: int = getattr(module, function)(parser.parse_args(arguments[1:]))
     return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses an empty path, as of a variable that is not set: it is no folder."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("type", Path, _path)
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found nothing")
+    return Path(text)
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

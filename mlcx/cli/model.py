@@ -97,9 +97,11 @@ def folder_of(model: str, part: Part = "all", kind: SourceKind | None = None) ->
         kind: What it must be; None: any.
 
     Raises:
-        UsageError: The hub has no such model, or may not be asked.
+        UsageError: It is empty, or the hub has no such model, or may not be asked.
         BuildError: Its files cannot be had.
     """
+    if not model:
+        raise UsageError("expected a model, found an empty name")
     if not is_remote(model):
         return Path(model)
     from mlcx.cli.download import obtain

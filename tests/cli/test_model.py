@@ -42,6 +42,7 @@ def test_a_preset_as_model_type_stands_for_a_model_left_out() -> None:
     [
         (None, "auto", "expected a model: a folder, a file or the name of a preset"),
         (None, "llama", "expected a model"),
+        ("", "llama", "expected a model, found an empty name"),
         ("lama2_7b", "auto", "did you mean 'llama2_7b'"),
     ],
 )
