@@ -70,7 +70,7 @@ def _check_machines(libraries: Sequence[Path], device: str | None) -> None:
         for aspect, said in _machine(library):
             known, whose = seen.setdefault(aspect, (said, str(library)))
             if said != known:
-                message = f"objects for {said}, and those of {whose} are for {known}"
+                message = f"expected {known} objects, as {whose} has, found {said}"
                 raise InputError.in_file(
                     library, f"{message}: take a library for the same machine"
                 )
