@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from mlcx import cli
 from mlcx.__main__ import main
 from mlcx.cli import check
+from mlcx.errors import BuildError
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)
@@ -77,6 +79,26 @@ def test_what_ends_a_verb_from_outside_gives_one_line(
     monkeypatch.setattr(check, "validate", fail)
     assert main(["validate", "x.json"]) == status
     assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("made", [RuntimeError("of it, by TVM"), BuildError("by us")])
+def test_an_error_that_ctrl_c_has_become_is_still_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], made: Exception
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def fail(args: argparse.Namespace) -> int:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise made
+
+    monkeypatch.setattr(check, "validate", fail)
+    try:
+        assert main(["validate", "x.json"]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "mlcx: interrupted\n"
 
 
 _EARLY = """

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlcx import __version__, streams
 from mlcx.cli import VERBS
+from mlcx.cli.interrupt import interruptible
 from mlcx.errors import MlcxError, said
 
 __all__ = ["run"]
@@ -19,7 +20,7 @@ def run(arguments: list[str]) -> int:
     """Run the verb that ``arguments`` begin with, and return the exit status."""
     streams.prepare()
     try:
-        with streams.written():
+        with streams.written(), interruptible():
             return _run(arguments)
     except MlcxError as error:
         print(error.report(), file=sys.stderr)
