@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mlcx.artifact import CHAT_CONFIG, LOCK, MANIFEST, REPORTS, TENSOR_CACHE, read_json
+from mlcx.artifact import (
+    APP_CONFIG,
+    CHAT_CONFIG,
+    LOCK,
+    MANIFEST,
+    REPORTS,
+    TENSOR_CACHE,
+    read_json,
+)
 from mlcx.errors import InputError
 from mlcx.manifest.compare import files
 from mlcx.manifest.hashing import digests
@@ -78,6 +86,7 @@ def check(folder: Path) -> Checked:
         raise InputError.in_file(folder, f"{expected}, found neither: nothing to check")
     configs = (index.with_name(CHAT_CONFIG) for index in indexes)
     sources += [config for config in configs if config.is_file()]
+    sources += sorted(folder.rglob(APP_CONFIG))
     wanted: dict[str, list[_Expected]] = {}
     for source in sources:
         for name, each in _expected(source, folder):
@@ -121,7 +130,7 @@ def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:
     rows = content.get(key, [] if source.name == CHAT_CONFIG else None)
     try:
         for row in rows or ():
-            yield reading(row, by)
+            yield from reading(row, by)
     except KeyError as error:
         message = f"not a {source.name}: an entry of {key!r} has no {error}"
         raise InputError.in_file(source, message) from error
@@ -132,27 +141,36 @@ def _expected(source: Path, folder: Path) -> Iterator[tuple[str, _Expected]]:
         raise InputError.in_file(source, f"not a {source.name}: it lists no files")
 
 
-def _subject(row: dict[str, Any], by: str) -> tuple[str, _Expected]:
+_Listed = Iterator[tuple[str, _Expected]]
+
+
+def _subject(row: dict[str, Any], by: str) -> _Listed:
     size = row.get("annotations", {}).get("bytes")
-    return _inside(row["name"], by), _Expected(
-        size, "sha256", row["digest"]["sha256"], by
-    )
+    digest = row["digest"]["sha256"]
+    yield _inside(row["name"], by), _Expected(size, "sha256", digest, by)
 
 
-def _shard(row: dict[str, Any], by: str) -> tuple[str, _Expected]:
+def _shard(row: dict[str, Any], by: str) -> _Listed:
     name = (PurePosixPath(by).parent / _inside(row["dataPath"], by)).as_posix()
-    return name, _Expected(row["nbytes"], "md5", row.get("md5sum", ""), by)
+    yield name, _Expected(row["nbytes"], "md5", row.get("md5sum", ""), by)
 
 
-def _tokenizer(name: str, by: str) -> tuple[str, _Expected]:
+def _beside(name: str, by: str) -> _Listed:
     beside = PurePosixPath(by).parent / _inside(name, by)
-    return beside.as_posix(), _Expected(None, "md5", "", by)
+    yield beside.as_posix(), _Expected(None, "md5", "", by)
 
 
-_LISTS: dict[str, tuple[str, Callable[[Any, str], tuple[str, _Expected]]]] = {
+def _model(row: dict[str, Any], by: str) -> _Listed:
+    if row.get("model_path"):  # else an app brings it from elsewhere
+        for name in (TENSOR_CACHE, CHAT_CONFIG):
+            yield from _beside(f"{row['model_path']}/{name}", by)
+
+
+_LISTS: dict[str, tuple[str, Callable[[Any, str], _Listed]]] = {
     MANIFEST: ("subject", _subject),
     TENSOR_CACHE: ("records", _shard),
-    CHAT_CONFIG: ("tokenizer_files", _tokenizer),
+    CHAT_CONFIG: ("tokenizer_files", _beside),
+    APP_CONFIG: ("model_list", _model),
 }
 """Name of a file to the key of its list, and what reads an element of it."""
 

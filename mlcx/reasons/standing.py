@@ -56,9 +56,11 @@ def digest(requests: Iterable[Request], code: str) -> str:
     found = sha256(code.encode())
     for each in requests:
         facts = [str(fact) for fact in each.facts]
-        files = [each.targets, each.sources, each.files, each.judges, each.subject]
+        files = [each.targets, each.sources, each.files, each.judges, each.after]
         # Not canonical, but the same text for the same request: that is enough here.
-        found.update(repr([each.verb, each.options, facts, files]).encode())
+        found.update(
+            repr([each.verb, each.subject, each.options, facts, files]).encode()
+        )
     return found.hexdigest()
 
 

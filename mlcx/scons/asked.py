@@ -57,5 +57,4 @@ def _below(node: Any) -> Iterable[Any]:
     if isinstance(node, SCons.Node.FS.Dir):
         # What is built in a folder belongs to it, as well as what is there.
         return [each for name, each in node.entries.items() if name not in {".", ".."}]
-    children: list[Any] = node.all_children(scan=0)
-    return children
+    return [*node.all_children(scan=0), *(node.prerequisites or ())]

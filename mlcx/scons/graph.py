@@ -86,6 +86,7 @@ class Graph:
         step = self._session.step(request)
         nodes = self._build(request, step)
         self._env.Depends(nodes, [self._env.Value(str(fact)) for fact in request.facts])
+        self._require(nodes, request.after)
         # A step replaces its target in one go: SCons must not remove it before.
         self._env.Precious(nodes)
         why = self._session.services.why
@@ -122,6 +123,14 @@ class Graph:
             **words(request, self._name),
         )
         return nodes
+
+    def _require(self, nodes: _Nodes, before: Iterable[Path]) -> None:
+        """Let ``nodes`` be made only when all files of ``before`` are."""
+        required = [self._file(path) for path in before]
+        if required:
+            self._env.Requires(nodes, required)
+            for node in nodes:  # which would forget that once it is made: see ``asked``
+                node.attributes.keep_targetinfo = 1
 
     def _is_damaged(self, request: Request) -> bool:
         """Whether a file is missing or altered without SCons' knowing; says which."""

@@ -83,6 +83,8 @@ class Request:
     """What the verb is called on when that is no file."""
     lacks: tuple[Lack, ...] = field(default=(), compare=False)
     """The tools that are missing for it."""
+    after: tuple[Path, ...] = ()
+    """What must be made before, though it does not read it."""
 
     @property
     def models(self) -> tuple[Path, ...]:
@@ -314,16 +316,20 @@ def _static_lib(job: StaticLibJob, folders: Folders) -> Request:
 
 
 def _bundle(job: BundleJob, folders: Folders) -> Request:
-    directory = folders.output / job.directory
     if job.source:
         tokenizer = files.tokenizer_files(job.model, job.fetched)
         names = (TENSOR_CACHE, CHAT_CONFIG, *tokenizer)
         sources = [folders.build / job.source / name for name in names]
     else:
         sources = files.model_files(job.model, job.fetched)
-    targets = (directory / TENSOR_CACHE, directory / CHAT_CONFIG)
     about = About(job.model_id)
+    targets = _bundled(job, folders)
     return Request("bundle", targets, tuple(sources), (), _packaging(), about)
+
+
+def _bundled(job: BundleJob, folders: Folders) -> tuple[Path, ...]:
+    directory = folders.output / job.directory
+    return directory / TENSOR_CACHE, directory / CHAT_CONFIG
 
 
 def _app_config(plan: Plan, folders: Folders) -> Request:
@@ -340,6 +346,7 @@ def _app_config(plan: Plan, folders: Folders) -> Request:
         (),
         facts,
         files=tuple(("--library", path) for path in libraries),
+        after=tuple(path for job in plan.bundles for path in _bundled(job, folders)),
     )
 
 

@@ -120,6 +120,18 @@ def test_a_file_of_the_tokenizer_that_is_gone_is_named(delivery: Path) -> None:
     assert str(found) == "missing: vocab.json: listed in mlc-chat-config.json"
 
 
+def test_a_model_that_an_app_would_look_for_in_vain_is_named(delivery: Path) -> None:
+    rows = [{"model_path": "m"}, {"model_path": "bad"}, {"model_url": "https://x.org"}]
+    app = {"model_list": [{"model_id": "x", **row} for row in rows]}
+    (delivery / "bundle/mlc-app-config.json").write_text(json.dumps(app))
+    (delivery / "bundle/m/mlc-chat-config.json").write_text("{}")
+    found = [str(each) for each in check(delivery / "bundle").findings]
+    assert found == [
+        f"missing: bad/{name}: listed in mlc-app-config.json"
+        for name in ("mlc-chat-config.json", "tensor-cache.json")
+    ]
+
+
 def test_the_verb_says_it_and_exits_with_it(
     delivery: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

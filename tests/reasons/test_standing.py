@@ -103,6 +103,7 @@ def test_a_change_of_what_is_asked_for_is_seen(root: Path) -> None:
         [first, replace(second, facts=(Fact.of("TVM", {"apache-tvm": "2"}),))],
         [first, replace(second, sources=(root / "c.json", root / "weights"))],
         [replace(first, subject="a model"), second],
+        [replace(first, after=second.targets), second],
     ]
     assert [known(root, each).holds() for each in others] == [False] * len(others)
     other_code = Standing(root, "spec.json", asked(root), "newer", root / "signs")

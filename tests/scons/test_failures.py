@@ -61,6 +61,18 @@ def test_a_failure_names_and_quotes_its_log_and_the_command(project: Project) ->
     assert project.calls() == [f"compile {ONE}"]
 
 
+def test_an_app_is_told_of_no_model_whose_weights_failed(project: Project) -> None:
+    app = project.root / "dist/bundle/mlc-app-config.json"
+    project.order("fail", "two/model/tensor-cache.json")
+    assert project.scons("-k", "-j2").returncode == 2
+    assert project.report()["dist/bundle/mlc-app-config.json"]["status"] == "not built"
+    assert not app.exists()
+    project.order("fail")
+    assert project.scons(str(app)).returncode == 0
+    assert (project.root / "dist/bundle/two/tensor-cache.json").exists()
+    assert "dist/bundle/two/tensor-cache.json" in project.report()
+
+
 def test_the_others_go_on_after_a_failure(project: Project) -> None:
     project.order("fail", ONE)
     done = project.scons("-k", "-j2")

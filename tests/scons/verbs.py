@@ -81,6 +81,8 @@ def write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.abcd1234")
     temporary.write_bytes(data[: len(data) // 2])
+    if listed("fail", path):
+        sys.exit(1)
     if listed("hang", path):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         told = CONTROL / f"hanging.{os.getpid()}"

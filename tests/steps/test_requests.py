@@ -133,6 +133,7 @@ def test_every_step_reads_what_another_step_makes(checkpoint: Path) -> None:
         *found["gen_config"].targets,
         *found["convert_weight"].targets,
     }
+    assert found["app_config"].after == found["bundle"].targets
 
 
 def test_steps_read_the_files_that_matter_to_them(checkpoint: Path) -> None:
