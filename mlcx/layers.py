@@ -39,9 +39,13 @@ ALLOWED: dict[str, frozenset[str]] = {
             "errors"
         ).split()
     ),
-    "runtime": frozenset("interpreter share toolchain artifact stamp errors".split()),
+    "runtime": frozenset(
+        "interpreter share library toolchain artifact stamp errors".split()
+    ),
     "manifest": frozenset({"progress", "artifact", "errors"}),
-    "package": frozenset({"library", "spec", "toolchain", "artifact", "errors"}),
+    "package": frozenset(
+        "architectures library spec stamp toolchain artifact errors".split()
+    ),
     "store": frozenset({"shape", "spec", "home", "artifact", "errors"}),
     "policy": frozenset({"errors"}),
     "signature": frozenset({"spec", "toolchain", "layers"}),

@@ -33,7 +33,7 @@ VERBS: dict[str, Verb] = {
     "web_runtime": Verb("web_runtime", "compile the runtime of libraries for the web"),
     "bundle": Verb("package", "lay out a model directory below dist/bundle"),
     "app_config": Verb("package", "write mlc-app-config.json"),
-    "prebuilt": Verb("package", "take over a library that was compiled elsewhere"),
+    "prebuilt": Verb("prebuilt", "take over a library that was compiled elsewhere"),
     "static_lib": Verb("package", "archive model libraries for an app to link"),
     "prepare_libs": Verb("phone", "build MLC LLM's runtime for an app on a phone"),
     "package": Verb("package", "build all that a package config asks for"),

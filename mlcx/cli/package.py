@@ -27,8 +27,6 @@ __all__ = [
     "deliver_arguments",
     "package",
     "package_arguments",
-    "prebuilt",
-    "prebuilt_arguments",
     "static_lib",
     "static_lib_arguments",
 ]
@@ -77,20 +75,6 @@ def app_config(args: argparse.Namespace) -> int:
     write_app_config((entry for entry, _ in sized), args.output)
     for warning in filter(None, (warning for _, warning in sized)):
         print(f"mlcx: warning: {warning}", file=sys.stderr)
-    return 0
-
-
-def prebuilt_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``prebuilt``."""
-    parser.add_argument("library", type=Path, metavar="FILE", help="a model library")
-    output_argument(parser, "FILE", "file to make")
-
-
-def prebuilt(args: argparse.Namespace) -> int:
-    """Take over a library that was compiled elsewhere."""
-    from mlcx.package.place import copy
-
-    copy(args.library, args.output)
     return 0
 
 

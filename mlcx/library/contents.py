@@ -11,12 +11,13 @@ from pathlib import Path
 from mlcx.errors import InputError
 from mlcx.library import headers, modules, wasm
 from mlcx.library.archive import Member
+from mlcx.library.extent import cut_off
 from mlcx.library.headers import Header
 from mlcx.library.members import members
 from mlcx.library.modules import Executable
 from mlcx.stamp import Description, find
 
-__all__ = ["Contents", "Model", "Part", "read", "tensor_bytes"]
+__all__ = ["Contents", "Model", "Part", "code_of", "read", "tensor_bytes"]
 
 _HOST_FUNCTION = re.compile(rb"\0_?__tvm_ffi_(?!_library_)(\w+)(?=\0)")
 """A symbol, in the table of names that each format has; Mach-O adds an underscore.
@@ -36,6 +37,8 @@ class Part:
     size: int
     header: Header | None
     """None: it is no compiled code."""
+    fault: str = ""
+    """That it is cut off; empty: it is whole, as far as can be told."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +71,26 @@ class Contents:
     models: tuple[Model, ...]
 
 
-def read(file: Path) -> Contents:
+def read(file: Path, *, silent: bool = False) -> Contents:
     """Return what is in a library of any format, without loading it.
+
+    Args:
+        file: The library.
+        silent: Whether it may say nothing of a model.
 
     Raises:
         InputError: It cannot be read, or no model is in it.
     """
     packaging, inside = members(file)
     parts = tuple(
-        Part(each.name, len(each.data), headers.read(each.data)) for each in inside
+        Part(each.name, len(each.data), headers.read(each.data), cut_off(each.data))
+        for each in inside
     )
     models = tuple(_models([_image(file, each) for each in inside]))
-    if not models:
-        raise InputError.in_file(file, _foreign(packaging, parts))
+    if not models and not silent:
+        found = f"{code_of(packaging, parts)} and no model"
+        message = f"expected a model library of mlcx or MLC LLM, found {found}"
+        raise InputError.in_file(file, message)
     return Contents(file, file.stat().st_size, packaging, parts, models)
 
 
@@ -147,12 +157,15 @@ def _bits(dtype: str) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _foreign(packaging: str, parts: Iterable[Part]) -> str:
+def code_of(packaging: str, parts: Iterable[Part]) -> str:
+    """Return in words what code a library consists of."""
     kinds = {
         f"{part.header.format} for {part.header.architecture}"
         for part in parts
         if part.header is not None
     }
     inside = " and ".join(sorted(kinds)) or "no compiled code"
-    where = f"an {packaging} archive with {inside}" if packaging else inside
-    return f"expected a model library of mlcx or MLC LLM, found {where} and no model"
+    if not packaging:
+        return inside
+    article = "an" if packaging[0] == "a" else "a"
+    return f"{article} {packaging} archive with {inside}"

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mlcx.errors import InputError
+from mlcx.library.extent import cut_off
 from mlcx.stamp import Description, Stamp, find
 from mlcx.toolchain.triple import parse
 
@@ -18,11 +19,6 @@ __all__ = ["check", "device_of", "explain"]
 _CPUINFO = Path("/proc/cpuinfo")
 _KINDS = {"llvm": "cpu"}
 """Kind of target to the device here; a GPU is called the same."""
-
-_ELF = b"\x7fELF\x02\x01"
-"""Magic of 64-bit code, little-endian."""
-_HEADER = 64
-"""Bytes of its header."""
 
 _USES = {
     ".a": "is linked into an app",
@@ -77,18 +73,12 @@ def _read(library: Path) -> bytes:
 
 
 def _check_whole(library: Path, content: bytes) -> None:
-    """Refuse an ELF file without its end, where linkers put the table of sections.
+    """Refuse a file without its end.
 
     Linux would load it, and end the process where a page is missing.
     """
-    if not content.startswith(_ELF):
-        return
-    start = int.from_bytes(content[40:48], "little")
-    each, count = (int.from_bytes(content[at : at + 2], "little") for at in (58, 60))
-    expected = max(start + each * count, _HEADER)
-    if len(content) < expected:
-        message = f"cut off: expected {expected} bytes or more, found {len(content)}"
-        raise InputError.in_file(library, f"{message}: copy or build it again")
+    if reason := cut_off(content):
+        raise InputError.in_file(library, f"{reason}: copy or build it again")
 
 
 def _mismatches(stamp: Stamp, device: str) -> Iterator[str]:

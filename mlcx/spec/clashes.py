@@ -19,9 +19,10 @@ def distinct(
     """Return the jobs without repetitions, and a problem for each that clashes.
 
     Names that differ in case alone are one file, as they are on macOS and Windows.
-    Two libraries that differ in nothing but their model's name are one job.
+    Two libraries that differ in nothing but their model's name are one job, and so are
+    two that differ in nothing but the models that use them.
     """
-    first: dict[str, Draft] = {}
+    first: dict[str, tuple[int, Draft]] = {}
     jobs: list[Job] = []
     problems = []
     for draft in drafts:
@@ -29,16 +30,27 @@ def distinct(
         if not isinstance(job, LibraryJob | PrebuiltJob):
             jobs.append(job)
             continue
-        earlier = first.setdefault(job.library.lower(), draft)
+        place, earlier = first.setdefault(job.library.lower(), (len(jobs), draft))
         if earlier is draft:
             jobs.append(job)
         elif _substance(earlier.job) != _substance(job):
             problems.append(_clash(source, earlier, draft, job.library))
+        else:
+            jobs[place] = _both(jobs[place], job)
     return jobs, list(dict.fromkeys(problems))
 
 
 def _substance(job: Job) -> Job:
+    if isinstance(job, PrebuiltJob):
+        return replace(job, uses=())
     return replace(job, model_id="") if isinstance(job, LibraryJob) else job
+
+
+def _both(first: Job, second: Job) -> Job:
+    """Return ``first``, with what uses ``second`` where these are ready-made."""
+    if not isinstance(first, PrebuiltJob) or not isinstance(second, PrebuiltJob):
+        return first
+    return replace(first, uses=tuple(dict.fromkeys((*first.uses, *second.uses))))
 
 
 def _clash(source: Source, earlier: Draft, draft: Draft, library: str) -> Problem:

@@ -31,6 +31,7 @@ from mlcx.spec.types import (
     PrebuiltJob,
     QuantizationRecipe,
     SourceKind,
+    Use,
     Verify,
     WeightsJob,
 )
@@ -130,10 +131,11 @@ def ready_jobs(spec: Mapping[str, Any], folder: Path) -> Iterator[Draft]:
     MLC archives them too: an app may have use for them.
     """
     asked = {entry.get("model_lib") for entry in spec.get("model_list", ())}
-    suffix = DEVICES[spec["device"]].suffix
+    device, host = DEVICES[spec["device"]], DEFAULTS["host"]
     for name, path in spec.get(_READY, {}).items():
         if name not in asked:
-            job = PrebuiltJob(name, local(folder, path), f"lib/{name}{suffix}")
+            source, library = local(folder, path), f"lib/{name}{device.suffix}"
+            job = PrebuiltJob(name, source, library, device.name, host)
             yield Draft(job, (_READY, name), (_READY, name))
 
 
@@ -235,16 +237,25 @@ def _library(
     name = library_name(entry)
     suffix = device.suffixes(entry.get("host", DEFAULTS["host"]))[0]
     path = f"lib/{name}{suffix}"
+    use = _use(spec, entry, model)
     ready = spec.get(_READY, {}).get(entry.get("model_lib"))
     if ready is not None:
-        return PrebuiltJob(name, local(folder, ready), path)
+        host = host_for(device, entry.get("host", DEFAULTS["host"]))
+        source = local(folder, ready)
+        return PrebuiltJob(name, source, path, device.name, host, (use,))
     prefix = canonical_prefix(name) if device.static else None
-    scheme = entry.get("quantization")
-    job = _compile(entry, model, device, scheme, prefix, path, verify)
+    job = _compile(entry, model, device, use.quantization, prefix, path, verify)
+    return replace(job, recipe=use.recipe)
+
+
+def _use(spec: Mapping[str, Any], entry: Mapping[str, Any], model: _Model) -> Use:
+    scheme, recipe = entry.get("quantization"), None
     if model.kind == "checkpoint":
-        return replace(job, recipe=_recipe(spec, entry["quantization"]))
-    # The model directory says itself what a recipe of its own is.
-    return job if scheme in schemes() else replace(job, quantization=None)
+        recipe = _recipe(spec, entry["quantization"])
+    elif scheme not in schemes():
+        # The model directory says itself what a recipe of its own is.
+        scheme = None
+    return Use(model.path, model.kind, scheme, recipe, model.fetched)
 
 
 def _app_entry(entry: Mapping[str, Any], model: _Model, device: str) -> AppEntry:

@@ -21,6 +21,7 @@ __all__ = [
     "QuantizationRecipe",
     "SourceKind",
     "StaticLibJob",
+    "Use",
     "Verify",
     "WeightsJob",
 ]
@@ -123,14 +124,33 @@ class LibraryJob:
 
 
 @dataclass(frozen=True)
+class Use:
+    """A model of the spec that runs by a ready-made library."""
+
+    model: Path
+    kind: SourceKind
+    quantization: str | None
+    """Name of the scheme; None: the one that the MLC model directory names."""
+    recipe: QuantizationRecipe | None = None
+    """What ``quantization`` names; None: a scheme, or what the model directory has."""
+    fetched: Fetched | None = None
+    """What ``model`` is fetched as; None: it is a folder of the user's."""
+
+
+@dataclass(frozen=True)
 class PrebuiltJob:
-    """Copy a library that the spec hands over ready-made."""
+    """Copy a library that the spec hands over ready-made, if it is what it must be."""
 
     model_lib: str
     source: Path
     """The library file; absolute."""
     library: str
     """The file to make, relative to the output folder."""
+    device: str
+    host: str
+    """LLVM triple, or ``auto`` for the device's own or this machine's."""
+    uses: tuple[Use, ...] = ()
+    """None: no model of the spec names it."""
 
 
 @dataclass(frozen=True)

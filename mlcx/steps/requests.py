@@ -6,7 +6,7 @@ Knows which files and facts each verb depends on; knows nothing of SCons.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
         target = folders.output / library_job.library
         place = places.of(library_job.model_id, library_job.model)
         yield from library(library_job, config, target, folders, place)
-    yield from (_prebuilt(ready, folders) for ready in plan.prebuilt)
+    yield from (_prebuilt(each, folders, plan.fetched) for each in plan.prebuilt)
     if plan.static_lib is not None:
         yield _static_lib(plan.static_lib, folders)
     yield from (_bundle(bundle, folders) for bundle in plan.bundles)
@@ -294,10 +294,29 @@ def _quantization(name: str, recipe: QuantizationRecipe | None) -> str:
     return json.dumps(content, separators=(",", ":"))
 
 
-def _prebuilt(job: PrebuiltJob, folders: Folders) -> Request:
-    target = folders.output / job.library
-    about = About(job.model_lib)
-    return Request("prebuilt", (target,), (job.source,), (), _packaging(), about)
+def _prebuilt(
+    job: PrebuiltJob, folders: Folders, fetched: Collection[Fetched]
+) -> Request:
+    # What is fetched for nothing else is not fetched to look at a library.
+    uses = [use for use in job.uses if use.fetched is None or use.fetched in fetched]
+    configs = [use.model / CONFIGS[use.kind] for use in uses]
+    schemes = (
+        word
+        for use in uses
+        for word in (
+            "--quantization",
+            _quantization(use.quantization or AUTO, use.recipe),
+        )
+    )
+    return Request(
+        "prebuilt",
+        (folders.output / job.library,),
+        (job.source, *dict.fromkeys(configs)),
+        ("--device", job.device, "--host", job.host, *schemes),
+        (inputs.sources("prebuilt", "package"),),
+        About(job.model_lib, device=job.device),
+        tuple(("--model", config) for config in configs),
+    )
 
 
 def _static_lib(job: StaticLibJob, folders: Folders) -> Request:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.library import headers
+from mlcx.library.extent import cut_off
 from mlcx.library.headers import Header
 from mlcx.library.members import members
 from mlcx.toolchain import zig
@@ -53,6 +54,9 @@ def test_headers_are_read_as_lief_reads_them(
 ) -> None:
     for member in members(build("cpu", triple, suffix))[1]:
         assert headers.read(member.data) == by_lief(member.data)
+        assert cut_off(member.data) == ""
+        if not triple.endswith("msvc") or suffix == ".dll":
+            assert cut_off(member.data[: len(member.data) // 2]).startswith("cut off")
 
 
 @pytest.mark.parametrize(

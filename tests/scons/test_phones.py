@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from small_library import macho, tar
 
 from mlcx.toolchain import zig
 
@@ -45,7 +46,7 @@ def test_another_library_is_archived_again(phone: Project) -> None:
 
 
 def test_a_ready_made_library_is_archived_too(phone: Project) -> None:
-    (phone.root / "ready.tar").write_bytes(b"ready")
+    (phone.root / "ready.tar").write_bytes(tar(macho()))
     spec = json.loads((phone.root / SPEC).read_text())
     spec["model_list"][1] |= {"model_lib": "mine", "estimated_vram_bytes": 5}
     spec["model_lib_path_for_prepare_libs"] = {"mine": "ready.tar"}
@@ -54,7 +55,7 @@ def test_a_ready_made_library_is_archived_too(phone: Project) -> None:
     verbs = ["compile dist/lib/one.tar", "prebuilt dist/lib/mine.tar"]
     assert calls == [*verbs, f"static_lib {ARCHIVE}"]
     content = (phone.root / ARCHIVE).read_bytes()
-    assert content.startswith(b"one\nmine\nready")
+    assert content.startswith(b"one\nmine\nlib0.o")
 
 
 def test_an_estimate_that_is_too_small_is_pointed_out(phone: Project) -> None:

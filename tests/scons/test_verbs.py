@@ -9,10 +9,15 @@ import subprocess
 import time
 
 import pytest
+from small_library import AARCH64, X86_64, elf
 
 from mlcx import interpreter
+from mlcx.toolchain.triple import here
 
 from .project import PATIENCE, Project, copy_sources, write_json
+
+MACHINES = {"x86_64": X86_64, "aarch64": AARCH64}
+LIBRARY = elf(MACHINES[here().architecture])
 
 
 def start(project: Project, *args: str) -> subprocess.Popen[str]:
@@ -39,7 +44,7 @@ def mlcx(project: Project, *args: str) -> subprocess.CompletedProcess[str]:
 def bare(project: Project) -> Project:
     """Return a project that knows nothing of SCons, with a prebuilt library."""
     (project.root / "SConstruct").unlink()
-    (project.root / "lib.so").write_text("a library")
+    (project.root / "lib.so").write_bytes(LIBRARY)
     for name in ("numpy.py", "json.py", "runpy.py", "site_scons/site_init.py"):
         text = f"raise SystemExit('{name} was not to run: nobody asked for it')"
         (project.root / name).write_text(text)
@@ -81,13 +86,13 @@ def test_package_builds_in_a_folder_without_a_script(bare: Project) -> None:
     done = mlcx(bare, "package", "-o", "out", "-j", "2")
     assert done.returncode == 0, done.stderr
     assert (bare.root / "out/bundle/mlc-app-config.json").exists()
-    assert (bare.root / "out/lib/one_lib.so").read_text() == "a library"
+    assert (bare.root / "out/lib/one_lib.so").read_bytes() == LIBRARY
     again = mlcx(bare, "package", "-o", "out")
     assert again.stdout.splitlines()[-1] == "mlcx: 3 up to date, see out/report.json"
     time.sleep(1.0)  # SCons sees whole seconds
-    (bare.root / "lib.so").write_text("a better library")
+    (bare.root / "lib.so").write_bytes(LIBRARY + b"better")
     assert mlcx(bare, "package", "-o", "out").returncode == 0
-    assert (bare.root / "out/lib/one_lib.so").read_text() == "a better library"
+    assert (bare.root / "out/lib/one_lib.so").read_bytes() == LIBRARY + b"better"
 
 
 def test_package_exits_with_1_when_a_step_fails(bare: Project) -> None:
@@ -175,7 +180,7 @@ def test_a_manifest_lists_what_was_made_and_of_what(bare: Project) -> None:
 
 def test_a_manifest_is_renewed_or_removed_never_wrong(bare: Project) -> None:
     assert mlcx(bare, "package", "--manifest").returncode == 0
-    (bare.root / "lib.so").write_text("another library")
+    (bare.root / "lib.so").write_bytes(LIBRARY + b"another")
     assert mlcx(bare, "package").returncode == 0
     assert mlcx(bare, "verify", "dist").returncode == 0
     (bare.root / "models/one/params_shard_0.bin").write_text("too long")

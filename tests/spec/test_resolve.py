@@ -16,6 +16,7 @@ from mlcx.spec.types import (
     LibraryJob,
     Plan,
     PrebuiltJob,
+    Use,
     WeightsJob,
 )
 
@@ -102,7 +103,16 @@ def test_a_package_of_a_checkpoint_a_model_directory_and_a_ready_made_library(
             AppEntry("b", "b-lib", "b", None, None),
             AppEntry("c", "ready", "c", None, None),
         ),
-        prebuilt=(PrebuiltJob("ready", here / "ready.so", "lib/ready.so"),),
+        prebuilt=(
+            PrebuiltJob(
+                "ready",
+                here / "ready.so",
+                "lib/ready.so",
+                "cpu",
+                "auto",
+                (Use(checkpoint, "checkpoint", "q4f16_1"),),
+            ),
+        ),
     )
 
 

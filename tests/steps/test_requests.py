@@ -12,6 +12,7 @@ from mlcx.spec.types import (
     Plan,
     PrebuiltJob,
     QuantizationRecipe,
+    Use,
     WeightsJob,
 )
 from mlcx.steps import requests
@@ -256,11 +257,18 @@ def test_a_compile_depends_on_tvm_and_the_linker() -> None:
 
 
 def test_a_prebuilt_library_is_taken_over(checkpoint: Path) -> None:
-    ready = PrebuiltJob("lib", Path("/elsewhere/a.tar"), "lib/lib.tar")
+    uses = (Use(checkpoint, "checkpoint", "q4f16_1"), Use(Path("/mlc"), "mlc", None))
+    source = Path("/elsewhere/a.tar")
+    ready = PrebuiltJob("lib", source, "lib/lib.tar", "iphone", "auto", uses)
     plan = replace(plan_of(checkpoint), libraries=(), prebuilt=(ready,))
     made = by_verb(plan)["prebuilt"]
-    assert made.models == (Path("/elsewhere/a.tar"),)
+    assert made.models == (source,)
     assert made.output == Path("/top/dist/lib/lib.tar")
+    configs = (checkpoint / "config.json", Path("/mlc/mlc-chat-config.json"))
+    assert made.sources == (source, *configs)
+    assert made.files == tuple(("--model", config) for config in configs)
+    schemes = ("--quantization", "q4f16_1", "--quantization", "auto")
+    assert made.options == ("--device", "iphone", "--host", "auto", *schemes)
 
 
 def test_verbs_on_folders_get_folders(checkpoint: Path) -> None:
