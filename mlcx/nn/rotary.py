@@ -1,7 +1,7 @@
 """Rotary embedding by a model itself, whose layers do not rotate alike.
 
 A cache rotates all of its layers in one way (`KVCacheSpec.rotary_dim`). The operator is
-a placeholder, which ``passes/cpu_rotary.py`` replaces on the CPU.
+a placeholder, which ``compiler/passes/rotary.py`` gives each device's kernel.
 """
 
 from __future__ import annotations
