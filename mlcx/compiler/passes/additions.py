@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from tvm import IRModule, ir, relax, tirx
 from tvm.relax.op import call_tir, call_tir_inplace
 
-__all__ = ["Additions", "tensor"]
+from mlcx.compiler.passes.attach_bounds import BOUND
 
-_BOUND = "tir_var_upper_bound"
+__all__ = ["Additions", "tensor"]
 
 
 def tensor(name: str, shape: Sequence[int | tirx.Var], dtype: str) -> relax.Var:
@@ -61,7 +61,7 @@ class Additions:
 
     def function(self, name: str, params: Sequence[relax.Var], value: ir.Expr) -> None:
         """Add a graph function that returns ``value``."""
-        attrs = {_BOUND: self._bounds} if self._bounds else {}
+        attrs = {BOUND: self._bounds} if self._bounds else {}
         with self._builder.function(name, list(params), attrs):
             self._builder.emit_func_output(self._builder.emit(value))
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import tvm
 from tvm import relax
 
-__all__ = ["AttachBounds"]
+__all__ = ["BOUND", "AttachBounds"]
 
-_BOUND = "tir_var_upper_bound"
+BOUND = "tir_var_upper_bound"
+"""Attribute of a function: name of a symbolic size to its maximum."""
+
 _PLAN_OUTPUT = "relax.memory_plan_dynamic_func_output"
 
 
@@ -24,8 +26,8 @@ def AttachBounds(bounds: Mapping[str, int]) -> tvm.transform.Pass:  # noqa: N802
         for name, function in mod.functions_items():
             if not isinstance(function, relax.Function):
                 continue
-            own = function.attrs is not None and _BOUND in function.attrs
-            bounded = function if own else function.with_attr(_BOUND, dict(bounds))
+            own = function.attrs is not None and BOUND in function.attrs
+            bounded = function if own else function.with_attr(BOUND, dict(bounds))
             mod[name] = bounded.with_attr(_PLAN_OUTPUT, True)
         return mod
 

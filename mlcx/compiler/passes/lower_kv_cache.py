@@ -18,6 +18,7 @@ from tvm.target import Target
 from mlcx.compiler.passes.cpu_kv_cache import cpu_kv_kernels
 from mlcx.compiler.passes.gpu_kv_cache import gpu_kv_kernels
 from mlcx.compiler.passes.kv_rotation import rotation_of
+from mlcx.compiler.passes.packed import calls
 from mlcx.nn.kv_cache import CREATE_KV_CACHE, KVCacheSpec
 
 __all__ = ["CREATE_FUNCTION", "LowerKVCache"]
@@ -27,7 +28,6 @@ CREATE_FUNCTION = "create_tir_paged_kv_cache"
 
 _MODEL_FUNCTION = "create_paged_kv_cache"
 _RUNTIME_CREATE = "vm.builtin.paged_attention_kv_cache_create"
-_CALL_PURE_PACKED = ir.Op.get("relax.call_pure_packed")
 _MULTI_HEAD = 0
 _NO_ROTATION, _ROTATE_BEFORE_APPEND = 0, 1
 
@@ -72,7 +72,7 @@ class _Lowering(PyExprMutator):
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
-        if not _is_placeholder(call):
+        if not calls(call, CREATE_KV_CACHE):
             return call
         _, sizes, text = call.args
         spec = KVCacheSpec(**json.loads(text.value))
@@ -136,9 +136,3 @@ class _Lowering(PyExprMutator):
 
     def _add(self, kernel: tirx.PrimFunc) -> ir.GlobalVar:
         return self.builder_.add_func(kernel, str(kernel.attrs["global_symbol"]))
-
-
-def _is_placeholder(call: relax.Call) -> bool:
-    if call.op != _CALL_PURE_PACKED or not isinstance(call.args[0], relax.ExternFunc):
-        return False
-    return bool(call.args[0].global_symbol == CREATE_KV_CACHE)

@@ -14,12 +14,12 @@ from tvm.target import Target
 
 from mlcx.compiler.kernels.cpu import rnn_state as cpu
 from mlcx.compiler.kernels.gpu import rnn_state as gpu
+from mlcx.compiler.passes.packed import calls
 from mlcx.nn.rnn_state import CREATE_RNN_STATE, RNNStateSpec
 
 __all__ = ["LowerRNNState"]
 
 _RUNTIME_CREATE = "vm.builtin.rnn_state_create"
-_CALL_PURE_PACKED = ir.Op.get("relax.call_pure_packed")
 
 
 @ir.transform.module_pass(opt_level=0, name="LowerRNNState")
@@ -46,7 +46,7 @@ class _Lowering(PyExprMutator):
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
-        if not _is_placeholder(call):
+        if not calls(call, CREATE_RNN_STATE):
             return call
         _, sizes, text = call.args
         spec = RNNStateSpec.from_json(text.value)
@@ -80,9 +80,3 @@ class _Lowering(PyExprMutator):
             kernel = kernel.with_attr("global_symbol", name)
             added.append(self.builder_.add_func(kernel, name))
         return relax.Tuple(added)
-
-
-def _is_placeholder(call: relax.Call) -> bool:
-    if call.op != _CALL_PURE_PACKED or not isinstance(call.args[0], relax.ExternFunc):
-        return False
-    return bool(call.args[0].global_symbol == CREATE_RNN_STATE)

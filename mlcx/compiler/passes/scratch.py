@@ -14,9 +14,10 @@ import tvm
 from tvm import relax, sym, tirx
 from tvm.s_tir import SBlockRealize
 
+from mlcx.compiler.passes.attach_bounds import BOUND
+
 __all__ = ["scratch_bytes"]
 
-_BOUND = "tir_var_upper_bound"
 _ON_STACK = 1024
 """Bytes of a buffer that TVM keeps out of the heap."""
 
@@ -30,7 +31,7 @@ def scratch_bytes(mod: tvm.IRModule, function: relax.Function) -> int:
     Sizes are the largest that the function may meet; buffers of a size without a bound
     do not count. Of what each thread has, one thread's does.
     """
-    bounds = (function.attrs or {}).get(_BOUND, {})
+    bounds = (function.attrs or {}).get(BOUND, {})
     found = relax.analysis.defined_symbolic_vars(function)
     fold = _folding({v: int(bounds[v.name]) for v in found if v.name in bounds})
     return max((_of_call(mod, call, fold) for call in _calls(function)), default=0)

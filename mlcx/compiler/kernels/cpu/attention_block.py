@@ -28,17 +28,12 @@ from mlcx.compiler.kernels.attention_shape import (
 from mlcx.compiler.kernels.cpu.attention_plan import Plan
 from mlcx.compiler.kernels.cpu.exp import exp2
 from mlcx.compiler.kernels.cpu.rope import circle, pair
+from mlcx.compiler.kernels.limits import LEAST_TOTAL, LOWEST_PEAK, UNSEEN
 
 __all__ = ["attend"]
 
 _TILE = 32
 """Columns in a tile."""
-_UNSEEN = -1e30
-"""Score of a column that a row must not see: its exponential is exactly 0."""
-_LOWEST = -1e29
-"""Maximum of the scores of a row that saw nothing yet; above `_UNSEEN`."""
-_LEAST = 1e-37
-"""Stands for a row's sum where the row saw nothing: its output is 0, not NaN."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ def _load_rows(
         T.buffer_store(state.row_key, rows.key(token), [r])
         if state.positions is not None:
             T.buffer_store(state.positions.row, rows.position(token), [r])
-        T.buffer_store(state.peak, T.float32(_LOWEST), [r])
+        T.buffer_store(state.peak, T.float32(LOWEST_PEAK), [r])
         T.buffer_store(state.total, T.float32(0), [r])
         with T.serial(d // w) as i, T.vectorized(w) as l:
             T.buffer_store(state.out, T.float32(0), [r, i * w + l])
@@ -223,7 +218,7 @@ def _score(plan: Plan, state: _State) -> None:
             if (positions := state.positions) is not None:
                 seen = T.And(seen, positions.row[row] < positions.until[column])
             score = capped(plan.heads, acc[t, v, l], exp2)
-            score = T.Select(seen, score, T.float32(_UNSEEN))
+            score = T.Select(seen, score, T.float32(UNSEEN))
             T.buffer_store(state.score, score, [column, row])
 
 
@@ -280,7 +275,7 @@ def _store_rows(plan: Plan, rows: Rows, state: _State) -> None:
     with T.serial(rows.count * group) as r:
         token = T.bind(rows.first + r // group)
         head = T.bind(rows.head + r % group)
-        total = T.bind(T.max(state.total[r], T.float32(_LEAST)))
+        total = T.bind(T.max(state.total[r], T.float32(LEAST_TOTAL)))
         share = T.bind(T.float32(1) / total)
         with T.serial(d // w) as i, T.vectorized(w) as l:
             x = state.out[r, i * w + l] * share

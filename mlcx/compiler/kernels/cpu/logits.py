@@ -9,9 +9,10 @@ from __future__ import annotations
 from tvm import tirx
 from tvm.script import tirx as T
 
+from mlcx.compiler.kernels.limits import LOWEST
+
 __all__ = ["apply_bitmask", "apply_logit_bias", "apply_penalty"]
 
-_LOWEST = -3.4028234663852886e38
 _WORD = 32
 _WORDS_PER_TASK = 256
 
@@ -122,11 +123,11 @@ def apply_bitmask() -> tirx.PrimFunc:
                 for bit in T.vectorized(_WORD):
                     v: T.let[T.int64] = (begin + i) * _WORD + bit
                     logits[row, v] = T.Select(
-                        (word >> bit) & 1 == 1, logits[row, v], T.float32(_LOWEST)
+                        (word >> bit) & 1 == 1, logits[row, v], T.float32(LOWEST)
                     )
             if begin + _WORDS_PER_TASK > words:
                 for bit in range(V - words * _WORD):
                     if (bitmask[row, words] >> T.Cast("int32", bit)) & 1 == 0:
-                        logits[row, words * _WORD + bit] = T.float32(_LOWEST)
+                        logits[row, words * _WORD + bit] = T.float32(LOWEST)
 
     return apply_bitmask_inplace

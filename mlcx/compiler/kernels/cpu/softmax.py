@@ -14,17 +14,11 @@ from tvm import ir, tirx
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.cpu.exp import exp2
+from mlcx.compiler.kernels.limits import CHUNK, COLDEST, LOWEST
 
-__all__ = ["COLDEST", "softmax_with_temperature"]
+__all__ = ["softmax_with_temperature"]
 
-COLDEST = 1e-5
-"""Temperatures up to this one mean greedy: ties at the maximum share evenly."""
-
-_CHUNK = 4096
 _LOG2_E = math.log2(math.e)
-
-
-_LOWEST = -3.4028234663852886e38
 
 
 def _weight(x: ir.Expr, peak: ir.Expr, temperature: ir.Expr) -> ir.Expr:
@@ -46,7 +40,7 @@ def softmax_with_temperature(
     """
     V, A, L = vocab_size, active_vocab_size, lanes
     vectors, rest = divmod(A, L)
-    chunk_vectors = _CHUNK // L
+    chunk_vectors = CHUNK // L
     chunks = max(1, -(-vectors // chunk_vectors))
     last = chunks - 1
 
@@ -72,13 +66,13 @@ def softmax_with_temperature(
             s = T.alloc_buffer((1,), "float32")
             for l in T.vectorized(L):
                 # Not -inf: a chunk of nothing else would get NaN for -inf less -inf.
-                highs[l] = T.float32(_LOWEST)
+                highs[l] = T.float32(LOWEST)
                 sums[l] = T.float32(0)
             for i in range(count):
                 for l in T.vectorized(L):
                     # X first: a maximum with NaN is its second operand.
                     highs[l] = T.max(X[r, 0, (begin + i) * L + l], highs[l])
-            m[0] = T.float32(_LOWEST)
+            m[0] = T.float32(LOWEST)
             s[0] = T.float32(0)
             for l in range(L):
                 m[0] = T.max(m[0], highs[l])

@@ -9,10 +9,9 @@ from __future__ import annotations
 from tvm import tirx
 from tvm.script import tirx as T
 
-__all__ = ["NO_RESIDUAL", "verify_draft_tokens"]
+from mlcx.compiler.kernels.limits import NO_RESIDUAL
 
-NO_RESIDUAL = 1e-7
-"""A residual of less mass than this is rounding: the draft counts as accepted."""
+__all__ = ["verify_draft_tokens"]
 
 
 def verify_draft_tokens(vocab_size: int, lanes: int) -> tirx.PrimFunc:

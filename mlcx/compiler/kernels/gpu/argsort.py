@@ -15,6 +15,7 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.gpu.launch import THREADS, Block, block, meet
+from mlcx.compiler.kernels.limits import LOWEST
 from mlcx.compiler.kernels.script import array, define, view
 
 __all__ = ["argsort_descending"]
@@ -23,9 +24,6 @@ _TILE = 2 * THREADS
 """Elements that a block sorts: each thread compares two."""
 
 _LOG_TILE = _TILE.bit_length() - 1
-
-_LOWEST = -3.4028234663852886e38
-"""Of float32: what stands past the end of a row."""
 
 _Pairs = Callable[[Expr], tuple[Expr, Expr]]
 """Number of a pair to the places of its two elements, the lower first."""
@@ -92,7 +90,7 @@ class _Tile:
             number = T.Cast("int32", at)
             if indices is not None:
                 number = T.if_then_else(at < width, indices[row, at], number)
-            value = T.if_then_else(at < width, values[row, at], T.float32(_LOWEST))
+            value = T.if_then_else(at < width, values[row, at], T.float32(LOWEST))
             T.buffer_store(self._values, value, [slot])
             T.buffer_store(self._indices, number, [slot])
         meet()

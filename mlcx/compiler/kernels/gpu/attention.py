@@ -29,6 +29,7 @@ from mlcx.compiler.kernels.attention_shape import (
 from mlcx.compiler.kernels.gpu.attention_rotation import lawful
 from mlcx.compiler.kernels.gpu.launch import THREADS, Block, block, meet
 from mlcx.compiler.kernels.gpu.rotated import rotated
+from mlcx.compiler.kernels.limits import LEAST_TOTAL, LOWEST_PEAK, UNSEEN
 
 __all__ = ["BlocksOfThreads"]
 
@@ -36,12 +37,6 @@ _SHARED = 15 * 1024
 """Bytes of shared memory to make use of; WebGPU promises 16 KiB."""
 _MOST = 8
 """Rows of a block: each takes registers of every thread."""
-_UNSEEN = -1e30
-"""Score of a column that a row must not see: its exponential is exactly 0."""
-_LOWEST = -1e29
-"""Maximum of the scores of a row that saw nothing yet; above `_UNSEEN`."""
-_LEAST = 1e-37
-"""Stands for a row's sum where the row saw nothing: its output is 0, not NaN."""
 _HIGHEST = 120.0
 """Exponent of 2 from which a soft cap is reached; far more would overflow."""
 
@@ -191,7 +186,7 @@ class _Attention:
             T.buffer_store(shared.key, rows.key(token), [self.thread])
             if self.reach is not None:
                 T.buffer_store(shared.position, rows.position(token), [self.thread])
-            T.buffer_store(shared.peak, T.float32(_LOWEST), [self.thread])
+            T.buffer_store(shared.peak, T.float32(LOWEST_PEAK), [self.thread])
             T.buffer_store(shared.total, T.float32(0), [self.thread])
 
     def _token(self, row: Expr) -> Expr:
@@ -252,7 +247,7 @@ class _Attention:
             if until is not None:
                 seen = T.And(seen, shared.position[row] < until)
             score = capped(self.heads, product[row], _exp2)
-            score = T.Select(seen, score, T.float32(_UNSEEN))
+            score = T.Select(seen, score, T.float32(UNSEEN))
             T.buffer_store(shared.score, score, [row, self.thread])
 
     def _softmax(self) -> None:
@@ -261,7 +256,7 @@ class _Attention:
         side = THREADS >> (self.count - 1).bit_length()
         row, lane = T.bind(t // side), T.bind(t % side)
         mine = T.bind(row < self.count)
-        peak = self.here.local("float32", T.float32(_LOWEST))
+        peak = self.here.local("float32", T.float32(LOWEST_PEAK))
         total = self.here.local("float32", T.float32(0))
         weight = T.alloc_buffer((THREADS // side,), "float32", scope="local")
 
@@ -366,7 +361,7 @@ class _Attention:
         return self.rows.head + row % self.share
 
     def _sum(self, row: Expr) -> Expr:
-        return T.max(self.shared.total[row], T.float32(_LEAST))
+        return T.max(self.shared.total[row], T.float32(LEAST_TOTAL))
 
 
 def _exp2(x: Expr) -> Expr:

@@ -11,11 +11,11 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.gpu.launch import each
+from mlcx.compiler.kernels.limits import LOWEST
 from mlcx.compiler.kernels.script import define, view
 
 __all__ = ["apply_bitmask", "apply_logit_bias", "apply_penalty"]
 
-_LOWEST = -3.4028234663852886e38
 _WORD = 32
 
 
@@ -79,7 +79,7 @@ def apply_bitmask() -> tirx.PrimFunc:
             row, v = T.bind(rows[i // vocab]), T.bind(i % vocab)
             bit = bitmask[row, v // _WORD] >> (v % _WORD).astype("int32")
             with T.If((bit & 1) == 0), T.Then():
-                T.buffer_store(logits, T.float32(_LOWEST), [row, v])
+                T.buffer_store(logits, T.float32(LOWEST), [row, v])
 
         each(s * vocab, entry)
 

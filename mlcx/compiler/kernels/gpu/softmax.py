@@ -15,21 +15,17 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.gpu.launch import block
+from mlcx.compiler.kernels.limits import CHUNK, COLDEST, LOWEST
 from mlcx.compiler.kernels.script import array, define, view
 
 __all__ = ["chunk_count", "chunk_masses", "softmax_of_chunks"]
 
-_COLDEST = 1e-5
-"""Temperatures up to this one mean greedy: ties at the maximum share evenly."""
-
-_CHUNK = 4096
 _LOG2_E = math.log2(math.e)
-_LOWEST = -3.4028234663852886e38
 
 
 def chunk_count(active: int) -> int:
     """Return how many chunks rows of ``active`` tokens have."""
-    return -(-active // _CHUNK)
+    return -(-active // CHUNK)
 
 
 def chunk_masses(vocab_size: int, active: int) -> tirx.PrimFunc:
@@ -48,10 +44,10 @@ def chunk_masses(vocab_size: int, active: int) -> tirx.PrimFunc:
         masses = array("masses", (b, chunks), "float32")
         with block(b, chunks) as here:
             row, chunk = here.at
-            begin = chunk * _CHUNK
-            count = T.min(T.int64(_CHUNK), active - begin)
+            begin = chunk * CHUNK
+            count = T.min(T.int64(CHUNK), active - begin)
             # Not -inf: a chunk of nothing else would get NaN for -inf less -inf.
-            high = here.local("float32", T.float32(_LOWEST))
+            high = here.local("float32", T.float32(LOWEST))
             here.strided(
                 count,
                 lambda i: T.buffer_store(
@@ -89,16 +85,16 @@ def softmax_of_chunks(vocab_size: int, active: int) -> tirx.PrimFunc:
         peaks = array("peaks", (b, chunks), "float32")
         masses = array("masses", (b, chunks), "float32")
         probs = array("probs", (b, 1, vocab_size), "float32")
-        with block(b, -(-vocab_size // _CHUNK)) as here:
+        with block(b, -(-vocab_size // CHUNK)) as here:
             row, chunk = here.at
-            high = here.local("float32", T.float32(_LOWEST))
+            high = here.local("float32", T.float32(LOWEST))
             with T.serial(chunks) as c:
                 T.buffer_store(high, T.max(high[0], peaks[row, c]), [0])
             mass = here.local("float32", T.float32(0))
             with T.serial(chunks) as c:
                 share = _weight(peaks[row, c], high[0], heat[row]) * masses[row, c]
                 T.buffer_store(mass, mass[0] + share, [0])
-            begin = chunk * _CHUNK
+            begin = chunk * CHUNK
 
             def write(i: Expr) -> None:
                 at = begin + i
@@ -106,7 +102,7 @@ def softmax_of_chunks(vocab_size: int, active: int) -> tirx.PrimFunc:
                 value = T.Select(at < active, weight / mass[0], T.float32(0))
                 T.buffer_store(probs, value, [row, 0, at])
 
-            here.strided(T.min(T.int64(_CHUNK), vocab_size - begin), write)
+            here.strided(T.min(T.int64(CHUNK), vocab_size - begin), write)
 
     return define("softmax_of_chunks", emit)
 
@@ -116,7 +112,7 @@ def _weight(x: Expr, peak: Expr, temperature: Expr) -> Expr:
     gap = x - peak
     hot = T.exp2(gap * (T.float32(_LOG2_E) / temperature))
     cold = T.Select(gap == T.float32(0), T.float32(1), T.float32(0))
-    return T.Select(temperature > T.float32(_COLDEST), hot, cold)
+    return T.Select(temperature > T.float32(COLDEST), hot, cold)
 
 
 def _sum(a: Expr, b: Expr) -> Expr:

@@ -11,12 +11,10 @@ from tvm.ir import Expr
 from tvm.script import tirx as T
 
 from mlcx.compiler.kernels.gpu.launch import Block, block, meet
+from mlcx.compiler.kernels.limits import NO_RESIDUAL
 from mlcx.compiler.kernels.script import define, view
 
 __all__ = ["verify_draft_tokens"]
-
-_NO_RESIDUAL = 1e-7
-"""A residual of less mass than this is rounding: the draft counts as accepted."""
 
 
 def verify_draft_tokens(vocab_size: int) -> tirx.PrimFunc:
@@ -45,7 +43,7 @@ def verify_draft_tokens(vocab_size: int) -> tirx.PrimFunc:
                 p, q = model[node, token], draft[drafted, token]
                 likely = T.bind(p >= uniform[drafted] * q)
                 mass = _residual(here, model, draft, (node, drafted), vocab_size)
-                accepted = T.bind(tirx.any(likely, mass < T.float32(_NO_RESIDUAL)))
+                accepted = T.bind(tirx.any(likely, mass < T.float32(NO_RESIDUAL)))
                 with T.If(accepted):
                     with T.Then():
                         T.buffer_store(at, drafted, [0])
