@@ -190,8 +190,8 @@ def verify_quality(args: argparse.Namespace) -> int:
     from mlcx.runtime.quality.verdict import table
 
     limits = _limits(args)
-    _files(args)
-    measured = _measured(args, _reference(args))
+    reference = _reference(args, _files(args).directory)
+    measured = _measured(args, reference)
     report = _report(measured, limits)
     if args.output is not None:
         write_json(args.output, report)
@@ -219,8 +219,10 @@ def _measured(args: argparse.Namespace, reference: Path) -> Measurement:
 def _require_tokens(args: argparse.Namespace) -> None:
     if args.tokens < 2:
         raise UsageError(f"--tokens: expected 2 or more, found {args.tokens}")
-    if args.text is not None and not args.text.is_file():
-        raise UsageError(f"--text: there is no file {args.text}")
+    from mlcx.spec.verify_rules import no_text
+
+    if args.text is not None and (why := no_text(args.text)):
+        raise UsageError(f"--text: {why}")
 
 
 def _limits(args: argparse.Namespace) -> Thresholds:
@@ -252,8 +254,8 @@ def _require_good(measured: Measurement, limits: Thresholds) -> None:
         )
 
 
-def _reference(args: argparse.Namespace) -> Path:
-    """Return the reference that the arguments name, made of a checkpoint if need be."""
+def _reference(args: argparse.Namespace, model: Path) -> Path:
+    """Return the reference of ``model`` that the arguments name, made if need be."""
     from mlcx.cli.reference import make
     from mlcx.spec.resolve import local
     from mlcx.spec.types import Verify
@@ -271,4 +273,4 @@ def _reference(args: argparse.Namespace) -> Path:
     text = None if args.text is None else local(Path.cwd(), str(args.text))
     scheme = args.reference_quantization
     wanted = Verify(args.max_kl, args.min_top1, text, args.tokens, scheme)
-    return make(given, wanted, args.build, quiet=args.json)
+    return make(given, model, wanted, args.build, quiet=args.json)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
-from mlcx.artifact import MODEL_CONFIG
-from mlcx.errors import BuildError, InputError, UsageError
+from mlcx.architectures import ARCHITECTURES
+from mlcx.architectures.overriding import flatten
+from mlcx.artifact import CHAT_CONFIG, MODEL_CONFIG, read_json
+from mlcx.errors import InputError, UsageError
 from mlcx.spec.folder import Place
 from mlcx.spec.resolve import local
 from mlcx.spec.types import Verify
@@ -15,20 +18,26 @@ from mlcx.spec.verify_rules import reference_lacks
 
 __all__ = ["make"]
 
+_INTERRUPTED = 128 + signal.SIGINT
 
-def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
+
+def make(
+    checkpoint: Path, model: Path, wanted: Verify, build: Path, quiet: bool
+) -> Path:
     """Return the reference of ``checkpoint``, made unless it is there already.
 
     Args:
         checkpoint: A folder.
+        model: The model directory that is to be held against it.
         wanted: Says which tokens, and how the checkpoint is run.
         build: Folder for all that is made.
         quiet: Keep to itself how it goes.
 
     Raises:
         InputError: There is no checkpoint.
-        UsageError: It has no weights, or nothing to read a text with.
-        BuildError: A step failed; it has said why.
+        UsageError: It has no weights, or nothing to read a text with, or ``model`` is
+            of another architecture; or a step failed, which has said why.
+        KeyboardInterrupt: A step was interrupted.
     """
     if not (checkpoint / MODEL_CONFIG).is_file():
         message = "expected a checkpoint with config.json, or a reference's .json file"
@@ -37,6 +46,7 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
         Place(checkpoint, "checkpoint"), reads=wanted.text is not None
     ):
         raise UsageError(f"--reference: {missing}")
+    _require_same(checkpoint, model)
     from mlcx.scons.run import run_beside
     from mlcx.steps.quality import reference_file
     from mlcx.steps.requests import Folders
@@ -46,9 +56,25 @@ def make(checkpoint: Path, wanted: Verify, build: Path, quiet: bool) -> Path:
     folders = Folders(folder / "reference", folder)
     given = _variables(source, wanted, folders.output, folders.build)
     output = subprocess.DEVNULL if quiet else None
-    if run_beside("SConstruct-reference", given, os.environ, output):
-        raise BuildError(f"the reference of {checkpoint} could not be made")
+    folder.mkdir(parents=True, exist_ok=True)
+    status = run_beside("SConstruct-reference", given, os.environ, output)
+    if status == _INTERRUPTED:
+        raise KeyboardInterrupt
+    if status:
+        raise UsageError(f"the reference of {checkpoint} could not be made")
     return reference_file(source, wanted, folders)
+
+
+def _require_same(checkpoint: Path, model: Path) -> None:
+    """Refuse what measuring would, after the work, where the configs tell it."""
+    files = (checkpoint / MODEL_CONFIG, model / CHAT_CONFIG)
+    names = [flatten(read_json(file)).get("model_type") for file in files]
+    known = [ARCHITECTURES.get(name) for name in names if isinstance(name, str)]
+    if None not in known and len(set(known)) > 1:
+        raise UsageError(
+            f"--reference: {checkpoint} is a {names[0]}, {model} a {names[1]}: they "
+            "are different models"
+        )
 
 
 def _variables(

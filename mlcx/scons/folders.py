@@ -51,9 +51,9 @@ def check(top: Path, folders: Folders, mode: Mode) -> None:
 
 
 def _check_writable(top: Path, folders: Folders) -> None:
-    kept = database.where(top).name
+    kept = database.where(top)
     uses = {
-        top: f"SCons keeps {kept} there: build in a folder of yours",
+        kept.parent: f"SCons keeps {kept.name} there: build in a folder of yours",
         folders.output: "what is made goes there: name another folder as OUTPUT",
         folders.build: "steps work there: name another folder as BUILD",
     }

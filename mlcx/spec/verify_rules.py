@@ -17,7 +17,14 @@ from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked
 from mlcx.spec.source import Steps, quote
 
-__all__ = ["RUNNABLE", "obstacle", "of_model", "of_verify", "reference_lacks"]
+__all__ = [
+    "RUNNABLE",
+    "no_text",
+    "obstacle",
+    "of_model",
+    "of_verify",
+    "reference_lacks",
+]
 
 RUNNABLE = frozenset({"cpu"})
 """Devices that mlcx can run a library on."""
@@ -47,16 +54,17 @@ def of_verify(
     if "max_kl" not in verify and "min_top1" not in verify:
         message = f'{key}: expected "max_kl" or "min_top1", found neither: add one'
         yield checked.source.problem(at, message)
-    if "text" in verify and (why := _no_text(local(checked.folder, verify["text"]))):
+    if "text" in verify and (why := no_text(local(checked.folder, verify["text"]))):
         yield checked.source.problem((*at, "text"), why)
 
 
-def _no_text(path: Path) -> str:
-    """Say why ``path`` is no text; empty: it is one."""
+def no_text(path: Path) -> str:
+    """Say why ``path`` is no text to compare on; empty: it is one."""
     if not is_file(path):
         return f"there is no file {path}"
     try:
-        path.read_bytes().decode()
+        if not path.read_bytes().decode():
+            return f"{path} is empty"
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"
     except UnicodeDecodeError:

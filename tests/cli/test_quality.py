@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import mlcx.scons
+import mlcx.scons.run
 from mlcx import cli
 from mlcx.__main__ import main
 from mlcx.cli import quality
@@ -43,8 +43,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "checkpoint").mkdir()
     for name in ("model/mlc-chat-config.json", "checkpoint/config.json"):
         (tmp_path / name).write_text("{}")
-    for name in ("model.so", "text.txt", "checkpoint/model.safetensors"):
+    for name in ("model.so", "empty.txt", "checkpoint/model.safetensors"):
         (tmp_path / name).touch()
+    (tmp_path / "text.txt").write_text("once")
+    (tmp_path / "latin.txt").write_text("für", encoding="latin-1")
     return tmp_path
 
 
@@ -53,6 +55,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (("--tokens", "1"), "--tokens: expected 2 or more, found 1"),
         (("--text", "no.txt"), "--text: there is no file no.txt"),
+        (("--text", "empty.txt"), "--text: empty.txt is empty"),
+        (("--text", "latin.txt"), "--text: latin.txt is no UTF-8 text"),
         (("--text", "text.txt"), "checkpoint has no tokenizer.json to read a text"),
         (("--reference", "gone"), "--reference: there is no checkpoint's folder"),
         (("--reference", "model"), "model: expected a checkpoint with config.json, or"),
@@ -80,6 +84,41 @@ def test_a_checkpoint_without_weights_is_no_reference(
     command = ["verify-quality", "model", "--model-lib", "model.so"]
     assert main([*command, "--reference", "checkpoint"]) == 2
     assert "--reference: there are no weights to run" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_architecture_is_no_reference(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, kind in (("model/mlc-chat-config.json", "llama"), ("checkpoint", "phi3")):
+        path = folder / name
+        path = path / "config.json" if path.is_dir() else path
+        path.write_text(json.dumps({"model_type": kind}))
+    command = ["verify-quality", "model", "--model-lib", "model.so"]
+    assert main([*command, "--reference", "checkpoint"]) == 2
+    said = "--reference: checkpoint is a phi3, model a llama: they are different models"
+    assert capsys.readouterr().err == f"mlcx: {said}\n"
+    assert not (folder / "build").exists()
+
+
+@pytest.mark.parametrize(
+    ("ended", "status", "said"),
+    [
+        (130, 130, "interrupted"),
+        (1, 2, "the reference of checkpoint could not be made"),
+    ],
+)
+def test_only_a_threshold_ends_with_1(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ended: int,
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(mlcx.scons.run, "run_beside", lambda *_: ended)
+    command = ["verify-quality", "model", "--model-lib", "model.so"]
+    assert main([*command, "--reference", "checkpoint"]) == status
+    assert capsys.readouterr().err == f"mlcx: {said}\n"
 
 
 def test_a_reference_is_made_in_any_folder(tmp_path: Path) -> None:
@@ -119,6 +158,7 @@ def test_a_checkpoint_is_made_into_a_reference_once(
     assert "0 built" not in out
     assert "reference-logits build" not in out
     assert "is beyond its threshold: mean KL divergence" in err
+    assert not Path(".sconsign.dblite").exists()
     one, two = (json.loads(Path(f"{name}.json").read_text()) for name in ("one", "two"))
     assert one["figures"] == two["figures"]
     assert (one["passed"], two["passed"]) == (True, False)
