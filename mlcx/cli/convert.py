@@ -91,6 +91,7 @@ def convert_weight_arguments(parser: argparse.ArgumentParser) -> None:
 
 def convert_weight(args: argparse.Namespace) -> int:
     """Convert and quantize a checkpoint's weights."""
+    from mlcx.architectures.quantized import KEY
     from mlcx.quant.apply import parameters
     from mlcx.quant.chosen import chosen
     from mlcx.quant.compiled import compiled
@@ -102,7 +103,7 @@ def convert_weight(args: argparse.Namespace) -> int:
     scheme = chosen(args.quantization)
     model = _load(args)
     try:
-        scheme = reading(scheme, model.content.get("quantization_config"))
+        scheme = reading(scheme, model.content.get(KEY))
     except UsageError as error:
         raise InputError.in_file(model.path, str(error)) from error
     wanted = [

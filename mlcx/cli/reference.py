@@ -42,9 +42,9 @@ def make(
     if not (checkpoint / MODEL_CONFIG).is_file():
         message = "expected a checkpoint with config.json, or a reference's .json file"
         raise InputError.in_file(checkpoint, message)
-    if missing := reference_lacks(
-        Place(checkpoint, "checkpoint"), reads=wanted.text is not None
-    ):
+    reads, place = wanted.text is not None, Place(checkpoint, "checkpoint")
+    config = read_json(checkpoint / MODEL_CONFIG)
+    if missing := reference_lacks(place, config, reads=reads):
         raise UsageError(f"--reference: {missing}")
     _require_same(checkpoint, model)
     from mlcx.scons.run import run_beside

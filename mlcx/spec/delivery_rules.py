@@ -10,7 +10,7 @@ from typing import Any
 from mlcx.artifact import LOCK, MANIFEST, REPORTS
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
-from mlcx.spec.recipes import of_fit, of_quantization, recipe_problems
+from mlcx.spec.recipes import of_fit, of_quantization, of_weights, recipe_problems
 from mlcx.spec.resolve import verify_of
 from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
@@ -123,4 +123,10 @@ def _verifying(
         if reason := obstacle(device, option):
             message = f'{reason}: write "verify": null into this compile option'
             yield checked.source.problem(at, message)
-        yield from of_model(checked, place, verify, model.place)
+        lacking = list(of_model(checked, place, verify, model))
+        yield from lacking
+        if lacking:
+            continue
+        for key in (("default_quantization",), (*steps, "quantization")):
+            for named, scheme in checked.texts(*key):
+                yield from of_weights(checked, named, scheme, model)

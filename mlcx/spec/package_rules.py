@@ -9,7 +9,7 @@ from mlcx.artifact import APP_CONFIG
 from mlcx.errors import Problem, UsageError
 from mlcx.spec.folder import ModelFolder, is_file, lacks
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.recipes import of_fit, of_quantization, recipe_problems
+from mlcx.spec.recipes import of_fit, of_quantization, of_weights, recipe_problems
 from mlcx.spec.resolve import library_name, local
 from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
 from mlcx.spec.source import Steps, quote
@@ -173,8 +173,10 @@ def _scheme_and_template(
                 yield checked.source.problem(steps, message)
         if checked.has(steps, entry, "quantization"):
             at = (*steps, "quantization")
-            yield from of_quantization(checked, at, entry["quantization"])
-            yield from of_fit(checked, at, entry["quantization"], model)
+            name = entry["quantization"]
+            yield from of_quantization(checked, at, name)
+            unfit = list(of_fit(checked, at, name, model))
+            yield from unfit or of_weights(checked, at, name, model)
         return
     if checked.has(steps, entry, "quantization"):
         yield from _other_scheme(checked, (*steps, "quantization"), entry, model)
@@ -198,7 +200,7 @@ def _verifying(
     reason = "" if device is None else obstacle(device, entry)
     if reason:
         yield checked.source.problem(at, f"verify: {reason}: remove this", at_key=True)
-    yield from of_model(checked, at, entry["verify"], model.place)
+    yield from of_model(checked, at, entry["verify"], model)
 
 
 def _other_scheme(

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlcx.architectures.layer_names import idle
 from mlcx.architectures.quantizations import refusal
+from mlcx.architectures.quantized import KEY, unsuited
 from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
 from mlcx.spec.model_config import architecture_of, layers_of
@@ -16,9 +17,9 @@ from mlcx.spec.schema import schemes
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.violations import did_you_mean
 
-__all__ = ["model_dtype", "of_fit", "of_quantization", "recipe_problems"]
+__all__ = ["model_dtype", "of_fit", "of_quantization", "of_weights", "recipe_problems"]
 
-_KEY = "quantization_recipes"
+_RECIPES = "quantization_recipes"
 _DTYPE = re.compile("bf16|f16|f32")
 
 
@@ -33,7 +34,7 @@ def recipe_problems(checked: Checked) -> Iterator[Problem]:
     """Yield what is wrong with the recipes of a spec, beyond what its schema says."""
     taken = {name.lower(): "a scheme" for name in schemes()}
     for name, recipe in _recipes(checked).items():
-        at = (_KEY, name)
+        at = (_RECIPES, name)
         yield from of_name(checked, at, name)
         # Names that differ in case alone are one file on macOS and Windows.
         if name.lower() in taken:
@@ -70,7 +71,7 @@ def of_fit(
         if name in schemes() and (why := refusal(module, [name], schemes())):
             yield checked.source.problem(steps, why)
         return
-    at = (_KEY, name)
+    at = (_RECIPES, name)
     if not checked.sound(at):
         return
     parts = [recipe["base"], *recipe["layers"].values()]
@@ -81,8 +82,17 @@ def of_fit(
         yield checked.source.problem((*at, "layers", pattern), message, at_key=True)
 
 
+def of_weights(
+    checked: Checked, steps: Steps, name: str, model: ModelFolder
+) -> Iterator[Problem]:
+    """Refuse a quantization that the weights of the checkpoint cannot be had in."""
+    known = name in {*schemes(), *_recipes(checked)}
+    if known and (why := unsuited(name, model.config.get(KEY))):
+        yield checked.source.problem(steps, why)
+
+
 def _recipes(checked: Checked) -> dict[str, Any]:
-    found = checked.source.value.get(_KEY)
+    found = checked.source.value.get(_RECIPES)
     return found if isinstance(found, dict) else {}
 
 

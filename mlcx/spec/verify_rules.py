@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlcx.architectures.quantized import KEY
 from mlcx.artifact import TOKENIZER
 from mlcx.errors import Problem
 from mlcx.spec.devices import Device
-from mlcx.spec.folder import Place, is_file, lacks
+from mlcx.spec.folder import ModelFolder, Place, is_file, lacks
 from mlcx.spec.options import DEFAULTS
 from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked
@@ -73,25 +74,33 @@ def no_text(path: Path) -> str:
 
 
 def of_model(
-    checked: Checked, at: Steps, verify: dict[str, Any], model: Place
+    checked: Checked, at: Steps, verify: dict[str, Any], model: ModelFolder
 ) -> Iterator[Problem]:
     """Refuse to verify libraries of ``model`` against what it does not have."""
-    missing = reference_lacks(model, reads="text" in verify)
+    reads = "text" in verify
+    missing = reference_lacks(model.place, model.config, reads=reads)
     if missing:
         yield checked.source.problem(at, f"verify: {missing}")
 
 
-def reference_lacks(model: Place, *, reads: bool) -> str:
+def reference_lacks(model: Place, config: Mapping[str, Any], *, reads: bool) -> str:
     """Say why ``model`` cannot be a reference; empty when it can.
 
     Args:
         model: A model.
+        config: Its own.
         reads: It is to read a text.
     """
     if model.kind == "mlc":
         return (
             f"{model} is an MLC model directory, so there are no weights from before "
             "quantization to compare with: name a checkpoint, or remove this"
+        )
+    if config.get(KEY):
+        return (
+            f"the weights of {model} are quantized already, so there are none from "
+            "before quantization to compare with: name the original checkpoint, or "
+            "remove this"
         )
     if missing := lacks(model):
         return f"there are no weights to run: {missing}"

@@ -115,6 +115,46 @@ def test_a_quantization_that_is_not_for_an_architecture_is_refused_where_it_stan
     assert [each.pointer for each in found] == ["/default_quantization/0", AT]
 
 
+AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128}
+AWQ |= {"zero_point": True, "version": "gemm"}
+
+
+@pytest.mark.parametrize(
+    ("quantized", "scheme", "why"),
+    [
+        (AWQ, "q4f16_1", "these weights are quantized already, by 'awq'; give the "),
+        (AWQ | {"bits": 8}, "q4f16_autoawq", "q4f16_autoawq cannot store what awq "),
+        (None, "q4f16_autoawq", "q4f16_autoawq takes the weights of a quantized "),
+        (AWQ, "q4f16_autoawq", ""),
+    ],
+)
+def test_a_checkpoint_that_is_quantized_is_known_by_its_config(
+    write: Callable[..., str],
+    package: Spec,
+    delivery: Spec,
+    entry: Spec,
+    here: Path,
+    quantized: dict[str, Any] | None,
+    scheme: str,
+    why: str,
+) -> None:
+    config = here / "checkpoint" / "config.json"
+    content = json.loads(config.read_text()) | {"quantization_config": quantized}
+    config.write_text(json.dumps(content))
+    found = check([write(package(entry(quantization=scheme)))])
+    assert [each.pointer for each in found] == ["/model_list/0/quantization"] * bool(
+        why
+    )
+    assert all(each.message.startswith(why) for each in found)
+    # A library alone needs no weights; what verifies it does.
+    spec = delivery(default_quantization=[scheme])
+    assert check([write(spec)]) == []
+    found = check([write(spec | {"default_verify": {"max_kl": 1}})])
+    at = "/default_verify" if quantized else "/default_quantization/0"
+    assert [each.pointer for each in found] == [at]
+    assert found[0].message.startswith("verify: the weights of " if quantized else why)
+
+
 def changed(**changes: Any) -> dict[str, Any]:
     return {"m": {**RECIPE, **changes}}
 
