@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ Kind = Literal[
 OPEN: frozenset[Kind] = frozenset({"unknown", "record", "moved"})
 """Those for which SCons may find that there is nothing to do."""
 
-How = Literal["changed", "added", "removed"]
+How = Literal["changed", "added", "removed", "turned"]
+"""The last is of parts that stand in another order, and are as they were."""
 
 _MANY = 8
 """Words of a text that is a list of them, such as what a CPU can do."""
@@ -110,6 +112,8 @@ class Change:
     def _words(self) -> str:
         if self.kind == "source" and not self.field and self.how != "changed":
             return "is now read" if self.how == "added" else "is no longer read"
+        if self.how == "turned":
+            return "in another order"
         if self.how == "added":
             return f"added, {self.new}" if self.new else "added"
         if self.how == "removed":
@@ -197,14 +201,35 @@ def of_texts(kind: Kind, name: str, old: str | None, new: str | None) -> list[Ch
         return []
     before, after = _fields(old), _fields(new)
     if before is not None and after is not None:
-        return list(between(kind, name, before, after))
+        parts = list(between(kind, name, before, after))
+        return parts or list(_order(kind, name, before, after)) or [Change(kind, name)]
     return [Change(kind, name, "", shown(old), shown(new))]
 
 
+def _order(
+    kind: Kind,
+    name: str,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    field: str = "",
+) -> Iterator[Change]:
+    """Yield a change for each object whose keys, else equal, stand in another order.
+
+    In that of a recipe's patterns it decides which of them counts.
+    """
+    if list(old) != list(new):
+        yield Change(kind, name, field, how="turned")
+    for key in old:
+        within = f"{field}.{key}".lstrip(".")
+        if isinstance(old[key], dict):
+            yield from _order(kind, name, old[key], new[key], within)
+
+
 def _fields(text: str) -> dict[str, Any] | None:
-    if text.startswith("{"):
-        value: dict[str, Any] = json.loads(text)
-        return value
+    with contextlib.suppress(ValueError):  # several objects
+        if text.startswith("{"):
+            value: dict[str, Any] = json.loads(text)
+            return value
     words = text.split()
     return _pairs(text) or (dict.fromkeys(words, "") if len(words) >= _MANY else None)
 

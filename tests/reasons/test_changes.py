@@ -32,6 +32,16 @@ def test_values_are_compared_to_their_depths() -> None:
         (None, "a=1", ["a added, 1"]),
         ('{"base":"x"}', '{"base":"y"}', ["base x → y"]),
         ("x avx a b c d e f g", "x avx2 a b c d e f g", ["avx removed", "avx2 added"]),
+        # Of a recipe's patterns the last that matches counts.
+        (
+            '{"base":"x","layers":{"*.a":"y","b.*":"z"}}',
+            '{"base":"x","layers":{"b.*":"z","*.a":"y"}}',
+            ["layers in another order"],
+        ),
+        ('{"a":1} {"b":1}', '{"a":1} {"b":2}', ['{"a":1} {"b":1} → {"a":1} {"b":2}']),
+        ("a=1;b=2", "b=2;a=1", ["in another order"]),
+        ("a b c d e f g h", "b a c d e f g h", ["in another order"]),
+        ('{"a":1}', '{"a": 1}', ["changed"]),
     ],
 )
 def test_texts_are_compared_by_their_parts(
