@@ -80,10 +80,11 @@ class Closing:
     def _warn(self) -> None:
         """Say what lies among the products that a spec no longer makes."""
         former = Former(self.top, self.folders, self.services.why.records)
-        for spec, requests in self.specs.items():
-            for name in former.left(spec, requests):
-                text = f"{name} is no longer made by {spec}: remove it, or it ships"
-                self.services.reporter.error(f"warning: {text}")
+        for name, spec in former.left(self.specs):
+            made = "is no longer made by" if spec in self.specs else "was made by"
+            there = "" if spec in self.specs else ", which is gone"
+            text = f"{name} {made} {spec}{there}: remove it, or it ships"
+            self.services.reporter.error(f"warning: {text}")
 
     def renew_manifest(self, done: Set[str]) -> list[str]:
         """Write the manifest that was asked for, or renew one that is there.

@@ -13,6 +13,7 @@ from mlcx.report.journal import JOURNAL
 from mlcx.scons import provenance
 from mlcx.scons.declared import VALID, Declared
 from mlcx.scons.former import FOLDER as ASKED
+from mlcx.scons.former import Former
 from mlcx.steps.requests import Folders
 
 __all__ = ["sweep"]
@@ -21,27 +22,36 @@ __all__ = ["sweep"]
 def sweep(
     top: Path, folders: Folders, records: Records, declared: Iterable[Declared]
 ) -> None:
-    """Remove what is no target: all of it once no target of ``declared`` is left."""
+    """Remove what is no target: all of it once no target of ``declared`` is left.
+
+    What tells of products that no spec makes any more stays as long as they do.
+    """
     steps = list(declared)
     targets = [top / path for each in steps for path in _own(each)]
     targets += [records.path(each.step.target) for each in steps]
     if not any(path.exists() for path in targets):
-        _remove_records(folders)
-        records.clear()
+        _remove_notes(folders)
+        if not Former(top, folders, records).stays():
+            _remove_files(folders.build / ASKED)
+            records.clear()
     for folder in _folders(targets, (folders.output, folders.build)):
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
-def _remove_records(folders: Folders) -> None:
+def _remove_notes(folders: Folders) -> None:
     names = (VALID, JOURNAL, provenance.HASHES)
-    kept = [folders.build / name for name in (STANDING, ASKED)]
     files = [*documents.paths(folders.output), *map(folders.build.joinpath, names)]
-    for path in (*files, *(file for folder in kept for file in folder.glob("*"))):
+    for path in files:
         path.unlink(missing_ok=True)
-    for folder in kept:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    _remove_files(folders.build / STANDING)
+
+
+def _remove_files(folder: Path) -> None:
+    for path in folder.glob("*"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _own(declared: Declared) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,13 @@ class Tree:
     def _request(self, name: str) -> Request:
         return Request("compile", (self.folders.output / "lib" / name,), ())
 
-    def left(self, *requests: Request, spec: str = "a.json") -> list[str]:
-        former = Former(self.top, self.folders, self.records)
-        return former.left(spec, requests)
+    def left(
+        self, *requests: Request, spec: str = "a.json", output: str = "dist"
+    ) -> list[str]:
+        (self.top / spec).touch()
+        folders = Folders(self.top / output, self.folders.build)
+        found = Former(self.top, folders, self.records).left({spec: requests})
+        return [name for name, _ in found]
 
 
 @pytest.fixture
@@ -73,7 +78,43 @@ def test_a_damaged_list_is_none(tree: Tree, text: str) -> None:
     (file,) = (tree.folders.build / "asked").iterdir()
     file.write_text(text)
     assert tree.left(tree.made[0]) == []
-    assert json.loads(file.read_bytes()) == ["dist/lib/one.so"]
+    assert json.loads(file.read_bytes())["now"] == ["dist/lib/one.so"]
+    assert tree.left() == ["dist/lib/one.so"]
+
+
+@pytest.mark.parametrize("output", ["release", "."])
+def test_what_a_spec_makes_in_another_folder_is_not_left(
+    tree: Tree, output: str
+) -> None:
+    tree.left(*tree.made)
+    assert tree.left(output=output) == []
+    assert tree.left(*tree.made) == []
+
+
+def test_what_lies_in_the_build_folder_is_no_product(tree: Tree) -> None:
+    config = Request("normalize", (tree.folders.build / "config.json",), ())
+    config.targets[0].write_text("{}")
+    Why(tree.records, policy({})).ended(config, 1.0)
+    tree.left(config, output=".")
+    assert tree.left(output=".") == []
+
+
+def test_what_a_spec_made_that_is_gone_is_left(tree: Tree) -> None:
+    one, two = tree.made
+    tree.left(one, two)
+    (tree.top / "a.json").unlink()
+    assert tree.left(one, spec="b.json") == ["dist/lib/two.so"]
+    assert tree.left(one, spec="b.json") == ["dist/lib/two.so"]
+    assert tree.left(two, spec="b.json") == ["dist/lib/one.so"]
+
+
+def test_what_two_specs_make_no_longer_is_left(tree: Tree) -> None:
+    one, two = tree.made
+    for spec in ("a.json", "b.json"):
+        tree.left(one, two, spec=spec)
+    assert tree.left(one, spec="a.json") == []
+    assert tree.left(one, spec="b.json") == ["dist/lib/two.so"]
+    assert tree.left(one, spec="a.json") == ["dist/lib/two.so"]
 
 
 def test_a_build_names_a_model_that_was_removed(built: Project) -> None:
@@ -87,5 +128,11 @@ def test_a_build_names_a_model_that_was_removed(built: Project) -> None:
     for _ in range(2):
         done = built.scons()
         assert (done.returncode, done.stderr.splitlines()) == (0, expected)
+    assert built.scons("-c").returncode == 0
+    assert built.scons().stderr.splitlines() == expected
+    for each in ("bundle/two", "lib/two.so"):
+        path = built.root / "dist" / each
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert built.scons().stderr == ""
     assert built.scons("-c").returncode == 0
     assert not (built.root / "build/asked").exists()
