@@ -6,6 +6,8 @@ import argparse
 import os
 import re
 import shlex
+import tempfile
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +94,11 @@ def init(args: argparse.Namespace) -> int:
     if args.device not in DEVICES:
         raise UsageError.unknown("device", args.device, DEVICES)
     models = [_look(model, args) for model in args.models]
+    _check(args.device, models)
     args.directory.mkdir(parents=True, exist_ok=True)
-    write_json(spec, {"device": args.device, "model_list": [m.entry for m in models]})
+    write_json(spec, _content(args.device, [each.entry for each in models]))
     for model in models:
-        print(model.summary)
+        print(f"{model.name}: {model.summary}")
     print(f"wrote {spec}")
     for name, text in _FILES.items():
         if os.path.lexists(path := args.directory / name):
@@ -104,27 +107,68 @@ def init(args: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
         print(f"wrote {path}")
-    return _conclude(spec)
-
-
-def _conclude(spec: Path) -> int:
-    """Say what to do next: to build.
-
-    Raises:
-        InputError: The spec cannot be built as it is, such as two models of one name.
-    """
-    from mlcx.spec.reading import load
-
-    load(spec)
     go = "" if spec.parent == Path() else f"cd {shlex.quote(str(spec.parent))} && "
+    if any(model.is_remote for model in models):
+        go += f"mlcx lock {_SPEC}, "
     print(f"next: {go}mlcx plan {_SPEC}, then scons -j4 or mlcx package -j4")
     return 0
 
 
 @dataclass(frozen=True)
 class _Model:
+    name: str
     entry: dict[str, Any]
+    folder: Path
+    is_remote: bool
     summary: str
+
+
+def _content(device: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"device": device, "model_list": entries}
+
+
+def _check(device: str, models: list[_Model]) -> None:
+    """Refuse a spec that could not be built, before anything is written.
+
+    Raises:
+        UsageError: It could not; what the lock file will say is left aside.
+    """
+    from mlcx.artifact import write_json
+    from mlcx.errors import InputError
+    from mlcx.spec.reading import load
+
+    _require_ids_apart(models)
+    entries = [
+        each.entry
+        if each.is_remote
+        else each.entry | {"model": os.path.abspath(each.folder)}  # noqa: PTH100
+        for each in models
+    ]
+    unpinned = {
+        f"/model_list/{at}/model" for at, each in enumerate(models) if each.is_remote
+    }
+    with tempfile.TemporaryDirectory(prefix="mlcx-") as folder:
+        spec = Path(folder, _SPEC)
+        write_json(spec, _content(device, entries))
+        try:
+            load(spec)
+        except InputError as error:
+            found = [each for each in error.problems if each.pointer not in unpinned]
+            lines = [p.message if p.file == str(spec) else str(p) for p in found]
+            if lines:
+                raise UsageError("; ".join(lines)) from error
+
+
+def _require_ids_apart(models: list[_Model]) -> None:
+    first: dict[str, _Model] = {}
+    for model in models:
+        name = model.entry["model_id"]
+        earlier = first.setdefault(name.lower(), model)
+        if earlier is not model:
+            raise UsageError(
+                f"{earlier.name} and {model.name} would both be called {name}: name "
+                "one of them here, and add the other to the spec under another model_id"
+            )
 
 
 def _look(model: str, args: argparse.Namespace) -> _Model:
@@ -139,6 +183,7 @@ def _look(model: str, args: argparse.Namespace) -> _Model:
     from mlcx.spec.hub import is_remote
 
     folder = folder_of(model, "texts")
+    _refuse_bytes(folder)
     kind = kind_of(folder)
     if kind is None:
         expected = (
@@ -154,7 +199,18 @@ def _look(model: str, args: argparse.Namespace) -> _Model:
         template, note = _template(model, folder, args.conv_template)
         entry |= {"quantization": args.quantization, "conv_template": template}
     entry["bundle_weight"] = True
-    return _Model(entry, f"{model}: {_KINDS[kind]}, {note}")
+    return _Model(model, entry, folder, remote, f"{_KINDS[kind]}, {note}")
+
+
+def _refuse_bytes(folder: Path) -> None:
+    """Refuse a path that is no text: a spec, which is UTF-8, cannot name it."""
+    from mlcx.spec.source import quote
+
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        message = "the path is not UTF-8, so no spec can name it: rename it"
+        raise UsageError(f"{quote(str(folder))}: {message}") from error
 
 
 _KINDS: dict[SourceKind, str] = {
@@ -171,8 +227,13 @@ def _path(folder: Path, args: argparse.Namespace) -> str:
 
 
 def _name(model: str | Path) -> str:
-    """Return an id for ``model``: of its last name what may stand in one."""
-    last = Path(os.path.abspath(model)).name  # noqa: PTH100
+    """Return an id for ``model``: of its last name what may stand in one.
+
+    Letters lose their accents.
+    """
+    name = Path(os.path.abspath(model)).name  # noqa: PTH100
+    parts = unicodedata.normalize("NFKD", name)
+    last = "".join(each for each in parts if not unicodedata.combining(each))
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", last).strip("-.") or "model"
 
 

@@ -143,8 +143,8 @@ def test_what_ends_an_answer_tells_alike_templates_apart_and_must_be_an_id(
 
 
 def test_ids_hold_no_character_that_a_spec_refuses() -> None:
-    main(["init", checkpoint("My models/Tiny (v2) é")])
-    assert spec()["model_list"][0]["model_id"] == "Tiny-v2-q4f16_1"
+    main(["init", checkpoint("My models/Tíny (v2) llämä")])
+    assert spec()["model_list"][0]["model_id"] == "Tiny-v2-llama-q4f16_1"
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,22 @@ def test_ids_hold_no_character_that_a_spec_refuses() -> None:
         (["Tiny", "--device", "cup"], "did you mean 'cpu'"),
         (["Tiny", "--conv-template", "chatlm"], "did you mean 'chatml'"),
         (["Tiny", "--quantization", "q4f16_9"], 'found "q4f16_9"'),
-        (["Tiny", "Tiny"], "Tiny-q4f16_1"),
+        (["Tiny", "Tiny"], "Tiny and Tiny would both be called Tiny-q4f16_1: name"),
+        (["Bare"], "there are no weights to bundle: "),
+        (["Odd"], "Odd/config.json: model_type: expected one of "),
+        (["Awq"], "these weights are quantized already, by 'awq'; give the original"),
+        (["mod\udcff", "--conv-template", "LM"], "the path is not UTF-8, so no spec"),
     ],
 )
 def test_what_cannot_be_built_is_refused(
     capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     checkpoint("Tiny")
+    (Path(checkpoint("Bare")) / "model.safetensors").unlink()
+    checkpoint("Odd", model_type="odd")
+    checkpoint("Awq", quantization_config={"quant_method": "awq"})
+    checkpoint("mod\udcff")
+    before = sorted(Path().rglob("*"))
     assert main(["init", *words]) == 2
     assert message in capsys.readouterr().err
+    assert sorted(Path().rglob("*")) == before
