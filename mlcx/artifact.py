@@ -24,8 +24,10 @@ from mlcx.errors import BuildError, InputError, Problem
 __all__ = [
     "APP_CONFIG",
     "CHAT_CONFIG",
+    "CHAT_TEMPLATES",
     "CHECKPOINTS",
     "COMPILE_CONFIG",
+    "GENERATION_CONFIG",
     "LOCK",
     "MANIFEST",
     "MODEL_CONFIG",
@@ -40,6 +42,7 @@ __all__ = [
     "TokenizerNames",
     "active_ids",
     "byte_characters",
+    "is_of_tokenizer",
     "kind_in_the_way",
     "read_json",
     "replacing",
@@ -61,6 +64,12 @@ MLC's readers take a name for ``quantization``, and pass over keys that are new 
 
 MODEL_CONFIG = "config.json"
 """Of a Hugging Face checkpoint."""
+
+GENERATION_CONFIG = "generation_config.json"
+"""Beside it: how a model generates."""
+
+CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+"""Where a checkpoint may have its chat template besides: the first counts."""
 
 CHECKPOINTS = {
     "huggingface-safetensor": ("model.safetensors.index.json", "model.safetensors"),
@@ -88,6 +97,7 @@ _OF_TIKTOKEN = (TOKENIZER, "vocab.json", "merges.txt", "special_tokens_map.json"
 TOKENIZER_FILES = frozenset({*_TOKENIZER_FILES, *_OF_TIKTOKEN, TOKENIZER_MODEL})
 """All that a model directory may have of a tokenizer, by any of its formats."""
 
+_TIKTOKEN = ".tiktoken"
 _RWKV = re.compile(r"rwkv_vocab_v\d{8}\.(txt|json)")
 
 MANIFEST = "manifest.json"
@@ -142,12 +152,18 @@ def tokenizer_names(
     if copied[:1] == ("tokenizer.model",):
         return TokenizerNames(copied, (TOKENIZER,), copied[0])
     for name in there:
-        if name.endswith(".tiktoken"):
+        if name.endswith(_TIKTOKEN):
             kept = tuple(each for each in copied if each not in _OF_TIKTOKEN)
             return TokenizerNames(kept, _OF_TIKTOKEN, name)
         if _RWKV.fullmatch(name):
             return TokenizerNames(copied, (TOKENIZER_MODEL,), name)
     return TokenizerNames(copied, (), None)
+
+
+def is_of_tokenizer(name: str) -> bool:
+    """Say whether a tokenizer may be read from a checkpoint's file ``name``."""
+    formats = name.endswith(_TIKTOKEN) or _RWKV.fullmatch(name)
+    return name in TOKENIZER_FILES or bool(formats)
 
 
 def active_ids(active_vocab_size: int, vocab_size: int) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlcx.artifact import (
     CHAT_CONFIG,
+    GENERATION_CONFIG,
     QUANTIZATION_RECIPE,
     read_json,
     write_bytes,
@@ -54,7 +55,7 @@ def generation_files(
     Raises:
         InputError: The file beside the config at ``path`` is malformed.
     """
-    first = path.with_name("generation_config.json")
+    first = path.with_name(GENERATION_CONFIG)
     return [*([(first, read_json(first))] if first.exists() else []), (path, config)]
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mlcx.artifact import read_json
+from mlcx.artifact import CHAT_TEMPLATES, read_json
 from mlcx.errors import BuildError, InputError
 from mlcx.runtime.chat import Message
 
@@ -82,7 +82,7 @@ def chat_template(folder: Path) -> ChatTemplate | None:
     """
     config = folder / _CONFIG
     fields = read_json(config) if config.is_file() else {}
-    text, beside = folder / "chat_template.jinja", folder / "chat_template.json"
+    text, beside = (folder / name for name in CHAT_TEMPLATES)
     if text.is_file():
         path, found = text, _read(text)
     elif beside.is_file():

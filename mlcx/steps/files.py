@@ -9,14 +9,17 @@ from pathlib import Path
 
 from mlcx.artifact import (
     CHAT_CONFIG,
+    CHAT_TEMPLATES,
     CHECKPOINTS,
+    GENERATION_CONFIG,
     MODEL_CONFIG,
     TENSOR_CACHE,
+    is_of_tokenizer,
     read_json,
     tokenizer_names,
 )
 from mlcx.errors import InputError
-from mlcx.spec.folder import WEIGHTS, check_files, is_text
+from mlcx.spec.folder import WEIGHTS, check_files
 from mlcx.spec.lock import FETCHED
 from mlcx.spec.types import Fetched
 from mlcx.steps.parts import parts
@@ -46,11 +49,16 @@ def text_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]:
     """
     config = checkpoint / MODEL_CONFIG
     if fetched is not None:
-        names = [name for name, _ in fetched.texts if name != MODEL_CONFIG]
-        return [config, *(checkpoint / name for name in names)]
-    check_files(checkpoint)
-    others = (path for path in sorted(checkpoint.iterdir()) if is_text(path.name))
-    return [config, *(path for path in others if path != config)]
+        names = [name for name, _ in fetched.texts]
+    else:
+        check_files(checkpoint)
+        names = sorted(path.name for path in checkpoint.iterdir())
+    return [config, *(checkpoint / name for name in names if _is_read(name))]
+
+
+def _is_read(name: str) -> bool:
+    """Say whether a model's config may be made of ``name``, besides its own config."""
+    return name in {GENERATION_CONFIG, *CHAT_TEMPLATES} or is_of_tokenizer(name)
 
 
 def weight_files(checkpoint: Path, fetched: Fetched | None = None) -> list[Path]:

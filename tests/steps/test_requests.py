@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import one_layer
 import pytest
 
 from mlcx.signature import inputs
@@ -18,6 +22,7 @@ from mlcx.spec.types import (
 from mlcx.steps import requests
 from mlcx.steps.requests import Folders, Request
 
+SAMPLE = Path(__file__).parents[2] / "specs/sample-model"
 FOLDERS = Folders(Path("/top/dist"), Path("/top/build"))
 
 
@@ -315,3 +320,38 @@ def test_bitcode_that_is_given_is_what_the_runtime_is_made_of(
     asked = requests.library(job, tmp_path / "config.json", target, FOLDERS)
     runtime = next(each for each in asked if each.verb == "web_runtime")
     assert runtime.sources == runtime.models == files
+
+
+READ_HERE = """\
+import sys
+from mlcx.__main__ import main
+
+def hear(event, args):
+    if event == "open" and isinstance(args[0], str):
+        heard.add(args[0])
+
+heard = set()
+sys.addaudithook(hear)
+model = sys.argv[1]
+options = ["--quantization", "q0f16", "--conv-template", "chatml", "-o", sys.argv[2]]
+assert main(["gen_config", model, *options]) == 0
+print(*(path for path in heard if path.startswith(f"{model}/")), sep="\\n")
+"""
+
+
+def test_a_config_depends_on_what_is_read_for_it_alone(tmp_path: Path) -> None:
+    """A spec may lie beside the checkpoint, as `mlcx init .` writes it."""
+    model = one_layer.write(tmp_path / "m")
+    for name in ("generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(SAMPLE / name, model)
+    (model / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    for name in ("mlc-package-config.json", "mlcx.lock.json", "notes.txt"):
+        (model / name).write_text("{}")
+    command = [sys.executable, "-c", READ_HERE, str(model), str(tmp_path / "out")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    read = {line for line in done.stdout.splitlines() if line.startswith(f"{model}/")}
+    job = WeightsJob("m", model, "q0f16", "chatml", "m/model")
+    gen_config = next(requests.weights(job, tmp_path / "out"))
+    sources = {str(path) for path in gen_config.sources}
+    assert len(read) == 5
+    assert read == sources

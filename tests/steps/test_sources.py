@@ -77,7 +77,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
         (library,),
         (BundleJob("m", model, "checkpoint", "m/model", "bundle/m"),),
         (),
-        (PrebuiltJob("lib", top / "a.tar", "lib/lib.tar"),),
+        (PrebuiltJob("lib", top / "a.tar", "lib/lib.tar", "iphone", "auto"),),
         StaticLibJob("iphone", ("lib/lib.tar",), ("lib",), "lib/all.a"),
     )
     with pytest.MonkeyPatch.context() as patch:
