@@ -36,9 +36,11 @@ def suiting(folder: Path, ends: Collection[int]) -> list[Likeness] | None:
         found = confined(_alike, str(own.path), own.text, {**own.tokens}, [*ends])
         return [Likeness(*each) for each in found]
     except BuildError as error:
-        raise BuildError(
-            f"{own.path}: the chat template cannot be tried: {error}"
-        ) from error
+        place = f"{own.path}: "
+        if str(error).startswith(place):
+            raise
+        message = f"{place}the chat template cannot be tried: {error}"
+        raise BuildError(message) from error
 
 
 def _alike(

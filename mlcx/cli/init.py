@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcx.errors import UsageError
+from mlcx.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
     from mlcx.spec.types import SourceKind
@@ -256,22 +256,25 @@ def _template(model: str, folder: Path, named: str | None) -> tuple[str, str]:
         load_template(named)
         warning = other_template(folder, named, ends)
         return named, f"template {named}" + (f"; but {warning}" if warning else "")
-    found = suiting(folder, ends)
+    try:
+        found = suiting(folder, ends)
+    except BuildError as error:
+        raise _untold(str(error)) from error
     if found is None:
-        raise _untold(model, "the model has no chat template of its own to tell it by")
+        raise _untold(f"{model}: the model has no chat template of its own to tell by")
     if not found:
-        raise _untold(model, "none lays out turns as the model's own chat template")
+        raise _untold(f"{model}: none lays out turns as the model's own chat template")
     best = found[0]
     note = f"template {best.name}, which lays out turns as its own chat template does"
     but = "" if best.exact else ", but for white space and what ends an answer"
     return best.name, note + but
 
 
-def _untold(model: str, why: str) -> UsageError:
+def _untold(why: str) -> UsageError:
     from mlcx.package.templates import template_names
 
     return UsageError(
-        f"{model}: {why}: name a conversation template with --conv-template, LM for a "
+        f"{why}: name a conversation template with --conv-template, LM for a "
         "model that only continues texts; expected one of "
         + ", ".join(template_names())
     )

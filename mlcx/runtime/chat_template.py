@@ -24,6 +24,8 @@ __all__ = ["ChatTemplate", "chat_template"]
 
 _CONFIG = "tokenizer_config.json"
 _DEFAULT = "default"
+_EXTENSIONS = ("jinja2.ext.loopcontrols", "mlcx.runtime.generation_tag.GenerationTag")
+"""As transformers has them."""
 _TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
@@ -67,7 +69,7 @@ class ChatTemplate:
         try:
             return _environment().from_string(self.text)
         except TemplateError as error:
-            message = f"the chat template is no Jinja: {error}"
+            message = f"the chat template is no Jinja: {str(error).rstrip('.')}"
             raise InputError.in_file(self.path, message) from error
 
 
@@ -124,7 +126,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=_EXTENSIONS
     )
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = _now

@@ -105,7 +105,11 @@ def test_a_model_directory_has_its_own_quantization_and_template() -> None:
 
 @pytest.mark.parametrize(
     ("template", "reason"),
-    [(None, "no chat template of its own"), (UNKNOWN, "none lays out turns as")],
+    [
+        (None, "no chat template of its own"),
+        (UNKNOWN, "none lays out turns as"),
+        ("{% for %}", "mlcx: Tiny/tokenizer_config.json: the chat template is no "),
+    ],
 )
 def test_a_template_that_cannot_be_told_must_be_named(
     capsys: pytest.CaptureFixture[str], template: str | None, reason: str
@@ -115,6 +119,7 @@ def test_a_template_that_cannot_be_told_must_be_named(
     err = capsys.readouterr().err
     assert reason in err
     assert "--conv-template" in err
+    assert err.count("tokenizer_config.json") <= 1
     assert [path.name for path in Path().iterdir()] == ["Tiny"]
     assert main(["init", "Tiny", "--conv-template", "llama-2"]) == 0
     assert spec()["model_list"][0]["conv_template"] == "llama-2"

@@ -78,6 +78,16 @@ def test_a_template_that_fails_or_oversteps_is_named(
         found.prompt(TURNS)
 
 
+def test_the_tag_of_what_a_model_has_said_is_passed_through(tmp_path: Path) -> None:
+    tagged = (
+        "{% set end = '.' %}{% for m in messages %}"
+        "{% if m.role == 'assistant' %}{% generation %}\n"
+        "{% set end = '!' %}{{ loop.index }} {{ m.content ~ end }}\n"
+        "{% endgeneration %}{% else %}{{ m.content ~ end }} {% endif %}{% endfor %}"
+    )
+    assert read(tmp_path, tagged).prompt(TURNS) == "Hi. 2 Hello!\nBye. "
+
+
 def test_a_template_once_read_needs_its_files_no_more(tmp_path: Path) -> None:
     here = checkpoint(tmp_path / "model", PLAIN + "{{ eos_token }}", eos_token="</s>")
     found = pickle.dumps(chat_template(here))
