@@ -22,7 +22,7 @@ from mlcx.report import documents
 from mlcx.report.journal import JOURNAL, Result
 from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.scons import database, ending
-from mlcx.scons.declared import VALID, Declared, Mode, Steps
+from mlcx.scons.declared import SCRIPT, VALID, Declared, Mode, Steps
 from mlcx.scons.former import Former
 from mlcx.scons.step import Services, Step
 from mlcx.steps.parts import leftovers
@@ -127,7 +127,7 @@ class Closing:
         others = [
             each.request for path, each in self.declared.items() if path not in named
         ]
-        return {**self.specs, **({"SConstruct": others} if others else {})}
+        return {**self.specs, **({SCRIPT: others} if others else {})}
 
     def _adopt(self) -> None:
         """Write down the inputs of what was built without a step, or long ago."""

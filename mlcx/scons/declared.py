@@ -12,10 +12,13 @@ import SCons.Node
 from mlcx.scons.step import Step
 from mlcx.steps.requests import Request
 
-__all__ = ["VALID", "Declared", "Mode", "Steps"]
+__all__ = ["SCRIPT", "VALID", "Declared", "Mode", "Steps"]
 
 VALID = "valid-specs"
 """The file, in the build folder, that remembers which specs were found valid."""
+
+SCRIPT = "SConstruct"
+"""What is said to ask for what no spec does."""
 
 
 @dataclass(frozen=True)

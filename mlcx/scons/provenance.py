@@ -20,6 +20,7 @@ from mlcx.artifact import MANIFEST, write_json
 from mlcx.manifest.hashing import Digests, Ledger
 from mlcx.manifest.statement import statement
 from mlcx.reasons.record import Records
+from mlcx.scons.declared import SCRIPT
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_json
 from mlcx.steps.parts import all_of, parts
@@ -77,30 +78,46 @@ def renew(
     ledger = Ledger(folders.build / HASHES)
     found = ledger.digests(sorted(paths | {path for path in theirs if path.is_file()}))
     listed, records = [], Records(top, folders.build)
+    out = dict.fromkeys(sorted(asked.keys() - files.keys()), "not all was built")
     for spec, made in files.items():
         now = _list(spec, asked[spec], made, found, folders, top)
         known = before[spec].products if spec in before else {}
         new = [n for n in now.products if now.products[n] != known.get(n)]
         if new and (reason := _altered(asked[spec], found, records)):
-            yield f"{MANIFEST} leaves out what {spec} makes: {reason}"
+            out[spec] = reason
         else:
             listed.append(now)
+    current = {name for each in listed for name in each.products}
     for each in others:
+        rest = sorted(each.products.keys() - current)
         if reason := _stale(each, found, folders.output):
-            yield f"{MANIFEST} leaves out what {each.spec} makes: {reason}"
-        else:
+            out[each.spec] = reason
+        elif rest or not _is_gone(each.spec, top):
             listed.append(each)
+            if _is_gone(each.spec, top):
+                yield _orphaned(each.spec, rest)
     _write_all(listed, folders)
-    for spec in sorted(asked.keys() - files.keys()):
-        yield f"{MANIFEST} leaves out what {spec} makes: not all was built"
     path = folders.output / MANIFEST
     shown = os.path.relpath(path, top)
+    is_there = listed or path.exists()
+    lacks = f"{MANIFEST} leaves out" if is_there else f"{shown} is not made of"
+    yield from (f"{lacks} what {spec} makes: {reason}" for spec, reason in out.items())
     if listed:
         count = _write(path, listed, found)
         yield f"{shown} lists {count} file{'s' * (count != 1)}"
     elif path.exists():
         path.unlink()
         yield f"{shown} removed: there is nothing that it could list"
+
+
+def _is_gone(spec: str, top: Path) -> bool:
+    return spec != SCRIPT and not (top / spec).exists()
+
+
+def _orphaned(spec: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1} more" if names[1:] else ""
+    said = f"{MANIFEST} lists what {spec} made, which is gone"
+    return f"warning: {said}: remove {names[0]}{more}, or make it by another spec"
 
 
 def _files(

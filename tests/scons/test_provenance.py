@@ -51,6 +51,38 @@ def test_what_another_spec_made_stays_listed_while_it_stays(built: Project) -> N
     assert {name.partition("/")[0] for name in listed(built)} == {"libs"}
 
 
+def test_what_a_spec_made_that_is_gone_is_said_or_forgotten(tmp_path: Path) -> None:
+    source, folders = tmp_path / "x.so", Folders(tmp_path / "dist", tmp_path / "build")
+    source.write_text("a library")
+    made = [folders.output / f"{name}.so" for name in ("one", "two")]
+    both = [Request("prebuilt", (target,), (source,)) for target in made]
+    folders.output.mkdir()
+    for target in made:
+        target.write_text("a library")
+
+    def told(spec: str, *requests: Request) -> list[str]:
+        (tmp_path / spec).touch()
+        asked = {spec: requests}
+        return [*renew(asked, asked, folders, tmp_path)]
+
+    told("old.json", *both)
+    (tmp_path / "old.json").unlink()
+    text = "lists what old.json made, which is gone: remove two.so, or make it by"
+    assert told("new.json", both[0]) == [
+        f"warning: manifest.json {text} another spec",
+        "dist/manifest.json lists 2 files",
+    ]
+    assert told("new.json", *both) == ["dist/manifest.json lists 2 files"]
+    assert told("new.json", both[0]) == ["dist/manifest.json lists 1 file"]
+
+
+def test_a_manifest_that_is_not_made_leaves_nothing_out(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "dist", tmp_path / "build")
+    reason = "is not made of what a.json makes: not all was built"
+    said = list(renew({"a.json": []}, (), folders, tmp_path))
+    assert said == [f"dist/manifest.json {reason}"]
+
+
 def jobs(manifest: Path) -> list[str]:
     definition = json.loads(manifest.read_text())["predicate"]["buildDefinition"]
     return [each["verb"] for each in definition["externalParameters"]["jobs"]]
