@@ -168,4 +168,5 @@ class Cache:
     def _fail(self, level: Level, error: Exception) -> None:
         if self._works(level):
             self._failed.add(level.name)
-            self._warn(f"cache {level.name}: {error}: going on without it")
+            said = str(error).removeprefix(f"{level.name}: ")
+            self._warn(f"cache {level.name}: {said}: going on without it")

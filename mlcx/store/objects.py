@@ -6,7 +6,6 @@ Nothing there is ever overwritten: of several writers the first one wins.
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlcx.errors import UsageError
 from mlcx.spec.address import address
+from mlcx.store.wording import public, reason
 
 if TYPE_CHECKING:
     from asyncio import Semaphore
@@ -75,9 +75,6 @@ Texts are asked for first: with a server that says nothing that is all the time 
 _AT_ONCE = 32
 """Texts that are asked for at one time."""
 
-_SECRET = re.compile(r"(?<=//)[^/\s]*@")
-"""Who asks and the password, in an address."""
-
 
 class ObjectStore:
     """An object store of a cloud, a web server with PUT, or a folder."""
@@ -93,7 +90,7 @@ class ObjectStore:
             UsageError: There is no such kind of URL, or no such folder, or obstore is
                 not installed.
         """
-        self.url, parts = _SECRET.sub("", url), address(url)
+        self.url, parts = public(url), address(url)
         if parts is None or parts.scheme not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             raise UsageError(f"cache {self.url!r}: expected a URL with one of {known}")
@@ -104,13 +101,13 @@ class ObjectStore:
         except ImportError as error:
             message = f"cache {self.url} needs obstore: pip install 'mlcx[cache]'"
             raise UsageError(message) from error
-        self._library = library
+        self._library, self._url = library, url
         open_it = library.store.from_url
         try:
             self._store: Any = open_it(url, **_options(parts.scheme, _LONG, creates))
             self._quick: Any = open_it(url, **_options(parts.scheme, _SHORT, creates))
         except (library.exceptions.BaseError, ValueError) as error:
-            raise UsageError(f"cache {self.url}: {_line(error)}") from error
+            raise UsageError(f"cache {self.url}: {reason(error, url)}") from error
 
     def text(self, name: str) -> bytes | None:
         """Return what is small, soon or not at all; None: there is no ``name``."""
@@ -196,7 +193,7 @@ class ObjectStore:
         try:
             yield
         except (self._library.exceptions.BaseError, OSError, ValueError) as error:
-            raise OSError(f"{self.url}: {_line(error)}") from error
+            raise OSError(f"{self.url}: {reason(error, self._url)}") from error
 
 
 def _options(scheme: str, patience: str, creates: bool) -> Mapping[str, Any]:
@@ -207,7 +204,3 @@ def _options(scheme: str, patience: str, creates: bool) -> Mapping[str, Any]:
         client["allow_http"] = "true"
     retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
     return {"client_options": client, "retry_config": retries}
-
-
-def _line(error: Exception) -> str:
-    return _SECRET.sub("", str(error).strip().partition("\n")[0])

@@ -6,7 +6,7 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ from s3 import BUCKET, Server, serving
 from mlcx.__main__ import main
 from mlcx.errors import UsageError
 from mlcx.store import objects
+from mlcx.store.cache import Cache
 from mlcx.store.entry import Entry
 from mlcx.store.objects import ObjectStore
 from mlcx.store.remote import RemoteStore
@@ -252,6 +253,40 @@ def test_a_server_that_takes_nothing_is_reported_in_one_line() -> None:
     assert str(raised.value).startswith(f"{url}: ")
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "do", "said"),
+    [
+        (403, lambda store: store.write("a", b"x"), "PUT: 403 Forbidden"),
+        (500, lambda store: store.text("a"), "GET: 500 Internal Server Error"),
+        (501, lambda store: list(store.listed("a")), "501 Not Implemented: this web s"),
+        (None, lambda store: store.text("a"), "GET: Connection refused"),
+    ],
+)
+def test_what_fails_is_said_once_without_secrets(
+    answer: int | None, do: Callable[[ObjectStore], object], said: str
+) -> None:
+    class Refusing(_Web):
+        files: ClassVar = {}
+
+        def do_GET(self) -> None:
+            self.send_error(answer or 0)  # with a body in HTML
+
+        do_PUT = do_PROPFIND = do_GET
+
+    with serving_web(Refusing) as url:
+        place = url if answer else "http://127.0.0.1:9/cache"
+        store = ObjectStore(f"{place}?sig=secret&user=me", creates=False)
+        warned: list[str] = []
+        with pytest.raises(OSError, match="127") as raised:
+            do(store)
+        Cache([RemoteStore(store)], warned.append).holds("a" * 64)
+    assert str(raised.value).startswith(f"{place}?sig=…&user=…: {said}")
+    assert len(str(raised.value)) < 120
+    (warning,) = warned
+    assert warning.count(place) == 1
+    assert "secret" not in warning
 
 
 def test_a_server_that_says_nothing_is_given_up_soon(
