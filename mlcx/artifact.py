@@ -23,6 +23,7 @@ from mlcx.errors import BuildError, InputError, Problem
 
 __all__ = [
     "APP_CONFIG",
+    "BUILD_NAMES",
     "CHAT_CONFIG",
     "CHAT_TEMPLATES",
     "CHECKPOINTS",
@@ -105,6 +106,27 @@ MANIFEST = "manifest.json"
 
 REPORTS = frozenset({"report.json", "report.md", "report.html"})
 """What a build says of itself there; in no manifest, as it says when."""
+
+BUILD_NAMES = frozenset(
+    {
+        ".mlcx-build-lock",
+        "asked",
+        "facts",
+        "hashes.json",
+        "inputs",
+        "journal.jsonl",
+        "listed",
+        "log",
+        "prepare_libs",
+        "quality",
+        "reference",
+        "standing",
+        "tmp",
+        "valid-specs",
+        "web",
+    }
+)
+"""What a build keeps where it works, besides a folder for each model."""
 
 LOCK = ".mlcx-lock"
 """In a folder of what is made while a build runs; one that was killed leaves it."""

@@ -12,7 +12,15 @@ from mlcx.errors import Problem
 from mlcx.spec.folder import ModelFolder
 from mlcx.spec.recipes import of_fit, of_quantization, of_weights, recipe_problems
 from mlcx.spec.resolve import verify_of
-from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
+from mlcx.spec.rules import (
+    Checked,
+    model_of,
+    of_archs,
+    of_host,
+    of_model_id,
+    of_name,
+    of_overrides,
+)
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 
@@ -31,7 +39,7 @@ def delivery_problems(checked: Checked) -> Iterator[Problem]:
     yield from of_verify(checked, (), checked.source.value, "default_verify")
     for steps, task in checked.items("tasks"):
         if checked.has(steps, task, "model_id"):
-            yield from of_name(checked, (*steps, "model_id"), task["model_id"])
+            yield from of_model_id(checked, (*steps, "model_id"), task["model_id"])
         yield from _nothing_to_do(checked, steps, task)
         yield from _quantizations(checked, (*steps, "quantization"))
         model, problems = model_of(checked, steps, task)

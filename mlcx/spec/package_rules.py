@@ -11,7 +11,15 @@ from mlcx.spec.folder import ModelFolder, is_file, lacks
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.recipes import of_fit, of_quantization, of_weights, recipe_problems
 from mlcx.spec.resolve import library_name, local
-from mlcx.spec.rules import Checked, model_of, of_archs, of_host, of_name, of_overrides
+from mlcx.spec.rules import (
+    Checked,
+    model_of,
+    of_archs,
+    of_host,
+    of_model_id,
+    of_name,
+    of_overrides,
+)
 from mlcx.spec.source import Steps, quote
 from mlcx.spec.verify_rules import obstacle, of_model, of_verify
 from mlcx.spec.violations import did_you_mean
@@ -53,7 +61,7 @@ def _ids(checked: Checked) -> Iterator[Problem]:
         if not checked.has(steps, entry, "model_id"):
             continue
         model_id, at = entry["model_id"], (*steps, "model_id")
-        yield from of_name(checked, at, model_id)
+        yield from of_model_id(checked, at, model_id)
         if model_id.lower() == APP_CONFIG:
             message = f"{APP_CONFIG} is the name of a file in the same folder"
             yield checked.source.problem(at, f"{message}: choose another")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mlcx.artifact import BUILD_NAMES
 from mlcx.spec.digest import digest_json
 
 __all__ = ["Places", "distinct", "relative"]
@@ -19,12 +20,14 @@ class Places:
         self._first: dict[str, Path] = {}
 
     def of(self, name: str, model: Path) -> Path:
-        """Return the folder of ``model``: that of its name, unless another came first.
+        """Return the folder of ``model``: that of its name, unless that is taken.
 
+        By a model that came first, or by what a build keeps there.
         Names that differ in case alone are one folder on macOS and Windows.
         """
         first = self._first.setdefault(name.lower(), model)
-        return self._build / (name if first == model else self._apart(name, model))
+        is_own = first == model and name.lower() not in BUILD_NAMES
+        return self._build / (name if is_own else self._apart(name, model))
 
     def _apart(self, name: str, model: Path) -> str:
         return f"{name}-{distinct(model, self._build)}"

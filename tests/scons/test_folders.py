@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from SCons.Environment import Environment
 
+from mlcx.artifact import BUILD_NAMES
 from mlcx.errors import UsageError
+from mlcx.reasons.standing import FOLDER as STANDING
 from mlcx.report import documents
+from mlcx.report.journal import JOURNAL
 from mlcx.report.run import Run
-from mlcx.scons.declared import Mode
+from mlcx.scons.declared import VALID, Mode
 from mlcx.scons.folders import check, of
+from mlcx.scons.former import FOLDER
+from mlcx.scons.lock import BUILD
+from mlcx.scons.provenance import HASHES
+from mlcx.steps.places import Places
 from mlcx.steps.requests import Folders
 
 from .project import Project
@@ -20,6 +27,16 @@ from .project import Project
 BUILDS = Mode(builds=True, cleans=False, silent=False)
 CLEANS = Mode(builds=False, cleans=True, silent=False)
 LISTS = Mode(builds=True, cleans=False, silent=False, manifest=True)
+
+
+def test_no_model_is_called_as_what_a_build_keeps(built: Project) -> None:
+    built.build("MANIFEST=1")
+    kept = {path.name for path in (built.root / "build").iterdir()} - {"one", "two"}
+    assert kept < BUILD_NAMES
+    others = {BUILD, JOURNAL, VALID, HASHES, FOLDER, STANDING}
+    assert others < BUILD_NAMES
+    place = Places(Path("build"))
+    assert place.of("Log", Path("models/log")).name.startswith("Log-")
 
 
 @pytest.mark.parametrize("mode", [BUILDS, CLEANS])
