@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlcx.artifact import MODEL_CONFIG, read_json
+from mlcx.architectures.overriding import unbuildable
+from mlcx.artifact import CHAT_CONFIG, MODEL_CONFIG, read_json
 from mlcx.cli.conversation import other_template
 from mlcx.cli.count import count
 from mlcx.cli.model import folder_of, given, model_arguments
@@ -182,7 +183,9 @@ def gen_config(args: argparse.Namespace) -> int:
     fields = _override(model, args)
     source = model.path.parent
     tokenizer = inspect(source, _warn)
-    generation = generation_defaults(generation_files(model.path, model.content))
+    files = generation_files(model.path, model.content)
+    generation = generation_defaults(files)
+    _check_sampling(files[0][0], generation)
     if warning := other_template(source, args.conv_template, ends_of(generation)):
         _warn(warning)
     content = chat_config(
@@ -195,6 +198,8 @@ def gen_config(args: argparse.Namespace) -> int:
         recipe,
     )
     _warn_of_tokens(tokenizer.size, content["vocab_size"])
+    _warn_of_ends(ends_of(generation), content["vocab_size"])
+    _warn_of_place(source, args.output)
     write_model_files(content, tokenizer, source, args.output)
     print(_summary(content))
     return 0
@@ -206,6 +211,38 @@ def _warn_of_tokens(count: int | None, vocab_size: int) -> None:
             f"the tokenizer has {count} tokens, the model {vocab_size}: ids from "
             f"{vocab_size} on never come out, and a prompt must not have them"
         )
+
+
+def _warn_of_ends(ends: list[int], vocab_size: int) -> None:
+    if all(not 0 <= each < vocab_size for each in ends):
+        found = ", ".join(map(str, ends))
+        _warn(
+            f"eos_token_id {found}: the model has ids from 0 to {vocab_size - 1}, so "
+            "that never ends an answer"
+        )
+
+
+def _warn_of_place(source: Path, output: Path) -> None:
+    if output.exists() and output.samefile(source):
+        _warn(
+            f"{output} is the checkpoint's own folder: builds take it for an MLC model "
+            f"directory from now on, until {CHAT_CONFIG} is removed"
+        )
+
+
+def _check_sampling(file: Path, generation: dict[str, Any]) -> None:
+    """Refuse numbers with which no runtime chooses tokens.
+
+    Raises:
+        InputError: One is out of its range; ``file`` is said to have it.
+    """
+    from mlcx.runtime.sampler import Sampling
+
+    names = Sampling.__dataclass_fields__.keys() & generation.keys()
+    try:
+        Sampling(**{name: generation[name] for name in names})
+    except UsageError as error:
+        raise InputError.in_file(file, str(error)) from error
 
 
 def _recipe(scheme: Scheme, model: _Model) -> dict[str, object] | None:
@@ -315,6 +352,8 @@ def _override(model: _Model, args: argparse.Namespace) -> dict[str, Any]:
     for name, value in given.items():
         if result[name] != value:
             _warn(f"{name} cannot be {value}: {model.kind} makes it {result[name]}")
+    for name, why in unbuildable(given):
+        _warn(f"{name}: {why}: mlcx compile refuses it")
     return result
 
 

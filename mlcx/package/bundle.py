@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
-from mlcx.artifact import CHAT_CONFIG, TENSOR_CACHE, TENSOR_CACHE_B16, read_json
+from mlcx.artifact import (
+    CHAT_CONFIG,
+    CHECKPOINTS,
+    MODEL_CONFIG,
+    TENSOR_CACHE,
+    TENSOR_CACHE_B16,
+    read_json,
+)
 from mlcx.errors import InputError
 from mlcx.package.place import copy, share
 
@@ -29,13 +36,15 @@ def bundle(model: Path, directory: Path) -> None:
     files stay: of tokenizers those are removed that the earlier one's config lists.
 
     Raises:
-        InputError: ``model`` is no complete model directory, or is ``directory``.
+        InputError: ``model`` is no complete model directory, or is ``directory``, or
+            that is a checkpoint's.
         BuildError: The directory cannot be written.
     """
     shards, texts = _shards(model / TENSOR_CACHE), _texts(model / CHAT_CONFIG)
     if directory.exists() and directory.samefile(model):
         message = f"a bundle of it cannot be {directory}, which is the same folder"
         raise InputError.in_file(model, f"{message}: name another one")
+    _refuse_checkpoint(directory)
     for name, size in shards.items():
         _check(model / name, size)
     _retract(directory / TENSOR_CACHE, model / TENSOR_CACHE)
@@ -46,6 +55,14 @@ def bundle(model: Path, directory: Path) -> None:
     _remove_stale(directory, {*shards, *files})
     for name in files:
         copy(model / name, directory / name)
+
+
+def _refuse_checkpoint(directory: Path) -> None:
+    """Refuse a checkpoint: with a bundle among its files nobody takes it for one."""
+    weights = (directory / name for names in CHECKPOINTS.values() for name in names)
+    if (directory / MODEL_CONFIG).is_file() and any(each.is_file() for each in weights):
+        message = "expected a folder for a bundle, found a checkpoint: name another one"
+        raise InputError.in_file(directory, message)
 
 
 def _shards(index: Path) -> dict[str, int]:

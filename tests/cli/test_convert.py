@@ -110,6 +110,18 @@ def test_a_size_that_does_not_fit_the_others_is_put_right_and_said(
     assert config["prefill_chunk_size"] == 128
 
 
+def test_what_will_not_do_later_is_warned_of(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / "config.json").write_text(json.dumps(CONFIG | {"eos_token_id": 999999}))
+    assert gen_config("--tensor-parallel-shards", "3", "-o", "model") == 0
+    err = capsys.readouterr().err
+    last = CONFIG["vocab_size"] - 1
+    assert f"eos_token_id 999999: the model has ids from 0 to {last}, so that" in err
+    assert "tensor_parallel_shards: expected 1, as libraries are for one device" in err
+    assert "model is the checkpoint's own folder: builds take it for an MLC" in err
+
+
 @pytest.mark.parametrize(
     ("change", "template", "options", "message"),
     [
@@ -121,6 +133,8 @@ def test_a_size_that_does_not_fit_the_others_is_put_right_and_said(
         ({"model_type": 3}, "LM", (), "'model_type': expected a name, found 3"),
         ({"hidden_size": -1}, "LM", (), "model/config.json: 'hidden_size': expected"),
         ({"bos_token_id": "x"}, "LM", (), "'bos_token_id': expected a token id"),
+        ({"temperature": -1}, "LM", (), "config.json: temperature: expected 0 or more"),
+        ({"top_p": 7}, "LM", (), "config.json: top_p: expected above 0 and at most 1"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(

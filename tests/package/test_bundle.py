@@ -36,6 +36,18 @@ def test_a_bundle_holds_the_files_of_the_model_and_no_others(tmp_path: Path) -> 
     assert contents(tmp_path / "out" / "bundle") == expected
 
 
+def test_a_checkpoint_is_no_place_for_a_bundle(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", b"abc")
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (checkpoint / name).write_text("{}")
+    before = contents(checkpoint)
+    with pytest.raises(InputError, match="checkpoint: expected a folder for a bundle"):
+        bundle(model, checkpoint)
+    assert contents(checkpoint) == before
+
+
 def test_shards_take_no_second_room(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", b"abc" * 5000)
     bundle(model, tmp_path / "bundle")
