@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,9 @@ from mlcx.spec.hub import HubSettings
 __all__ = ["Build", "check"]
 
 _LISTED = 20
+_SIGNALLED = 128
+"""What a status is above when a signal ended a process; the rest is its number."""
+_INTERRUPTED = _SIGNALLED + signal.SIGINT
 
 Build = Callable[[Path, list[str], Mapping[str, str]], int]
 """Runs SCons: in a folder, with these options and this environment."""
@@ -31,9 +35,24 @@ def check(build: Build, jobs: int) -> int:
     what builds keep in the user's folder but models. Folders that differ are kept.
 
     Returns:
-        0 equal, 1 different or not built.
+        0 equal, 1 different or not built, 128 and its number after a signal.
+
+    Raises:
+        KeyboardInterrupt: One of them was interrupted.
     """
     root = Path(tempfile.mkdtemp(prefix="mlcx-reproducible-", dir=Path.cwd()))
+    status = _INTERRUPTED
+    try:
+        status = _check(root, build, jobs)
+    finally:
+        if status == 0 or status > _SIGNALLED:
+            shutil.rmtree(root, ignore_errors=True)
+    if status == _INTERRUPTED:
+        raise KeyboardInterrupt
+    return status
+
+
+def _check(root: Path, build: Build, jobs: int) -> int:
     folders = (root / "one", root / "another" / "and-deeper")
     ways = (
         (1, 0o022, {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
@@ -52,8 +71,11 @@ def check(build: Build, jobs: int) -> int:
             failed = build(
                 folder, [f"-j{steps}", "--cache-disable", "MANIFEST=1"], environ
             )
+        if failed > _SIGNALLED:
+            return failed
         if failed:
-            print(f"mlcx: not compared: the build in {folder} failed", file=sys.stderr)
+            told = f"see {folder / 'dist/report.json'}"
+            print(f"mlcx: not compared: a build failed, {told}", file=sys.stderr)
             return 1
         time.sleep(max(0.0, begin + 2 - time.time()))  # time stamps are whole seconds
     return _compare(root, *folders)
@@ -90,7 +112,6 @@ def _compare(root: Path, one: Path, two: Path) -> int:
     if not found:
         size = sum((one / "dist" / name).stat().st_size for name in made)
         print(f"mlcx: reproducible: {len(made)} files, {size} bytes, are equal")
-        shutil.rmtree(root)
         return 0
     for each in found[:_LISTED]:
         print(f"mlcx: {each}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,6 +61,35 @@ def test_models_are_those_of_the_user(here: Path) -> None:
     kept = HubSettings.of(os.environ).folder(MODEL, "0" * 40) / "config.json"
     assert found == [(kept.stat().st_ino, b"{}")] * 2
     assert [path.name for path in here.iterdir()] == ["user"]
+
+
+@pytest.mark.parametrize("interrupted", [1, 2])
+def test_an_interrupt_leaves_nothing(here: Path, interrupted: int) -> None:
+    builds: list[Path] = []
+
+    def build(folder: Path, options: list[str], environ: Mapping[str, str]) -> int:
+        builds.append(folder)
+        return 128 + signal.SIGINT if len(builds) == interrupted else 0
+
+    with pytest.raises(KeyboardInterrupt):
+        reproducible.check(build, 1)
+    assert [path.name for path in here.iterdir()] == ["user"]
+
+
+def test_a_signal_to_end_is_no_difference(here: Path) -> None:
+    ended = 128 + signal.SIGTERM
+    assert reproducible.check(lambda *_: ended, 1) == ended
+    assert [path.name for path in here.iterdir()] == ["user"]
+
+
+def test_a_build_that_failed_is_kept(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reproducible.check(lambda *_: 2, 1) == 1
+    (kept,) = here.glob("mlcx-reproducible-*")
+    report = kept / "one/dist/report.json"
+    said = f"mlcx: not compared: a build failed, see {report}\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(
