@@ -37,7 +37,8 @@ def test_values_and_logins_are_hidden(url: str, shown: str) -> None:
         ),
         (
             "Generic HTTP error: Error performing PUT http://host/x/a?sig=s in 1ms, "
-            "after 2 retries, max_retries: 2  - HTTP error: request or response body error",
+            "after 2 retries, max_retries: 2  - HTTP error: request or response body "
+            "error",
             "PUT: request or response body error",
         ),
         ("Generic MicrosoftAzure error: Account must be specified", "Account must be "),
