@@ -7,13 +7,14 @@ the file. Knows no architecture: the model's config comes in as plain data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from mlcx.artifact import (
     CHAT_CONFIG,
     GENERATION_CONFIG,
     QUANTIZATION_RECIPE,
+    is_of_tokenizer,
     read_json,
     write_bytes,
     write_json,
@@ -175,6 +176,8 @@ def write_model_files(
 ) -> None:
     """Put the tokenizer's files in place and write ``config``, each atomically.
 
+    Those that an earlier config in ``output`` lists and this one does not are removed.
+
     Args:
         config: As ``chat_config`` returns it; written last.
         tokenizer: The same that ``config`` was made of.
@@ -189,4 +192,19 @@ def write_model_files(
             write_bytes(output / name, tokenizer.made[name])
         else:
             copy(source / name, output / name)
+    if not output.exists() or not output.samefile(source):  # whose files they are
+        stale = _listed_before(output) - {*tokenizer.files}
+        for path in filter(Path.is_file, map(output.joinpath, stale)):
+            path.unlink()
     write_json(output / CHAT_CONFIG, config)
+
+
+def _listed_before(output: Path) -> set[str]:
+    """Return the tokenizer's files that a config there lists; it may be anybody's."""
+    try:
+        names = read_json(output / CHAT_CONFIG).get("tokenizer_files")
+    except InputError:
+        return set()
+    given = names if isinstance(names, list) else []
+    known = {n for n in given if isinstance(n, str) and is_of_tokenizer(n)}
+    return {name for name in known if PurePath(name).name == name}

@@ -113,9 +113,11 @@ class Why:
         if record is None and missing:
             yield self._new(request)
             return
-        for path in missing:
-            yield Change("missing", self.records.name(path))
         inputs = [] if record is None else list(self.inputs(request, record))
+        for name in map(self.records.name, missing):
+            # What is made now for the first time comes of an input that is new.
+            if record is None or not inputs or name in record.files:
+                yield Change("missing", name)
         part = self._fault(request) or ("" if inputs else self._differs(request))
         part = part or self._altered(request, made(request), "made")
         if part:

@@ -1,5 +1,6 @@
 """The content of mlc-chat-config.json."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,41 @@ def test_files_are_written_with_the_tokenizer_beside(tmp_path: Path) -> None:
     assert (output / "tokenizer.json").read_text() == "made of it"
     assert len(list(output.iterdir())) == 3
     assert config["tokenizer_files"] == list(names)
+
+
+def test_a_file_of_the_tokenizer_goes_with_the_checkpoints(tmp_path: Path) -> None:
+    source, output = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    names = ("tokenizer.json", "added_tokens.json")
+    for name in names:
+        (source / name).write_text("{}")
+    before = TokenizerFiles(names, {}, 500)
+    after = TokenizerFiles(names[:1], {}, 500)
+    output.mkdir()
+    (output / "vocab.json").write_text("mine")
+    for tokenizer in (before, after):
+        write_model_files(make(tokenizer=tokenizer), tokenizer, source, output)
+    assert sorted(path.name for path in output.iterdir()) == [
+        "mlc-chat-config.json",
+        "tokenizer.json",
+        "vocab.json",
+    ]
+    for tokenizer in (before, after):  # in the checkpoint's own folder all stays
+        write_model_files(make(tokenizer=tokenizer), tokenizer, source, source)
+    assert (source / "added_tokens.json").exists()
+
+
+@pytest.mark.parametrize("listed", [["../x.tiktoken"], [5], {"a": 1}, ["notes.txt"]])
+def test_a_foreign_config_has_nothing_removed(tmp_path: Path, listed: object) -> None:
+    source, output = tmp_path / "source", tmp_path / "out"
+    for folder in (source, output):
+        folder.mkdir()
+    for path in (tmp_path / "x.tiktoken", output / "notes.txt"):
+        path.touch()
+    (output / "mlc-chat-config.json").write_text(
+        json.dumps({"tokenizer_files": listed})
+    )
+    empty = TokenizerFiles((), {}, 500)
+    write_model_files(make(tokenizer=empty), empty, source, output)
+    assert (tmp_path / "x.tiktoken").exists()
+    assert (output / "notes.txt").exists()

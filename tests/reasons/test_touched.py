@@ -27,6 +27,19 @@ def why(tmp_path: Path) -> Why:
     return found
 
 
+def test_a_target_that_is_made_for_the_first_time_is_not_missing(
+    why: Why, tmp_path: Path
+) -> None:
+    added, made = tmp_path / "added.json", tmp_path / "made.json"
+    added.write_text("{}")
+    source, target = tmp_path / "source", tmp_path / "target"
+    request = Request("app_config", (target, made), (source, added), ())
+    assert [each.short for each in why.changes(request)] == ["added.json is now read"]
+    target.unlink()
+    kinds = [(each.kind, each.name) for each in why.changes(request)]
+    assert kinds == [("missing", "target"), ("source", "added.json")]
+
+
 def test_what_was_not_written_to_is_not_touched(why: Why, tmp_path: Path) -> None:
     assert not why.is_touched(tmp_path / "source", "target")
 
