@@ -25,7 +25,7 @@ _FILES = {
 \"\"\"Build what {_SPEC} asks for: scons -j4\"\"\"
 
 env = Environment(tools=["mlc"])
-env.MLCPackage("{_SPEC}")
+env.MLCCommandLine("{_SPEC}")
 """,
     "site_scons/site_tools/mlc.py": '''\
 """The SCons tool ``mlc``."""

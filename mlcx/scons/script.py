@@ -17,9 +17,18 @@ from pathlib import Path
 
 import SCons.Script
 
-__all__ = ["NO_SITE", "asks_for_specs_only", "is_plain", "is_understood"]
+__all__ = [
+    "NO_SITE",
+    "OBEYS",
+    "asks_for_specs_only",
+    "decides_by",
+    "is_plain",
+    "is_understood",
+]
 
 _DECLARES = {"MLCCommandLine", "MLCDelivery", "MLCPackage", "MLCSpec"}
+OBEYS = "MLCCommandLine"
+"""The method by which a script lets the command line decide."""
 _TOOL = {"exists", "generate"}
 _CALLED = {"DefaultEnvironment", "Environment", "Help"}
 _SET = {"max_drift", "num_jobs"}
@@ -41,6 +50,22 @@ def asks_for_specs_only(specs: Collection[str]) -> bool:
     tool = getattr(sys.modules.get("mlc"), "__file__", None)
     scripts = filter(None, (str(stack[0].sconscript), tool))
     return all(is_plain(Path(script)) for script in scripts)
+
+
+def decides_by(variable: str) -> bool:
+    """Whether a script that SCons is reading may go by ``variable=…``.
+
+    It names it, or hands all variables to ``MLCCommandLine``.
+    """
+    words = (f'"{variable}"', f"'{variable}'", f".{OBEYS}(")
+    for frame in SCons.Script.call_stack:
+        try:
+            text = Path(str(frame.sconscript)).read_text("utf-8", "replace")
+        except OSError:
+            continue
+        if any(word in text for word in words):
+            return True
+    return False
 
 
 def is_understood(

@@ -42,7 +42,7 @@ _Nodes = list[Any]
 def generate(env: Any) -> None:
     """Add the methods and construction variables of the tool to ``env``."""
     streams.prepare()
-    options.read(env)
+    _reporting(_read)(env)
     signs.use_sha256(env)
     database.use()
     _hash_in_blocks(env)
@@ -56,6 +56,12 @@ def generate(env: Any) -> None:
     for method in (*declaring, _command_line):
         name = "MLC" + method.__name__.title().replace("_", "")
         env.AddMethod(_reporting(method), name)
+
+
+def _read(env: Any) -> _Nodes:
+    """Set the variables of the command line in ``env``."""
+    options.read(env)
+    return []
 
 
 def _hash_in_blocks(env: Any) -> None:
@@ -89,6 +95,7 @@ def _spec(env: Any, spec: str, kind: str | None = None) -> _Nodes:
     """Declare all that ``spec`` asks for, of either kind."""
     if env.GetOption("help"):  # which may be on how to name another spec
         return []
+    options.reject_ignored(str(spec))
     current, asked = _session(env), _asked(env, spec, kind)
     # Without targets on the command line SCons is about all that a script declares.
     if script.asks_for_specs_only(()) and current.stands({str(spec): asked}):

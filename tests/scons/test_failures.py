@@ -398,7 +398,13 @@ def test_a_wrong_policy_is_refused(project: Project) -> None:
 
 def test_an_unknown_variable_is_refused(project: Project) -> None:
     message = without_traceback(project.scons("OUTPT=x"))
-    assert message.startswith("mlcx: unknown variable OUTPT=: expected one of SPEC,")
+    known = "did you mean 'OUTPUT='? Expected one of SPEC=, OUTPUT=, BUILD="
+    assert message.startswith(f"mlcx: unknown variable 'OUTPT=': {known}")
+
+
+def test_a_switch_is_on_or_off(project: Project) -> None:
+    message = without_traceback(project.scons("MANIFEST=maybe"))
+    assert message == "mlcx: MANIFEST=maybe: expected 1 or 0\n"
 
 
 @pytest.mark.parametrize("variable", ["OUTPUT", "BUILD"])

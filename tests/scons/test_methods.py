@@ -25,6 +25,34 @@ def test_two_environments_share_a_build_folder(project: Project) -> None:
     assert (project.root / "more/report.json").exists()
 
 
+def test_a_script_obeys_the_command_line_or_says_that_it_does_not(
+    project: Project,
+) -> None:
+    script = project.root / "SConstruct"
+    text = script.read_text()
+    script.write_text(text.replace("MLCCommandLine", "MLCPackage"))
+    project.write_spec("other.json", "one")
+    done = project.scons("-n", "SPEC=other.json")
+    assert done.returncode == 2
+    ignored = "this script builds mlc-package-config.json whatever SPEC says"
+    assert done.stderr.startswith(f"mlcx: SPEC=other.json: {ignored}")
+    slips = ("MANIFST=1", "cache_dri=none", "mine=1")
+    done = project.scons("-n", "SPEC=mlc-package-config.json", *slips)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "mlcx: warning: MANIFST= means nothing to mlcx: did you mean MANIFEST=?",
+        "mlcx: warning: cache_dri= means nothing to mlcx: did you mean CACHE_DIR=?",
+    ]
+    script.write_text(
+        text.replace(
+            'MLCCommandLine("mlc-package-config.json")', "MLCPackage(ARGUMENTS['SPEC'])"
+        )
+        + "ARGUMENTS.get('MANIFST')\n"
+    )
+    done = project.scons("-n", "SPEC=other.json", "MANIFST=1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_methods_build_without_a_spec(project: Project) -> None:
     script = project.root / "SConstruct"
     text = script.read_text().replace(
