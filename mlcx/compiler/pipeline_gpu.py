@@ -11,7 +11,7 @@ from tvm.tirx.transform import ForceNarrowIndexToInt32
 from mlcx.compiler.context import Context, Phase
 from mlcx.compiler.intrinsics import load_intrinsics
 from mlcx.compiler.passes.dispatch import Dispatch, collapse_reshape, either
-from mlcx.compiler.passes.gpu_low_batch import SpecializeLowBatch
+from mlcx.compiler.passes.gpu_low_batch import OtherProducts, SpecializeLowBatch
 from mlcx.compiler.passes.gpu_matmul import bias_rule, nt_matmul_rule
 from mlcx.compiler.passes.gpu_moe import gpu_moe_rule
 from mlcx.compiler.passes.gpu_narrow import NarrowIntegers
@@ -64,7 +64,7 @@ def _schedule(context: Context) -> tuple[Pass, ...]:
     return (
         SpecializeLowBatch(context.target),
         dlight.ApplyDefaultSchedule(
-            rules.Matmul(),
+            OtherProducts(),
             rules.GEMV(),
             rules.Reduction(),
             rules.GeneralReduction(),

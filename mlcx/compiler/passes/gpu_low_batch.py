@@ -13,19 +13,40 @@ import tvm_ffi
 from tvm import tirx
 from tvm.ir import Expr
 from tvm.ir.transform import Pass, PassContext, module_pass
-from tvm.s_tir import SBlock, SBlockRealize, dlight
+from tvm.s_tir import SBlock, SBlockRealize, Schedule, dlight
 from tvm.target import Target
 from tvm.tirx.buffer import is_buffer_var
 
 from mlcx.compiler.kernels.gpu.matmul import PRODUCT
 
-__all__ = ["SpecializeLowBatch"]
+__all__ = ["OtherProducts", "SpecializeLowBatch"]
 
 _SCHEDULES = ((2, 2), (8, 4))
 """Up to how many rows, and how many each block of threads takes on."""
 
 _EVER = 2**31 - 1
 """No bound."""
+
+_ANY_GPU = Target("opencl")
+"""Has no schedule of products of its own."""
+
+
+class OtherProducts(dlight.gpu.Matmul):
+    """Schedules products that ``SpecializeLowBatch`` leaves, as dlight does.
+
+    Its schedules for Metal's matrices and for Adreno fail on a matrix that is not
+    transposed and rows of any number, once indices are narrow: there, that for any GPU.
+    """
+
+    def apply(
+        self, func: tirx.PrimFunc, target: Target, tunable: bool
+    ) -> Schedule | None:
+        """Return the schedule; None: it is no product."""
+        own = target.kind.name not in ("metal", "opencl") or _is_product(func)
+        found: Schedule | None = super().apply(
+            func, target if own else _ANY_GPU, tunable
+        )
+        return found
 
 
 def SpecializeLowBatch(target: Target) -> Pass:  # noqa: N802
