@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +68,26 @@ def words(request: Request, name: Callable[[Path], str]) -> dict[str, list[Word]
         request: What is to be made.
         name: Returns a path as the command has it.
     """
+
+    def place(path: Path) -> Word:
+        return Word(_no_option(name(path)), signed=False)
+
     subject = [request.subject] if request.subject else []
     return {
         "MLCX_MODEL": [
-            Word(each, signed=False) for each in [*subject, *map(name, request.models)]
+            *(Word(each, signed=False) for each in subject),
+            *map(place, request.models),
         ],
         "MLCX_OPTIONS": [Word(option, signed=True) for option in request.options],
-        "MLCX_FILES": list(_files(request, name)),
-        "MLCX_OUTPUT": [Word(name(request.output), signed=False)],
+        "MLCX_FILES": [
+            word
+            for option, path in request.files  # whose content counts instead
+            for word in (Word(option, signed=True), place(path))
+        ],
+        "MLCX_OUTPUT": [place(request.output)],
     }
 
 
-def _files(request: Request, name: Callable[[Path], str]) -> Iterator[Word]:
-    """Yield the options that name a file, whose content counts instead."""
-    for option, path in request.files:
-        yield Word(option, signed=True)
-        yield Word(name(path), signed=False)
+def _no_option(path: str) -> str:
+    """Return ``path`` so that no verb takes it for one of its options."""
+    return f"./{path}" if path.startswith("-") else path

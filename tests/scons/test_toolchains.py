@@ -46,9 +46,12 @@ def test_several_missing_tools_are_one_message(project: Project) -> None:
         f"  linker, which links for this machine, for cpu, cuda: {linker}",
         f"  nvrtc, which compiles CUDA's kernels, for cuda: {nvrtc}",
     ]
-    shown = project.scons("-n", "delivery.json").stdout
+    cache = str(project.control / "cache")
+    shown = project.scons("-n", "delivery.json", MLCX_CACHE_DIR=cache).stdout
     links = f"which links for this machine and is missing: {linker}"
     assert f"cuda needs linker, {links}; and 1 more" in shown
+    assert "2 refused" in shown.splitlines()[-1]
+    assert "unless cached" not in shown
 
 
 def delivery(*devices: str) -> dict[str, object]:
