@@ -29,7 +29,6 @@ __all__ = [
     "verify_quality_arguments",
 ]
 
-_SCHEMES = ("q0f32", "q0f16", "q0bf16")
 _REFERENCE = "reference, as reference-logits writes it"
 
 
@@ -159,6 +158,8 @@ def verify_quality_arguments(parser: argparse.ArgumentParser) -> None:
         "with 1 when a threshold is crossed. A checkpoint is converted without loss "
         "and compiled once; what that makes is kept below the folder --build."
     )
+    from mlcx.spec.verify_rules import REFERENCES
+
     _model_arguments(parser)
     parser.add_argument(
         "--reference",
@@ -170,7 +171,7 @@ def verify_quality_arguments(parser: argparse.ArgumentParser) -> None:
     _threshold_arguments(parser)
     parser.add_argument(
         "--reference-quantization",
-        choices=_SCHEMES,
+        choices=REFERENCES,
         default=DEFAULTS["reference"],
         help="how a checkpoint is run: q0f32 keeps all of it, the others save memory",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import SCons.Script
 from SCons.Node.FS import File
@@ -18,6 +18,13 @@ from mlcx import interpreter, streams
 from mlcx.errors import BuildError, MlcxError, UsageError, said
 from mlcx.scons import database, ending, folders, options, pinning, script, signs
 from mlcx.scons.declared import Mode
+from mlcx.scons.given import (
+    expect,
+    expect_library,
+    expect_reference,
+    expect_scheme,
+    expect_understood,
+)
 from mlcx.scons.memory import parse
 from mlcx.scons.options import COMMAND_LINE
 from mlcx.scons.session import Session, session
@@ -26,7 +33,8 @@ from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.types import LibraryJob, SourceKind, Verify, WeightsJob
+from mlcx.spec.types import LibraryJob, Verify, WeightsJob
+from mlcx.spec.verify_rules import no_text
 from mlcx.steps import phone, quality, requests
 from mlcx.steps.apart import apart
 from mlcx.steps.everything import everything
@@ -54,8 +62,12 @@ def generate(env: Any) -> None:
     )
     declaring = (_spec, _package, _delivery, _library, _weights, _reference)
     for method in (*declaring, _command_line):
-        name = "MLC" + method.__name__.title().replace("_", "")
-        env.AddMethod(_reporting(method), name)
+        env.AddMethod(_reporting(method), _name(method))
+
+
+def _name(method: Callable[..., _Nodes]) -> str:
+    """Return what scripts call it."""
+    return "MLC" + method.__name__.title().replace("_", "")
 
 
 def _read(env: Any) -> _Nodes:
@@ -79,6 +91,7 @@ def _reporting(method: Callable[..., _Nodes]) -> Callable[..., _Nodes]:
     @functools.wraps(method)
     def wrapper(env: Any, *args: Any, **kwargs: Any) -> _Nodes:
         try:
+            expect_understood(_name(method), method, env, *args, **kwargs)
             return method(env, *args, **kwargs)
         except MlcxError as error:
             sys.stderr.write(f"{error.report()}\n")
@@ -163,11 +176,10 @@ def _library(
 
     Both paths are relative to the script that SCons reads.
     """
-    _expect("kind", kind, get_args(SourceKind))
-    _expect("device", device, DEVICES)
+    expect_library(kind, device, quantization, overrides)
     directory = Path(env.Dir(model).get_abspath())
     target = Path(env.File(library).get_abspath())
-    _expect("library", target.suffix, DEVICES[device].suffixes(host))
+    expect("MLCLibrary", "library", target.suffix, DEVICES[device].suffixes(host))
     job = LibraryJob(
         directory.name,
         directory,
@@ -188,17 +200,11 @@ def _library(
     return _declared(env, asked)
 
 
-def _expect(name: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        listed = ", ".join(known)
-        message = f"expected one of {listed}, found {value!r}"
-        raise UsageError(f"MLCLibrary: {name}: {message}")
-
-
 def _weights(
     env: Any, directory: str, model: str, *, quantization: str, conv_template: str
 ) -> _Nodes:
     """Declare the model directory of a checkpoint, in a folder of its own."""
+    expect_scheme("MLCWeights", quantization)
     source = Path(env.Dir(model).get_abspath())
     target = Path(env.Dir(directory).get_abspath())
     job = WeightsJob(target.name, source, quantization, conv_template, directory)
@@ -214,12 +220,23 @@ def _reference(
     quantization: str = DEFAULTS["reference"],
 ) -> _Nodes:
     """Declare the logits of a checkpoint as it is, which libraries are held against."""
+    expect_reference(tokens, quantization)
     checkpoint = Path(env.fs.Dir(model).get_abspath())
-    source = None if text is None else Path(env.fs.File(text).get_abspath())
     current = _session(env)
+    source = None if text is None else _text(env.fs.File(text), current)
     wanted = Verify(None, None, source, tokens, quantization)
     asked = quality.reference(checkpoint, wanted, current.folders)
     return _declared(env, asked)
+
+
+def _text(node: Any, current: Session) -> Path:
+    """Return the text that ``node`` is; SCons would miss it after all other steps."""
+    path = Path(node.get_abspath())
+    if current.mode.builds and not node.is_derived():
+        why = no_text(path)
+        if why:
+            raise UsageError(f"MLCReference: text: {why}")
+    return path
 
 
 def _command_line(env: Any, default: str) -> _Nodes:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["contradictions", "whole"]
+from mlcx.architectures.overriding import OVERRIDES
+from mlcx.spec.violations import did_you_mean
+
+__all__ = ["contradictions", "mistaken", "whole"]
 
 _CONTEXT = "context_window_size"
 _WINDOW = "sliding_window_size"
@@ -54,6 +57,21 @@ def _sink(
             f"add {_WINDOW} or remove this"
         )
         yield _SINK, f"{_SINK} {sink} needs a sliding window, and {none}"
+
+
+def mistaken(overrides: Mapping[str, object]) -> str:
+    """Say what is no override, or not of its type, outside specs; empty: all are.
+
+    What a step is to read from a text passes.
+    """
+    for key, value in overrides.items():
+        if key not in OVERRIDES:
+            hint = did_you_mean(key, OVERRIDES)
+            return f"expected one of {', '.join(OVERRIDES)}, found {key!r}{hint}"
+        if type(value) not in (OVERRIDES[key], str):
+            wanted = "true or false" if OVERRIDES[key] is bool else "a whole number"
+            return f"{key}: expected {wanted}, found {value!r}"
+    return ""
 
 
 def whole(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mlcx.spec.rules import Checked
 from mlcx.spec.source import Steps, quote
 
 __all__ = [
+    "REFERENCES",
     "RUNNABLE",
     "no_text",
     "obstacle",
@@ -26,6 +27,9 @@ __all__ = [
     "of_verify",
     "reference_lacks",
 ]
+
+REFERENCES = ("q0f32", "q0f16", "q0bf16")
+"""How a checkpoint may be run that libraries are held against: as in the schemas."""
 
 RUNNABLE = frozenset({"cpu"})
 """Devices that mlcx can run a library on."""

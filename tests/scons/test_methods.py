@@ -77,6 +77,11 @@ def test_methods_build_without_a_spec(project: Project) -> None:
         ("kind='checkpont'", "kind: expected one of checkpoint, mlc, found"),
         ("device='toaster'", "device: expected one of cpu, cuda, rocm, "),
         ("device='iphone'", "library: expected one of .tar, .a, found '.so'"),
+        ("quantization='q4f16-1'", "quantization: expected one of q0f16, "),
+        ("kind='checkpoint'", "quantization: a checkpoint needs one, such as"),
+        ("overrides={'max_batchsize': 1}", "overrides: expected one of context_"),
+        ("overrides={'max_batch_size': 1.5}", "overrides: max_batch_size: expected a "),
+        ("quantisation='q0f16'", "got an unexpected keyword argument 'quantisation': "),
     ],
 )
 def test_a_wrong_argument_of_a_method_is_refused(
@@ -87,6 +92,34 @@ def test_a_wrong_argument_of_a_method_is_refused(
     done = project.scons()
     assert done.returncode == 2
     assert f"mlcx: MLCLibrary: {message}" in done.stderr
+
+
+def test_weights_are_refused_in_what_is_no_scheme(project: Project) -> None:
+    with (project.root / "SConstruct").open("a") as script:
+        given = "quantization='q4', conv_template='LM'"
+        script.write(f"env.MLCWeights('out', 'models/one', {given})\n")
+    done = project.scons()
+    assert done.returncode == 2
+    assert "mlcx: MLCWeights: quantization: expected one of q0f16, " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("text='nope'", "text: there is no file "),
+        ("tokens=0", "tokens: expected a whole number from 2 on, found 0"),
+        ("quantization='q4f16_1'", "quantization: expected one of q0f32, q0f16, "),
+    ],
+)
+def test_a_reference_that_cannot_be_is_refused(
+    project: Project, argument: str, message: str
+) -> None:
+    with (project.root / "SConstruct").open("a") as script:
+        script.write(f"env.MLCReference('models/one', {argument})\n")
+    done = project.scons()
+    assert done.returncode == 2
+    assert f"mlcx: MLCReference: {message}" in done.stderr
+    assert project.calls() == []
 
 
 def test_a_checkpoint_is_not_cleaned_away(project: Project) -> None:
