@@ -117,6 +117,9 @@ class Foresight:
         if not study.changes and not study.waits:
             return self._with_fate(request, "up to date", "")
         since = summary(study.changes, 1) or _if(study.waits)
+        if self._setting.policy.compiles and (lack := _lack(request)):
+            self._expect_made(request)
+            return self._with_fate(request, "refused", lack)
         if found and len(found) == len(names or ()):
             self._expect(request, found)
             return self._taken(request, since, found)
@@ -173,10 +176,7 @@ class Foresight:
         policy = self._setting.policy
         if policy.refuses(request.verb):
             return f"{VARIABLE} is {policy.name}"
-        others = len(request.lacks) - 1
-        return report(request.lacks[:1]) + (
-            f"; and {others} more" if others > 0 else ""
-        )
+        return _lack(request)
 
     def _expect(self, request: Request, found: Iterable[Found]) -> None:
         for path, each in zip(request.targets, found, strict=True):
@@ -237,6 +237,13 @@ class Foresight:
 def _pinned(request: Request) -> int | None:
     """Return the bytes that a download brings, by its lock file; None: it is none."""
     return sum(file.size for file in pinned(request)) or None
+
+
+def _lack(request: Request) -> str:
+    """Say which tools are missing, without which no build begins; empty: none."""
+    others = len(request.lacks) - 1
+    more = f"; and {others} more" if others > 0 else ""
+    return report(request.lacks[:1]) + more
 
 
 def _is_remote(level: str) -> bool:
