@@ -46,6 +46,16 @@ def test_a_build_makes_every_file_of_the_spec(project: Project) -> None:
     assert [row["model_id"] for row in app["model_list"]] == ["one", "two"]
 
 
+def test_no_path_is_taken_for_an_option(project: Project) -> None:
+    (project.root / "models/one").rename(project.root / "-m")
+    spec = json.loads((project.root / "mlc-package-config.json").read_text())
+    spec["model_list"] = [{**spec["model_list"][0], "model": "-m"}]
+    write_json(project.root / "mlc-package-config.json", spec)
+    calls = project.build("BUILD=-b", "OUTPUT=-o")
+    assert "gen_config -b/one/model" in calls
+    assert (project.root / "-o/bundle/one/tensor-cache.json").exists()
+
+
 def test_a_second_build_runs_nothing(built: Project) -> None:
     built.forget_calls()
     done = built.scons("-Q")
