@@ -131,11 +131,13 @@ def _check(device: str, models: list[_Model]) -> None:
     """Refuse a spec that could not be built, before anything is written.
 
     Raises:
-        UsageError: It could not; what the lock file will say is left aside.
+        UsageError: It could not.
     """
     from mlcx.artifact import write_json
     from mlcx.errors import InputError
+    from mlcx.spec import lock
     from mlcx.spec.reading import load
+    from mlcx.spec.resolve import hub_settings
 
     _require_ids_apart(models)
     entries = [
@@ -144,19 +146,20 @@ def _check(device: str, models: list[_Model]) -> None:
         else each.entry | {"model": os.path.abspath(each.folder)}  # noqa: PTH100
         for each in models
     ]
-    unpinned = {
-        f"/model_list/{at}/model" for at, each in enumerate(models) if each.is_remote
-    }
     with tempfile.TemporaryDirectory(prefix="mlcx-") as folder:
         spec = Path(folder, _SPEC)
         write_json(spec, _content(device, entries))
+        if any(each.is_remote for each in models):
+            # They have just been pinned for the user; mlcx lock does it for the spec.
+            lock.write(
+                spec.with_name(lock.LOCK), lock.read(hub_settings().lock).values()
+            )
         try:
             load(spec)
         except InputError as error:
-            found = [each for each in error.problems if each.pointer not in unpinned]
-            lines = [p.message if p.file == str(spec) else str(p) for p in found]
-            if lines:
-                raise UsageError("; ".join(lines)) from error
+            place = str(spec)
+            lines = [p.message if p.file == place else str(p) for p in error.problems]
+            raise UsageError("; ".join(lines)) from error
 
 
 def _require_ids_apart(models: list[_Model]) -> None:

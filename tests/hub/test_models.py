@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import struct
@@ -65,6 +66,29 @@ def test_what_a_verb_makes_of_it_is_what_it_makes_of_the_folder(
     assert made[0] == made[1]
     assert made[0]
     assert bool([each for each in hub.log if "safetensors" in each]) is reads_weights
+
+
+@pytest.mark.parametrize(
+    ("quantized", "said"),
+    [(None, ""), ({"quant_method": "awq"}, "these weights are quantized already")],
+)
+def test_init_takes_it_once_a_spec_of_it_could_be_built(
+    hub: StandIn,
+    here: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    quantized: object,
+    said: str,
+) -> None:
+    files = folder_files(here)
+    config = {**json.loads(files["config.json"]), "quantization_config": quantized}
+    hub.add("user/layer", {**files, "config.json": json.dumps(config).encode()})
+    command = ["init", MODEL, "-C", "app", "--conv-template", "LM"]
+    assert main(command) == (2 if said else 0)
+    out, err = capsys.readouterr()
+    assert said in err
+    assert (tmp_path / "app").exists() == (not said)
+    assert ("mlcx lock mlc-package-config.json, mlcx plan" in out) == (not said)
 
 
 def test_a_model_directory_of_the_hub_is_bundled(hub: StandIn, tmp_path: Path) -> None:
