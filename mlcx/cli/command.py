@@ -67,11 +67,13 @@ def _path(text: str) -> Path:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults that say something."""
+    """Shows the defaults that say something, and that the help does not say itself."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        says_nothing = action.default is None or action.default in (False, "")
-        return action.help if says_nothing else super()._get_help_string(action)
+        says_nothing = action.default in (None, False, "", [])
+        if says_nothing or "default:" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
 
 
 def _overview() -> argparse.ArgumentParser:
