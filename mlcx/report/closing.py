@@ -59,5 +59,5 @@ def _line(row: Row) -> Line:
     result = row.result
     seconds = duration(result.seconds) if row.ran else ""
     made = size(result.bytes) if row.ran else ""
-    cells = (result.status, seconds, made)
+    cells = (row.outcome, seconds, made)
     return Line(row.verb, row.about, cells, _STYLES[result.status])

@@ -102,7 +102,7 @@ def _json(run: Run) -> str:
 
 
 def _markdown(run: Run, link: str) -> str:
-    counts = ", ".join(f"{count} {status}" for status, count in run.counts().items())
+    counts = ", ".join(f"{count} {each}" for each, count in run.outcomes().items())
     head = f"# Build report\n\n{counts}; {_when(run)}, took {duration(run.seconds)}.\n"
     names = ("Status", "Step", "Target", "For", "Time", "Size", "Memory", "sha256")
     lines = [_line(names), "|".join(["", *["---"] * len(names), ""])]
@@ -120,7 +120,7 @@ def _cells(row: Row, link: str) -> tuple[str, ...]:
     log = f" ([log](<{link}/{result.log}>))" if result.log else ""
     measured = f": {row.measured}" if row.measured else ""
     return (
-        f"**{result.status}**" if result.status == "failed" else result.status,
+        f"**{row.outcome}**" if result.status == "failed" else result.status,
         row.verb,
         target + log.replace("|", "%7C") + measured,
         _code(str(row.about)) if str(row.about) else "",
@@ -145,11 +145,11 @@ def _compared(old: float | None, new: float | None, shown: _Shown) -> str:
 
 def _failures(run: Run) -> Iterator[str]:
     for row in run.rows:
-        if row.result.status == "failed":
-            error = row.result.error or ""
+        if row.broke:
+            error, about = row.result.error or "", str(row.about)
             fence = "`" * (3 + error.count("```"))
             yield f"\n## failed: {row.verb} {_code(row.result.target)}\n"
-            yield f"{row.about}\n\n{fence}\n{error}\n{fence}"
+            yield f"{about}\n\n" * bool(about) + f"{fence}\n{error}\n{fence}"
 
 
 def _when(run: Run) -> str:

@@ -13,7 +13,10 @@ from mlcx.errors import InputError
 from mlcx.report.journal import Result, Status
 from mlcx.steps.about import About
 
-__all__ = ["Row", "Run", "figures_in", "summary"]
+__all__ = ["BEYOND", "Row", "Run", "figures_in", "summary"]
+
+BEYOND = "beyond a threshold"
+"""What a library is that failed, since measuring it did."""
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -31,6 +34,18 @@ class Row:
     """Of a step that ran: how it went the last time that it was built before."""
     ran: bool = False
     """Whether the step ran in this run of the build."""
+    condemned: bool = False
+    """Whether it is a library that a verdict failed, which has a row of its own."""
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, for people."""
+        return BEYOND if self.condemned else self.result.status
+
+    @property
+    def broke(self) -> bool:
+        """Whether its own step failed."""
+        return self.result.status == "failed" and not self.condemned
 
     def to_dict(self) -> dict[str, object]:
         """Return this flat, ready for JSON."""
@@ -53,7 +68,8 @@ class Row:
         """Return this row of a library on which the ``verdict`` is that it failed."""
         log, error = verdict.result.log, verdict.result.error
         result = replace(self.result, status="failed", log=log, error=error)
-        return replace(self, result=result, figures=verdict.figures)
+        figures = verdict.figures
+        return replace(self, result=result, figures=figures, condemned=True)
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,10 @@ class Run:
         found = Counter(row.result.status for row in self.rows)
         return {each: found[each] for each in _STATUSES if found[each]}
 
+    def outcomes(self) -> dict[str, int]:
+        """Return the same for people, who hear of a failure once."""
+        return _outcomes(self.rows)
+
 
 def figures_in(file: Path) -> Mapping[str, object] | None:
     """Return what was measured, and written to ``file``; None: nothing to be read."""
@@ -82,17 +102,23 @@ def figures_in(file: Path) -> Mapping[str, object] | None:
 
 def summary(rows: Sequence[Row], report: str) -> str:
     """Return what a person wants to know at the end of a build."""
-    counts = Counter(row.result.status for row in rows)
-    shown = [f"{counts[each]} {each}" for each in _STATUSES if counts[each]]
-    failed = [
-        f"failed: {row.verb} {row.result.target} ({row.about}): "
-        f"{row.result.log or row.result.error}"  # there is no log when no step ran
-        for row in rows
-        if row.result.status == "failed"
-    ]
+    shown = [f"{count} {outcome}" for outcome, count in _outcomes(rows).items()]
+    failed = [f"failed: {_failure(row)}" for row in rows if row.broke]
     measured = [
         f"{row.result.target}: {row.measured}"
         for row in rows
         if row.ran and row.measured and row.result.status != "failed"
     ]
     return "\nmlcx: ".join([*measured, *failed, f"{', '.join(shown)}, see {report}"])
+
+
+def _outcomes(rows: Sequence[Row]) -> dict[str, int]:
+    found = Counter(row.outcome for row in rows)
+    return {each: found[each] for each in (*_STATUSES, BEYOND) if found[each]}
+
+
+def _failure(row: Row) -> str:
+    about = f" ({row.about})" if str(row.about) else ""
+    # There is no log when no step ran.
+    why = row.result.log or row.result.error
+    return f"{row.verb} {row.result.target}{about}: {why}"

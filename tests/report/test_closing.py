@@ -33,6 +33,12 @@ def test_the_longest_is_first_and_what_failed_last() -> None:
     ]
 
 
+def test_a_library_that_was_taken_and_judged_has_not_failed_to_compile() -> None:
+    taken, verdict = row("one.so", "cached", 0.01), row("one.json", "failed", 2.0)
+    text = closing([taken.failed_by(verdict), verdict], None)
+    assert "compile  one.so    beyond a threshold  0.01 s  1 kB" in text
+
+
 def test_of_many_that_went_well_the_short_ones_are_counted() -> None:
     rows = [row(f"model{number}", "built", number) for number in range(MOST + 5)]
     rows += [row(f"bad{number}", "failed", 1.0) for number in range(MOST + 5)]

@@ -39,6 +39,22 @@ def written(tmp_path: Path) -> tuple[str, str]:
     return markdown, page
 
 
+def test_a_failure_is_quoted_once(tmp_path: Path) -> None:
+    error = "top-1 agreement 0.75, at least 0.9 required"
+    bad = Result("one.json", "failed", 1.0, error=error)
+    verdict = Row("judge-quality", About(), bad)
+    library = Row("compile", About("one"), Result("one.so", "built"))
+    run = Run(50.0, 3.0, (library.failed_by(verdict), verdict))
+    write(run, tmp_path / "dist", tmp_path)
+    markdown = (tmp_path / "dist/report.md").read_text()
+    head = "## failed: judge-quality `one.json`"
+    assert markdown.endswith(f"\n{head}\n\n```\n{error}\n```\n")
+    assert markdown.count(error) == 1
+    page = (tmp_path / "dist/report.html").read_text()
+    assert page.count(error) == 2  # on top, and in the row of the verdict
+    assert page.count("beyond a threshold</span>") == 2
+
+
 def test_a_report_that_says_the_same_of_every_job_stays(tmp_path: Path) -> None:
     folder, jobs = tmp_path / "dist", rows()[2:]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlcx.report.journal import Result, Status
-from mlcx.report.run import Row, figures_in, summary
+from mlcx.report.run import Row, Run, figures_in, summary
 from mlcx.steps.about import About
 
 
@@ -40,3 +40,21 @@ def test_what_was_measured_before_or_failed_is_not_said_again() -> None:
     assert "KL" not in summary([judged("up to date", ran=False)], "r.json")
     # The error has the numbers and the thresholds.
     assert "KL" not in summary([judged("failed", ran=True)], "r.json")
+
+
+def test_a_library_and_the_verdict_on_it_fail_once() -> None:
+    library = Row("compile", About("one"), Result("one.so", "cached", 0.01, 1000))
+    verdict = judged("failed", ran=True)
+    rows = (library.failed_by(verdict), verdict)
+    assert summary(rows, "r.json").splitlines() == [
+        "failed: judge-quality q/one.so.json (one): log",
+        "mlcx: 1 failed, 1 beyond a threshold, see r.json",
+    ]
+    assert Run(0.0, 1.0, rows).counts() == {"failed": 2}
+    assert Run(0.0, 1.0, rows).outcomes() == {"failed": 1, "beyond a threshold": 1}
+
+
+def test_what_is_about_nothing_has_no_brackets() -> None:
+    row = Row("app_config", About(), Result("app.json", "failed", error="no memory"))
+    first, _ = summary([row], "r.json").splitlines()
+    assert first == "failed: app_config app.json: no memory"
