@@ -36,7 +36,7 @@ def output_argument(
 
 def _folder(text: str) -> Path:
     path = _path(text)
-    _refuse_files(path, [path, *path.parents])
+    _require_folders(path, [path, *path.parents])
     return path
 
 
@@ -44,7 +44,7 @@ def _file(text: str) -> Path:
     path = _path(text)
     if found := kind_in_the_way(path):
         raise UsageError(f"--output {path}: expected a file, found {found}")
-    _refuse_files(path, list(path.parents))
+    _require_folders(path, list(path.parents))
     # Or the link would be replaced, and what it leads to stay old.
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
@@ -55,9 +55,11 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-def _refuse_files(path: Path, folders: list[Path]) -> None:
+def _require_folders(path: Path, folders: list[Path]) -> None:
     for each in folders:
-        if os.path.isfile(each):  # noqa: PTH113 (also below what is closed)
+        is_file = os.path.isfile(each)  # noqa: PTH113 (also below what is closed)
+        found = "a file" if is_file else kind_in_the_way(each)
+        if found not in {"", "a folder"}:
             where = "" if each == path else f"{each}: "
-            message = f"{where}expected a folder, found a file"
+            message = f"{where}expected a folder, found {found}"
             raise UsageError(f"--output {path}: {message}")

@@ -56,6 +56,8 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("normalize", "pipe", "expected a file, found a pipe"),
         ("judge-quality", "to-pipe", "expected a file, found a pipe"),
         ("compile", "to-device", "expected a file, found a device"),
+        ("bundle", "pipe", "expected a folder, found a pipe"),
+        ("fetch", "to-device/x", "to-device: expected a folder, found a device"),
         ("compile", "file/x.so", "file: expected a folder, found a file"),
         ("convert_weight", "file/x/y", "file: expected a folder, found a file"),
     ],
