@@ -125,7 +125,7 @@ def convert_weight(args: argparse.Namespace) -> int:
         )
     seconds = time.perf_counter() - started
     print(
-        f"{result.parameters} parameters, {result.nbytes} bytes, "
+        f"{result.parameters} tensors, {result.nbytes} bytes, "
         f"{result.bits_per_parameter:.3f} bits per parameter, {seconds:.1f} s"
     )
     return 0

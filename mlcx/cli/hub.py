@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +70,8 @@ def lock(args: argparse.Namespace) -> int:
             print(f"{spec}: no models from the hub")
         wanted.setdefault(spec.parent / LOCK, {}).update(dict.fromkeys(models))
     if args.check:
-        faults = [_check(file, list(each)) for file, each in wanted.items()]
+        way_out = shlex.join(["mlcx", "lock", *map(str, args.specs)])
+        faults = [_check(file, list(each), way_out) for file, each in wanted.items()]
         return 1 if any(faults) else 0
     for file, each in wanted.items():
         _lock(file, list(each), update)
@@ -109,15 +111,15 @@ def _lock(file: Path, models: Sequence[Repository], update: set[str]) -> None:
         print(f"{file}: {model} is dropped, no spec here names it")
 
 
-def _check(file: Path, models: Sequence[Repository]) -> bool:
-    """Say what ``mlcx lock`` would do to ``file``; whether that is anything."""
+def _check(file: Path, models: Sequence[Repository], way_out: str) -> bool:
+    """Say what the command ``way_out`` would do to ``file``; whether it is anything."""
     from mlcx.spec.lock import read
 
     known = read(file)
     missing = [f"{each} is not pinned" for each in models if each.key not in known]
     unused = [f"{each} is named by no spec here" for each in _unused(file, models)]
     for fault in (*missing, *unused):
-        print(f"{file}: {fault}: run mlcx lock")
+        print(f"{file}: {fault}: run {way_out}")
     return bool(missing or unused)
 
 

@@ -194,7 +194,7 @@ def _words(args: argparse.Namespace) -> list[str]:
     """
     from mlcx.scons.memory import parse
 
-    parse(args.memory)
+    parse(args.memory, "--memory")
     asked = {
         "-k": args.keep_going,
         "-s": args.silent,
@@ -207,10 +207,12 @@ def _words(args: argparse.Namespace) -> list[str]:
 
 def _load(spec: Path, kind: str) -> Plan:
     from mlcx.spec import load
+    from mlcx.spec.types import KINDS
 
     plan = load(spec)
     if plan.kind != kind:
-        raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
+        expected = KINDS[kind]
+        raise UsageError(f"{spec}: expected a {expected}, found a {plan.kind_name}")
     return plan
 
 

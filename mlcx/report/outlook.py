@@ -106,7 +106,8 @@ def _totals(rows: Sequence[Outlook]) -> str:
     known = [row.seconds for row in made if row.seconds is not None]
     if known:
         unknown = len(made) - len(known)
-        rest = f", and {unknown} steps of unknown length" if unknown else ""
+        steps = "1 step" if unknown == 1 else f"{unknown} steps"
+        rest = f", and {steps} of unknown length" if unknown else ""
         at_most = "" if all(row.fate == "to build" for row in made) else "up to "
         words.append(f"{at_most}{duration(sum(known))} as last built{rest}")
     return f"mlcx: {'; '.join(words)}"

@@ -19,13 +19,13 @@ _PATIENCE = 10.0
 """Seconds after which it says that it waits."""
 
 
-def parse(text: str) -> float | None:
+def parse(text: str, name: str = "MEMORY") -> float | None:
     """Return the bytes that ``text`` means, as ``byte_count``; inf for ``none``.
 
     None: it says nothing.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: It is something else; says of which variable or option, ``name``.
     """
     if text in ("", "none"):
         return None if not text else float("inf")
@@ -35,7 +35,7 @@ def parse(text: str) -> float | None:
         size = 0
     if not size:
         message = f"expected a size such as 8G or 512MiB, or none, found {text!r}"
-        raise UsageError(f"MEMORY: {message}")
+        raise UsageError(f"{name}: {message}")
     return size
 
 

@@ -33,7 +33,7 @@ from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import canonical_prefix
-from mlcx.spec.types import LibraryJob, Verify, WeightsJob
+from mlcx.spec.types import KINDS, LibraryJob, Verify, WeightsJob
 from mlcx.spec.verify_rules import no_text
 from mlcx.steps import phone, quality, requests
 from mlcx.steps.apart import apart
@@ -125,7 +125,8 @@ def _asked(env: Any, spec: str, kind: str | None = None) -> list[Request]:
         pinning.pin_models(_as_given(path), env["MLCX_ENV"], reporter)
     plan = load(_as_given(path), current.stamp)
     if kind and plan.kind != kind:
-        raise UsageError(f"{spec}: expected a {kind} spec, found a {plan.kind} spec")
+        expected = KINDS[kind]
+        raise UsageError(f"{spec}: expected a {expected}, found a {plan.kind_name}")
     environ = env["MLCX_ENV"]
     current.remains += filter(None, [phone.remains(plan, environ)])
     asked = everything(plan, current.folders, environ)

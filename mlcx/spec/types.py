@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 __all__ = [
+    "KINDS",
     "AppEntry",
     "BundleJob",
     "Fetched",
@@ -193,6 +194,10 @@ class AppEntry:
     estimated_vram_bytes: int | None
 
 
+KINDS = {"package": "package config", "delivery": "delivery spec"}
+"""Kind of a spec to what a person calls it."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """All jobs of one spec, in the order of the spec."""
@@ -208,6 +213,11 @@ class Plan:
     """Libraries to copy instead of compiling them; empty for a delivery."""
     static_lib: StaticLibJob | None = None
     """What the app links; None for a delivery and where an app loads libraries."""
+
+    @property
+    def kind_name(self) -> str:
+        """Return what a person calls the spec."""
+        return KINDS[self.kind]
 
     @property
     def fetched(self) -> tuple[Fetched, ...]:

@@ -12,7 +12,7 @@ from mlcx.architectures.quantized import KEY
 from mlcx.artifact import TOKENIZER
 from mlcx.errors import Problem
 from mlcx.spec.devices import Device
-from mlcx.spec.folder import ModelFolder, Place, is_file, lacks
+from mlcx.spec.folder import ModelFolder, Place, found_instead, is_file, lacks
 from mlcx.spec.options import DEFAULTS
 from mlcx.spec.resolve import local
 from mlcx.spec.rules import Checked
@@ -65,6 +65,8 @@ def of_verify(
 
 def no_text(path: Path) -> str:
     """Say why ``path`` is no text to compare on; empty: it is one."""
+    if found := found_instead(path):
+        return f"{path}: expected a file, found {found}"
     if not is_file(path):
         return f"there is no file {path}"
     try:

@@ -201,7 +201,7 @@ def test_weights_are_converted_with_a_line_that_says_what_came_out(
 ) -> None:
     assert convert() == 0
     out, err = capsys.readouterr()
-    assert out.startswith("13 parameters, ")
+    assert out.startswith("13 tensors, ")
     assert err == ""
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files == ["params_shard_0.bin", "tensor-cache.json"]

@@ -80,5 +80,8 @@ def test_checking_says_what_locking_would_do(
         f"{LOCK}: HF://user/mlc is named by no spec here: run mlcx lock\n"
     )
     assert LOCK.read_bytes() == before
+    Path("mlc-package-config.json").rename("hf.json")
+    assert main(["lock", "--check", "hf.json"]) == 1
+    assert "is not pinned: run mlcx lock hf.json\n" in capsys.readouterr().out
     assert not hub.log
     assert main(["lock", "--check", "--update"]) == 2

@@ -44,6 +44,11 @@ def test_the_table_says_it_all_and_a_dash_what_is_not_known() -> None:
     ]
 
 
+def test_one_step_is_one() -> None:
+    said = shown(ROWS[:2], None).splitlines()[-1]
+    assert said.endswith("9.00 s as last built, and 1 step of unknown length")
+
+
 def test_json_has_each_step_and_the_totals() -> None:
     found = as_json(ROWS)
     assert found["steps"][2] == {

@@ -93,7 +93,7 @@ def test_two_libraries_for_one_file_are_refused_before_anything_runs(
         (["deliver", "--spec", "nope.json"], "nope.json: there is no such file"),
         (
             ["package", "--package-config", SPEC],
-            "mlcx: delivery.json: expected a package spec, found a delivery spec",
+            "mlcx: delivery.json: expected a package config, found a delivery spec",
         ),
         (["package", "--package-config", "no.json"], "no.json: there is no such file"),
         (

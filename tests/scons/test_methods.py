@@ -140,7 +140,7 @@ def test_a_specs_of_the_wrong_kind_is_refused(project: Project) -> None:
     script.write_text(script.read_text().replace("MLCCommandLine", "MLCDelivery"))
     done = project.scons()
     assert done.returncode == 2
-    assert "expected a delivery spec, found a package spec" in done.stderr
+    assert "expected a delivery spec, found a package config" in done.stderr
 
 
 def test_a_script_without_defaults_is_asked_for_everything(project: Project) -> None:

@@ -106,7 +106,11 @@ def test_package_exits_with_1_when_a_step_fails(bare: Project) -> None:
     ("args", "message"),
     [
         (("package", "--package-config", "none.json"), "none.json: there is no"),
-        (("deliver", "--spec", "mlc-package-config.json"), "expected a delivery spec"),
+        (
+            ("deliver", "--spec", "mlc-package-config.json"),
+            "expected a delivery spec, found a package config",
+        ),
+        (("package", "--memory", "foo"), "mlcx: --memory: expected a size such as"),
         (("package", "-j", "x"), "expected a whole number from 1 on, found 'x'"),
         (("deliver", "--spec", "a", "-j", "0"), "from 1 on, found '0'"),
         (("deliver",), "--spec"),

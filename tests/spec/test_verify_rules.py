@@ -61,6 +61,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/verify/text",
         "there is no file {here}/tale.txt",
     ),
+    "a folder as text": (
+        {"verify": {**GOOD, "text": "readable"}, "model": "readable"},
+        "/model_list/0/verify/text",
+        "{here}/readable: expected a file, found a folder",
+    ),
     "no text at all": (
         {"verify": {**GOOD, "text": "binary"}, "model": "readable"},
         "/model_list/0/verify/text",
