@@ -81,7 +81,7 @@ def test_the_page_says_of_each_job_what_it_was_and_is(tmp_path: Path) -> None:
     page = Page(written(tmp_path)[1])
     first, second, third = page.cells[1:]
     said = [" ".join(cell.split()) for cell in first]
-    assert said[:6] == ["built", "compile", ODD, "one", "q4f16_1", said[5]]
+    assert said[:6] == ["built", "compile", f"{ODD} log", "one", "q4f16_1", said[5]]
     assert said[6:9] == [
         "2.00 s was 4.00 s, \N{MINUS SIGN}50 %",
         "3 kB was 1 kB, +200 %",
