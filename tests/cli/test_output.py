@@ -96,6 +96,7 @@ def test_no_pipe_is_replaced(there: Path) -> None:
 def test_a_link_stands_for_the_file_that_it_leads_to(there: Path) -> None:
     tiny = str(Path(__file__).parents[1] / "tiny" / "llama.json")
     command = ["normalize", tiny, "--quantization", "q0f16", "-o"]
+    (there / "folder" / "file").write_text("old")
     for name in ("file", "to-be-made"):
         link = there / f"to-{name}"
         link.symlink_to(f"folder/{name}")
