@@ -46,6 +46,7 @@ __all__ = [
     "is_of_tokenizer",
     "kind_in_the_way",
     "read_json",
+    "refuse_pointer",
     "replacing",
     "tokenizer_names",
     "unwritten",
@@ -130,6 +131,9 @@ BUILD_NAMES = frozenset(
 
 LOCK = ".mlcx-lock"
 """In a folder of what is made while a build runs; one that was killed leaves it."""
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+"""What a pointer of Git LFS begins with, by its specification."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -279,6 +283,22 @@ def write_json(path: Path, value: object, indent: int = 2) -> None:
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
+def refuse_pointer(path: Path) -> None:
+    """Refuse what Git leaves in place of a file that Git LFS has not brought yet.
+
+    Raises:
+        InputError: ``path`` is such a pointer; a file that cannot be read is none.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_POINTER))
+    except OSError:
+        return
+    if start == _POINTER:
+        message = "a Git LFS pointer, not the file: run git lfs pull in its folder"
+        raise InputError.in_file(path, message)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in ``path``.
 
@@ -291,6 +311,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError.in_file(path, f"cannot be read: {error.strerror}") from error
     except json.JSONDecodeError as error:
+        refuse_pointer(path)
         message = f"not JSON: {error.msg}"
         problem = Problem(str(path), error.lineno, error.colno, message)
         raise InputError(problem) from error

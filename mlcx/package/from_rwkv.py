@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from mlcx.artifact import read_json
+from mlcx.artifact import read_json, refuse_pointer
 from mlcx.errors import InputError, Problem
 
 __all__ = ["tokenizer_model"]
@@ -46,6 +46,7 @@ def _json(path: Path) -> dict[int, bytes]:
 
 def _text(path: Path) -> dict[int, bytes]:
     """Read lines of an id, a Python literal of a text or of bytes, and its length."""
+    refuse_pointer(path)
     tokens: dict[int, bytes] = {}
     for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), 1):
         try:

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import TOKENIZER, byte_characters, read_json
+from mlcx.artifact import TOKENIZER, byte_characters, read_json, refuse_pointer
 from mlcx.errors import InputError, Problem
 
 __all__ = ["tokenizer_files"]
@@ -71,6 +71,7 @@ def _special(config: Path) -> tuple[str, ...]:
 
 def _read(path: Path) -> dict[bytes, int]:
     """Return the rank of each sequence; every single byte has one."""
+    refuse_pointer(path)
     lines = path.read_bytes().splitlines()
     ranks = dict(_rank(path, number, line) for number, line in enumerate(lines, 1))
     if sorted(ranks.values()) != list(range(len(lines))):

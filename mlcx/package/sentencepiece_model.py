@@ -15,6 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
+from mlcx.artifact import refuse_pointer
 from mlcx.errors import InputError
 
 __all__ = ["BPE", "UNIGRAM", "Kind", "Piece", "SentencePieceModel", "read_model"]
@@ -73,6 +74,7 @@ def read_model(path: Path) -> SentencePieceModel:
     Raises:
         InputError: It is not a SentencePiece model.
     """
+    refuse_pointer(path)
     try:
         model = _message(path.read_bytes())
         pieces = tuple(map(_piece, model[1]))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlcx.artifact import refuse_pointer
 from mlcx.errors import InputError
 from mlcx.quant.plain import Array
 from mlcx.weights.tensor import SIZES, Tensor
@@ -77,6 +78,7 @@ class PytorchData:
 
 def _load(file: Path) -> dict[str, Any]:
     """Return the tensors of ``file`` by name, mapped to memory."""
+    refuse_pointer(file)
     torch = _torch(file)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from mlcx.artifact import refuse_pointer
 from mlcx.errors import InputError
 from mlcx.weights.tensor import SIZES, Tensor
 
@@ -25,6 +26,7 @@ def read_header(file: Path) -> list[Tensor]:
     Raises:
         InputError: The file is not what a safetensors file must be.
     """
+    refuse_pointer(file)
     try:
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
