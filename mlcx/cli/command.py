@@ -11,7 +11,7 @@ from typing import Any
 from mlcx import __version__, streams
 from mlcx.cli import VERBS
 from mlcx.cli.interrupt import interruptible
-from mlcx.errors import MlcxError, said
+from mlcx.errors import MlcxError, UsageError, said
 
 __all__ = ["run"]
 
@@ -36,6 +36,8 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     name = arguments[0] if arguments else ""
+    if name and name not in VERBS and not name.startswith("-"):
+        raise _unknown(name)
     if name not in VERBS:
         _overview().parse_args(arguments or ["--help"])
         return 2
@@ -50,6 +52,19 @@ def _run(arguments: list[str]) -> int:
     getattr(module, f"{function}_arguments")(parser)
     status: int = getattr(module, function)(parser.parse_args(arguments[1:]))
     return status
+
+
+_ELSEWHERE = {
+    "chat": "mlcx generate answers a prompt",
+    "serve": "mlcx generate answers a prompt",
+}
+"""Verbs of MLC LLM that there are not to what does some of it."""
+
+
+def _unknown(name: str) -> UsageError:
+    if name in _ELSEWHERE:
+        return UsageError(f"there is no verb {name!r} yet: {_ELSEWHERE[name]}")
+    return UsageError.unknown("verb", name, VERBS)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -20,3 +20,21 @@ def test_help_says_a_default_once_and_only_what_says_something(
     for each in (" ".join(argument.split()) for argument in arguments):
         assert each.count("default:") <= 1, each
         assert not re.search(r"default: *(\[\]|None|False|\))", each), each
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (
+            "pln",
+            "mlcx: unknown verb 'pln': did you mean 'plan'? Expected one of init, ",
+        ),
+        ("gen-config", "mlcx: unknown verb 'gen-config': did you mean 'gen_config'?"),
+        ("chat", "mlcx: there is no verb 'chat' yet: mlcx generate answers a prompt\n"),
+    ],
+)
+def test_a_verb_that_there_is_not_is_guessed(
+    verb: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--help"]) == 2
+    assert capsys.readouterr().err.startswith(said)
