@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SPECS",
+    "USUAL",
     "explain",
     "explain_arguments",
     "folder_arguments",
@@ -27,6 +28,9 @@ __all__ = [
 
 SPECS = (Path("mlc-package-config.json"), Path("specs/mlc-package-config.json"))
 """What is built when nothing is named."""
+
+USUAL = f"default: the first there is of {' and '.join(map(str, SPECS))}"
+"""The same, for help."""
 
 
 def explain_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +48,7 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         metavar="FILE",
-        help="what is built; may be given again (default: the first there is of "
-        f"{' and '.join(map(str, SPECS))})",
+        help=f"what is built; may be given again ({USUAL})",
     )
     folder_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -54,15 +57,14 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
 def folder_arguments(
     parser: argparse._ActionsContainer,
     output: argparse._ActionsContainer | None = None,
-    names: tuple[str, ...] = ("--output",),
 ) -> None:
     """Declare where a build puts things.
 
     Args:
         parser: To declare it to.
         output: What has the folder for what is made, where that is another group.
-        names: Of that option.
     """
+    names = ("-o", "--output")
     folders = (
         (output or parser, names, "dist", "folder for what is made"),
         (parser, ("--build",), "build", "folder for intermediate files"),

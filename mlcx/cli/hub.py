@@ -24,6 +24,8 @@ _ALL = "all"
 
 def lock_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``lock``."""
+    from mlcx.cli.explain import USUAL
+
     parser.description = (
         "Write down in mlcx.lock.json, beside each spec, which commit each of its "
         "models from the hub is, and the size and SHA-256 of each file that a build "
@@ -35,7 +37,7 @@ def lock_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="SPEC",
-        help="package configs and delivery specs (default: mlc-package-config.json)",
+        help=f"package configs and delivery specs ({USUAL})",
     )
     parser.add_argument(
         "--update",
@@ -56,10 +58,11 @@ def lock_arguments(parser: argparse.ArgumentParser) -> None:
 
 def lock(args: argparse.Namespace) -> int:
     """Pin the models of specs, and drop those that no spec of the folder names."""
+    from mlcx.cli.explain import usual_spec
     from mlcx.spec.lock import LOCK
     from mlcx.spec.models import remote_models
 
-    specs = args.specs or [Path("mlc-package-config.json")]
+    specs = args.specs or [usual_spec()]
     named = {spec: remote_models(spec) for spec in specs}
     update = _updates(args.update or [], named.values())
     if args.check and update:

@@ -111,12 +111,10 @@ def static_lib(args: argparse.Namespace) -> int:
 
 def package_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``package``."""
+    from mlcx.cli.explain import USUAL
+
     parser.add_argument(
-        "--package-config",
-        type=Path,
-        default=Path("mlc-package-config.json"),
-        metavar="FILE",
-        help="what to build",
+        "--package-config", type=Path, metavar="FILE", help=f"what to build ({USUAL})"
     )
     parser.add_argument(
         "--mlc-llm-source-dir",
@@ -129,12 +127,15 @@ def package_arguments(parser: argparse.ArgumentParser) -> None:
 
 def package(args: argparse.Namespace) -> int:
     """Build all that a package config asks for."""
-    _pin(args.package_config, silent=args.silent)
-    plan = _load(args.package_config, "package")
+    from mlcx.cli.explain import usual_spec
+
+    spec = args.package_config or usual_spec()
+    _pin(spec, silent=args.silent)
+    plan = _load(spec, "package")
     if args.mlc_llm_source_dir is not None:
         os.environ["MLC_LLM_SOURCE_DIR"] = str(args.mlc_llm_source_dir.absolute())
     _check_sources(plan, os.environ)
-    return _run(args.package_config, args)
+    return _run(spec, args)
 
 
 def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
@@ -146,17 +147,19 @@ def _check_sources(plan: Plan, environ: Mapping[str, str]) -> None:
 
 def deliver_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``deliver``."""
-    parser.add_argument(
-        "--spec", type=Path, required=True, metavar="FILE", help="what to build"
-    )
+    either = parser.add_mutually_exclusive_group(required=True)
+    add, meaning = either.add_argument, "delivery spec to build"
+    add("file", type=Path, nargs="?", metavar="FILE", help=meaning)
+    add("--spec", type=Path, metavar="FILE", help="the same")
     _build_arguments(parser)
 
 
 def deliver(args: argparse.Namespace) -> int:
     """Build all that a delivery spec asks for."""
-    _pin(args.spec, silent=args.silent)
-    _load(args.spec, "delivery")
-    return _run(args.spec, args)
+    spec = args.spec or args.file
+    _pin(spec, silent=args.silent)
+    _load(spec, "delivery")
+    return _run(spec, args)
 
 
 def _build_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +167,7 @@ def _build_arguments(parser: argparse.ArgumentParser) -> None:
     from mlcx.cli.explain import folder_arguments
 
     add, either = parser.add_argument, parser.add_mutually_exclusive_group()
-    folder_arguments(parser, either, ("-o", "--output"))
+    folder_arguments(parser, either)
     either.add_argument(
         "--check-reproducible",
         action="store_true",

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlcx.cli.explain import SPECS, folder_arguments, usual_spec
+from mlcx.cli.explain import USUAL, folder_arguments, usual_spec
 
 if TYPE_CHECKING:
     from mlcx.report.outlook import Outlook
@@ -31,8 +31,7 @@ def plan_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="FILE",
-        help="package config or delivery spec (default: the first there is of "
-        f"{' and '.join(map(str, SPECS))})",
+        help=f"package config or delivery spec ({USUAL})",
     )
     folder_arguments(parser)
     parser.add_argument(

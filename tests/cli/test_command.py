@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,42 @@ def test_a_verb_that_there_is_not_is_guessed(
 ) -> None:
     assert main([verb, "--help"]) == 2
     assert capsys.readouterr().err.startswith(said)
+
+
+NO_SPEC = "there is no mlc-package-config.json and no specs/mlc-package-config.json: "
+
+
+@pytest.mark.parametrize("verb", ["package", "lock", "plan", "explain"])
+def test_verbs_find_the_usual_spec_in_the_same_places(
+    verb: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([verb]) == 2
+    assert capsys.readouterr().err.startswith(f"mlcx: {NO_SPEC}")
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/mlc-package-config.json").write_text("{")
+    assert main([verb]) == 2
+    assert capsys.readouterr().err.startswith("specs/mlc-package-config.json:1:2: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["deliver", "release.json"],
+        ["deliver", "--spec", "release.json", "-o", "out"],
+        ["plan", "release.json", "-o", "out"],
+        ["explain", "--spec", "release.json", "-o", "out"],
+    ],
+)
+def test_verbs_take_specs_and_folders_alike(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("release.json: there is no such file")
