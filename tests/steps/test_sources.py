@@ -37,11 +37,13 @@ UNSIGNED = {
     "package/tokenizer_files": "is for checkpoints, where a build normalizes before",
     "presets/__init__": "is for models that are no path",
     "progress": "says how far a step is",
+    "runtime/sampler": "refuses numbers with which no runtime chooses tokens",
     "spec/devices": "says for which host, which is an option of a build's steps",
     "spec/digest": "says by which journal, as layers",
     "spec/hub": "tells models of the hub from paths",
     "spec/opt": "leaves flags alone that are canonical, as a build's are",
     "spec/options": "says what an option means that is not given, as a build's are",
+    "spec/verify_rules": "refuses what is no text and no reference",
     "web/kept": "is for who hands over no runtime",
     "web/pieces": "is for who hands over no runtime",
 }
