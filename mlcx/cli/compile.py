@@ -16,7 +16,7 @@ from mlcx.cli.quantization import quantization_argument
 from mlcx.cli.targets import described, host_of
 from mlcx.cli.web_runtime import announce
 from mlcx.errors import UsageError
-from mlcx.spec.devices import DEVICES, Device
+from mlcx.spec.devices import ALIASES, DEVICES, Device
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
 from mlcx.spec.prefix import automatic, canonical_prefix
@@ -167,7 +167,8 @@ def _compile(args: argparse.Namespace, name: str, host: str) -> None:
 
 def _name(args: argparse.Namespace) -> str:
     """Return the preset that the arguments mean, or the target that they describe."""
-    name: str = args.device.removesuffix(":generic")
+    given: str = args.device.removesuffix(":generic")
+    name = ALIASES.get(given, given)
     if not args.enable_subgroups:
         return name
     if name not in ("webgpu", _SUBGROUPS):

@@ -86,17 +86,18 @@ def init_arguments(parser: argparse.ArgumentParser) -> None:
 def init(args: argparse.Namespace) -> int:
     """Write the spec, and what is missing of the other files."""
     from mlcx.artifact import write_json, write_text
-    from mlcx.spec.devices import DEVICES
+    from mlcx.spec.devices import ALIASES, DEVICES
 
     spec = args.directory / _SPEC
     if os.path.lexists(spec):
         raise UsageError(f"{spec} is there already: add models to it, or remove it")
-    if args.device not in DEVICES:
-        raise UsageError.unknown("device", args.device, DEVICES)
+    device = ALIASES.get(args.device, args.device)
+    if device not in DEVICES:
+        raise UsageError.unknown("device", device, DEVICES)
     models = [_look(model, args) for model in args.models]
-    _check(args.device, models)
+    _check(device, models)
     args.directory.mkdir(parents=True, exist_ok=True)
-    write_json(spec, _content(args.device, [each.entry for each in models]))
+    write_json(spec, _content(device, [each.entry for each in models]))
     for model in models:
         print(f"{model.name}: {model.summary}")
     print(f"wrote {spec}")

@@ -27,6 +27,7 @@ TINY = Path(__file__).parents[1] / "tiny" / "llama.json"
         (["--quantization", "q0f16", "--host", "pdp11-dec-unix"], "expected a triple"),
         (["--quantization", "q0f16", "--enable-subgroups"], "only webgpu has"),
         (["--quantization", "q0f16", "--device", "iphone"], "makes .tar or .a"),
+        (["--quantization", "q0f16", "--device", "ios"], "iphone makes .tar or .a"),
         (["--quantization", "q0f16", "--archs", "sm_80"], "which cpu does not have"),
         (
             ["--quantization", "q0f16", "--device", "cuda", "--archs", "sm_80,sm_61"],

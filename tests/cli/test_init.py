@@ -74,7 +74,7 @@ def test_what_it_writes_is_a_spec_that_can_be_built(
 
 def test_what_scons_needs_stands_beside_the_spec_wherever_that_is() -> None:
     checkpoint("Tiny")
-    assert main(["init", "Tiny", "-C", "new/app", "--device", "iphone"]) == 0
+    assert main(["init", "Tiny", "-C", "new/app", "--device", "ios"]) == 0
     assert spec("new/app")["device"] == "iphone"
     assert spec("new/app")["model_list"][0]["model"] == "../../Tiny"
     for name in ("SConstruct", "site_scons/site_tools/mlc.py"):
