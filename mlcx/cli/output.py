@@ -20,9 +20,9 @@ def output_argument(
 ) -> None:
     """Declare ``-o`` to be a file, or with ``FOLDER`` for a ``metavar`` a folder.
 
-    A link to a file stands for that file. Parsing it raises a UsageError where the
-    other one is, or a device, or a file where a folder that it lies in would have to
-    be, or when it is empty.
+    A link to a file is replaced, not what it leads to. Parsing it raises a UsageError
+    where the other one is, or a device, also behind a link, or a file where a folder
+    that it lies in would have to be, or when it is empty.
     """
     parser.add_argument(
         "-o",
@@ -45,8 +45,7 @@ def _file(text: str) -> Path:
     if found := kind_in_the_way(path):
         raise UsageError(f"--output {path}: expected a file, found {found}")
     _require_folders(path, list(path.parents))
-    # Or the link would be replaced, and what it leads to stay old.
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return path
 
 
 def _path(text: str) -> Path:

@@ -93,14 +93,26 @@ def test_no_pipe_is_replaced(there: Path) -> None:
     assert stat.S_ISFIFO((there / "pipe").stat().st_mode)
 
 
-def test_a_link_stands_for_the_file_that_it_leads_to(there: Path) -> None:
+def test_a_link_is_replaced_and_not_what_it_leads_to(there: Path) -> None:
     tiny = str(Path(__file__).parents[1] / "tiny" / "llama.json")
     command = ["normalize", tiny, "--quantization", "q0f16", "-o"]
-    (there / "folder" / "file").write_text("old")
-    for name in ("file", "to-be-made"):
+    others = there / "folder" / "file"
+    others.write_text("somebody else's")
+    for name in ("file", "nothing"):
         link = there / f"to-{name}"
         link.symlink_to(f"folder/{name}")
         assert main([*command, link.name]) == 0
-        made = json.loads((there / "folder" / name).read_text())
-        assert made["model_type"] == "llama"
-        assert link.is_symlink()
+        assert not link.is_symlink()
+        assert json.loads(link.read_text())["model_type"] == "llama"
+    assert others.read_text() == "somebody else's"
+    assert list((there / "folder").iterdir()) == [others]
+
+
+def test_a_link_has_the_suffix_that_was_typed(
+    there: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (there / "libm.so").symlink_to("libm.so.1")
+    command = ["compile", "missing.json", "--quantization", "q0f16", "-o"]
+    assert main([*command, "libm.so"]) == 2
+    assert "missing.json" in (said := capsys.readouterr().err)
+    assert "libm.so" not in said
