@@ -84,9 +84,9 @@ def check(folder: Path) -> Checked:
     if not sources:
         expected = f"expected {MANIFEST} or {TENSOR_CACHE}"
         raise InputError.in_file(folder, f"{expected}, found neither: nothing to check")
-    configs = (index.with_name(CHAT_CONFIG) for index in indexes)
+    configs = [index.with_name(CHAT_CONFIG) for index in indexes]
+    configs += [folder / APP_CONFIG, folder / "bundle" / APP_CONFIG]
     sources += [config for config in configs if config.is_file()]
-    sources += sorted(folder.rglob(APP_CONFIG))
     wanted: dict[str, list[_Expected]] = {}
     for source in sources:
         for name, each in _expected(source, folder):

@@ -132,6 +132,22 @@ def test_a_model_that_an_app_would_look_for_in_vain_is_named(delivery: Path) -> 
     ]
 
 
+def test_the_copy_of_the_app_config_in_an_android_module_has_no_models_beside_it(
+    delivery: Path,
+) -> None:
+    assets = delivery / "lib/mlc4j/src/main/assets"
+    assets.mkdir(parents=True)
+    for folder in (delivery / "bundle", assets):
+        app = {"model_list": [{"model_path": "m"}]}
+        (folder / "mlc-app-config.json").write_text(json.dumps(app))
+    (delivery / "manifest.json").unlink()
+    found = [str(each) for each in check(delivery).findings]
+    config = "bundle/m/mlc-chat-config.json"
+    assert found == [f"missing: {config}: listed in bundle/mlc-app-config.json"]
+    (delivery / config).write_text("{}")
+    assert check(delivery).findings == ()
+
+
 def test_the_verb_says_it_and_exits_with_it(
     delivery: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
