@@ -56,6 +56,9 @@ class Objects(Protocol):
     def read(self, name: str) -> Iterator[bytes] | None:
         """Yield the content of ``name`` in blocks; None: there is none."""
 
+    def holds(self, name: str) -> bool:
+        """Whether there is ``name``, of which no content is read."""
+
     def write(self, name: str, content: bytes | Path) -> bool:
         """Store ``content``; False: there is something under ``name``, which stays."""
 
@@ -137,6 +140,15 @@ class ObjectStore:
         """Yield the content of ``name`` in blocks; None: there is none."""
         return self._get(self._store, name)
 
+    def holds(self, name: str) -> bool:
+        """Whether there is ``name``, of which no content is read."""
+        with self._in_one_line():
+            try:
+                self._library.head(self._store, name)
+            except FileNotFoundError:
+                return False
+        return True
+
     def _get(self, store: Any, name: str) -> Iterator[bytes] | None:
         with self._in_one_line():
             try:
@@ -171,12 +183,10 @@ class ObjectStore:
 
     def _write_slowly(self, name: str, content: bytes | Path) -> bool:
         """Write where there are no conditions: web servers."""
-        try:
-            self._library.head(self._store, name)
-        except FileNotFoundError:
-            self._put(name, content, mode="overwrite")
-            return True
-        return False
+        if self.holds(name):
+            return False
+        self._put(name, content, mode="overwrite")
+        return True
 
     def _put(self, name: str, content: bytes | Path, mode: str) -> None:
         # In parts, content could not be written on condition.

@@ -84,7 +84,7 @@ class RemoteStore:
             entry = self.find(key)
         except DamagedError:
             return False
-        return entry is not None and self._objects.read(_content(entry)) is not None
+        return entry is not None and self._objects.holds(_content(entry))
 
     def discard(self, key: str) -> None:
         """Remove the entry of ``key`` and what it promises."""

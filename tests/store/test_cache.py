@@ -45,6 +45,10 @@ class Memory:
         self._fail()
         return [self.content[name]] if name in self.content else None
 
+    def holds(self, name: str) -> bool:
+        self._fail()
+        return name in self.content
+
     def write(self, name: str, content: bytes | Path) -> bool:
         self._fail()
         data = content if isinstance(content, bytes) else content.read_bytes()

@@ -118,6 +118,29 @@ def test_the_first_one_that_writes_wins(url: str, tmp_path: Path) -> None:
     assert content(store, "entries/a") is None
 
 
+def test_what_is_there_is_put_again_without_reading_it(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Watched(_Web):
+        files: ClassVar = {}
+
+        def _answer(self, status: int) -> None:
+            asked.append(f"{self.command} {self.path.split('/')[2]} {status}")
+            super()._answer(status)
+
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 1000)
+    entry = Entry.of("a" * 64, file, "file")
+    with serving_web(Watched) as url:
+        store = RemoteStore(ObjectStore(url))
+        store.put(entry, file)
+        assert asked.count("PUT content 201") == 1
+        asked.clear()
+        store.put(entry, file)
+    there = ["HEAD content 200", "HEAD entries 200", "GET entries 200"]
+    assert asked == [*there, "HEAD content 200"]
+
+
 def test_many_texts_are_what_each_is(url: str) -> None:
     store = ObjectStore(url)
     for name in "ac":
