@@ -231,9 +231,9 @@ def _reference(
 
 
 def _text(node: Any, current: Session) -> Path:
-    """Return the text that ``node`` is; SCons would miss it after all other steps."""
+    """Return the text that ``node`` is; what is not there, a later line may make."""
     path = Path(node.get_abspath())
-    if current.mode.builds and not node.is_derived():
+    if current.mode.builds and path.exists() and not node.is_derived():
         why = no_text(path)
         if why:
             raise UsageError(f"MLCReference: text: {why}")

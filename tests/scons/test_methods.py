@@ -106,7 +106,7 @@ def test_weights_are_refused_in_what_is_no_scheme(project: Project) -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("text='nope'", "text: there is no file "),
+        ("text='empty.txt'", "text: {root}/empty.txt is empty"),
         ("tokens=0", "tokens: expected a whole number from 2 on, found 0"),
         ("quantization='q4f16_1'", "quantization: expected one of q0f32, q0f16, "),
     ],
@@ -116,10 +116,23 @@ def test_a_reference_that_cannot_be_is_refused(
 ) -> None:
     with (project.root / "SConstruct").open("a") as script:
         script.write(f"env.MLCReference('models/one', {argument})\n")
+    (project.root / "empty.txt").touch()
     done = project.scons()
     assert done.returncode == 2
-    assert f"mlcx: MLCReference: {message}" in done.stderr
+    text = message.format(root=project.root)
+    assert f"mlcx: MLCReference: {text}" in done.stderr
     assert project.calls() == []
+
+
+def test_a_later_line_of_a_script_may_make_the_text_of_a_reference(
+    project: Project,
+) -> None:
+    with (project.root / "SConstruct").open("a") as script:
+        script.write("env.MLCReference('models/one', text='corpus.txt')\n")
+        script.write("env.Command('corpus.txt', 'notes', Copy('$TARGET', '$SOURCE'))\n")
+    (project.root / "notes").write_text("A text.")
+    assert project.scons("corpus.txt").returncode == 0
+    assert project.scons("-Qn", "build/reference").returncode == 0
 
 
 def test_a_checkpoint_is_not_cleaned_away(project: Project) -> None:
