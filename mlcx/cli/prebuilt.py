@@ -24,7 +24,7 @@ def prebuilt_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULTS["host"],
         metavar="TRIPLE",
         help="LLVM triple of the machine that runs it; auto: the device's own, else "
-        "this one's",
+        "any",
     )
     add(
         "--model",

@@ -32,6 +32,8 @@ _SHARED = {
     ".dll": ("PE",),
     ".wasm": ("WebAssembly",),
 }
+_LOADED = ("ELF", "Mach-O", "PE")
+"""What the systems load for a device that machines of any kind may have."""
 _OBJECTS = ("ELF", "Mach-O", "COFF")
 _FORMATS = {
     "elf": ("ELF",),
@@ -69,7 +71,8 @@ def take_over(
         library: Of mlcx or MLC LLM.
         output: Its suffix says what kind of library it is to be.
         device: A preset; None: any.
-        host: Triple of the machine that runs it, or ``auto``.
+        host: Triple of the machine that runs it; ``auto``: the device's own, else any,
+            since what a spec means is the same wherever it is built.
         models: That run by it.
 
     Raises:
@@ -77,7 +80,8 @@ def take_over(
         BuildError: The output cannot be written.
     """
     contents = read(library, silent=True)
-    triple = None if device is None else parse(DEVICES[device].host_for(host))
+    named = AUTO if device is None else DEVICES[device].host_for(host)
+    triple = None if named == AUTO else parse(named)
     for reason in (
         _cut_off(contents),
         _of_another_kind(contents, output.suffix, device, triple),
@@ -102,9 +106,7 @@ def _of_another_kind(
     contents: Contents, suffix: str, device: str | None, triple: Triple | None
 ) -> str:
     packaging = _ARCHIVES.get(suffix, "")
-    formats = _OBJECTS if packaging else _SHARED.get(suffix, ())
-    if triple is not None:
-        formats = tuple(each for each in _FORMATS[triple.format] if each in formats)
+    formats = _formats(suffix, device, triple)
     headers = [part.header for part in contents.parts if part.header]
     fits = headers and all(_fits(each, formats, triple) for each in headers)
     if fits and contents.packaging == packaging:
@@ -116,6 +118,16 @@ def _of_another_kind(
     found = code_of(contents.packaging, contents.parts)
     way_out = _WAY_OUT if device else "give such a one"
     return f"expected {what} ({whole}), found {found}: {way_out}"
+
+
+def _formats(suffix: str, device: str | None, triple: Triple | None) -> tuple[str, ...]:
+    if device is not None and triple is None and suffix not in _ARCHIVES:
+        # The plan's suffix is of the machine that plans: it says nothing of the host.
+        return _LOADED
+    formats = _OBJECTS if suffix in _ARCHIVES else _SHARED.get(suffix, ())
+    if triple is None:
+        return formats
+    return tuple(each for each in _FORMATS[triple.format] if each in formats)
 
 
 def _fits(header: Header, formats: Sequence[str], triple: Triple | None) -> bool:
@@ -132,7 +144,7 @@ def _fits(header: Header, formats: Sequence[str], triple: Triple | None) -> bool
 def _for_another_device(
     contents: Contents, device: str | None, triple: Triple | None
 ) -> str:
-    if device is None or triple is None:
+    if device is None:
         return ""
     stamps = filter(None, (each.description.stamp for each in contents.models))
     others = (
@@ -147,7 +159,9 @@ def _for_another_device(
     return f"expected a library for {device}, found one for {found}: {_WAY_OUT}"
 
 
-def _runs(stamp: Stamp, triple: Triple) -> bool:
+def _runs(stamp: Stamp, triple: Triple | None) -> bool:
+    if triple is None:
+        return True
     try:
         found = parse(stamp.triple)
     except UsageError:

@@ -131,7 +131,8 @@ def ready_jobs(spec: Mapping[str, Any], folder: Path) -> Iterator[Draft]:
     MLC archives them too: an app may have use for them.
     """
     asked = {entry.get("model_lib") for entry in spec.get("model_list", ())}
-    device, host = DEVICES[spec["device"]], DEFAULTS["host"]
+    device = DEVICES[spec["device"]]
+    host = host_for(device, DEFAULTS["host"])
     for name, path in spec.get(_READY, {}).items():
         if name not in asked:
             source, library = local(folder, path), f"lib/{name}{device.suffix}"

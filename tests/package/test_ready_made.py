@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from described import metadata, stamp, stored
-from small_library import AARCH64, X86_64, elf, macho, tar
+from small_library import AARCH64, X86_64, elf, macho, pe, tar
 
 from mlcx.errors import InputError
 from mlcx.package.ready_made import Wanted, take_over
@@ -46,6 +46,19 @@ def taken(folder: Path, content: bytes, suffix: str = ".so", **wanted: Any) -> b
         (elf(AARCH64, said(triple=ARM)), ".so", "cpu", ARM),
         (elf(content=stored(metadata())), ".so", "cpu", LINUX),  # of MLC LLM
         (elf(), ".so", "cuda", LINUX),
+        # Where nobody says a host, all that some machine runs, built on any machine.
+        (elf(), ".so", "opencl", "auto"),
+        (elf(AARCH64), ".so", "opencl", "auto"),
+        (elf(AARCH64, said(kind="opencl", triple=ARM)), ".so", "opencl", "auto"),
+        (macho(), ".so", "cpu", "auto"),
+        (pe(), ".so", "vulkan", "auto"),
+        (pe(), ".dll", "vulkan", "auto"),
+        # Of MLC LLM, for each that has a host of its own.
+        (elf(AARCH64), ".so", "mali", "auto"),
+        (pe(), ".dll", "windows:adreno_x86", "auto"),
+        (tar(macho(stored(metadata()))), ".tar", "iphone", "auto"),
+        (tar(elf(AARCH64, stored(metadata()))), ".tar", "android", "auto"),
+        (b"\0asm\1\0\0\0", ".wasm", "webgpu", "auto"),
         (elf(AARCH64), ".so", "android:adreno-so", "auto"),
         (macho(), ".so", None, "auto"),
         (macho(), ".dylib", "metal", "auto"),
@@ -69,6 +82,20 @@ def test_a_library_for_the_device_is_copied(
             r"\.so library \(ELF or Mach-O\), found no comp",
         ),
         (b'{"a": 1}', ".so", "cpu", r"for cpu \(ELF for x86_64\), found no compiled"),
+        (
+            b"\0asm\1\0\0\0",
+            ".so",
+            "opencl",
+            r"for opencl \(ELF or Mach-O or PE\), found WebAssembly for wasm32: give",
+        ),
+        (tar(elf()), ".so", "opencl", "for opencl .*, found a tar archive with ELF"),
+        (
+            elf(content=said()),
+            ".so",
+            "opencl",
+            "for opencl, found one for cpu on x86_6",
+        ),
+        (elf(), ".so", "mali", r"for mali \(ELF for aarch64\), found ELF for x86_64"),
         (elf(), ".tar", None, "expected a .tar library .* found ELF for x86_64: give"),
         (elf(), ".so", "android:adreno-so", "ELF for aarch64.*, found ELF for x86_64"),
         (

@@ -97,3 +97,17 @@ def test_an_app_is_told_no_path_of_the_building_machine(
 ) -> None:
     (row,) = load(write(package(device=device))).app
     assert (row.model_path, row.model_url) == (path, url)
+
+
+def test_a_library_that_no_entry_names_is_for_the_mac_that_mlc_variables_name(
+    write: Callable[..., str],
+    package: Callable[..., dict[str, Any]],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (here / "ready.tar").touch()
+    spec = write(package(device="macabi", **{LIBRARIES: {"more": "ready.tar"}}))
+    assert [job.host for job in load(spec).prebuilt] == ["auto"]
+    monkeypatch.setenv("MLC_MACABI_ARCH", "x86_64")
+    (job,) = load(spec).prebuilt
+    assert job.host == "x86_64-apple-ios18.0-macabi"

@@ -20,6 +20,12 @@ def macho(content: bytes = b"") -> bytes:
     return header.ljust(32, b"\0") + content
 
 
+def pe() -> bytes:
+    """Return the headers of a 64-bit DLL for Windows on Intel, without sections."""
+    dos = b"MZ".ljust(60, b"\0") + (64).to_bytes(4, "little")
+    return dos + b"PE\0\0" + (0x8664).to_bytes(2, "little") + bytes(18)
+
+
 def tar(*objects: bytes) -> bytes:
     """Return an archive of ``objects``."""
     packed = io.BytesIO()
