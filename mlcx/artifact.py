@@ -127,7 +127,7 @@ BUILD_NAMES = frozenset(
         "web",
     }
 )
-"""What a build keeps where it works, besides a folder for each model."""
+"""What a build keeps where it works: a model of such a name has its folder apart."""
 
 LOCK = ".mlcx-lock"
 """In a folder of what is made while a build runs; one that was killed leaves it."""

@@ -17,7 +17,6 @@ from mlcx.spec.rules import (
     model_of,
     of_archs,
     of_host,
-    of_model_id,
     of_name,
     of_overrides,
 )
@@ -39,7 +38,7 @@ def delivery_problems(checked: Checked) -> Iterator[Problem]:
     yield from of_verify(checked, (), checked.source.value, "default_verify")
     for steps, task in checked.items("tasks"):
         if checked.has(steps, task, "model_id"):
-            yield from of_model_id(checked, (*steps, "model_id"), task["model_id"])
+            yield from of_name(checked, (*steps, "model_id"), task["model_id"])
         yield from _nothing_to_do(checked, steps, task)
         yield from _quantizations(checked, (*steps, "quantization"))
         model, problems = model_of(checked, steps, task)

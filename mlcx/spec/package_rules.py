@@ -16,7 +16,6 @@ from mlcx.spec.rules import (
     model_of,
     of_archs,
     of_host,
-    of_model_id,
     of_name,
     of_overrides,
 )
@@ -61,7 +60,7 @@ def _ids(checked: Checked) -> Iterator[Problem]:
         if not checked.has(steps, entry, "model_id"):
             continue
         model_id, at = entry["model_id"], (*steps, "model_id")
-        yield from of_model_id(checked, at, model_id)
+        yield from of_name(checked, at, model_id)
         if model_id.lower() == APP_CONFIG:
             message = f"{APP_CONFIG} is the name of a file in the same folder"
             yield checked.source.problem(at, f"{message}: choose another")

@@ -196,7 +196,7 @@ class _Model:
 
     @property
     def directory(self) -> str:
-        """The model directory to make, below the build folder; empty: none is made."""
+        """The model directory to make, in the model's folder; empty: none is made."""
         return f"{self.model_id}/model" if self.kind == "checkpoint" else ""
 
 

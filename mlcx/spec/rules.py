@@ -13,7 +13,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from mlcx.artifact import BUILD_NAMES
 from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.devices import Device, device_of
 from mlcx.spec.folder import ModelFolder, is_file, is_folder, look_into
@@ -30,7 +29,6 @@ __all__ = [
     "model_of",
     "of_archs",
     "of_host",
-    "of_model_id",
     "of_name",
     "of_overrides",
 ]
@@ -118,14 +116,6 @@ def of_name(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:
     if len(name.encode()) > _LONGEST:
         message = f"{describe(name)} is too long for a file name: choose another"
         yield checked.source.problem(steps, message)
-
-
-def of_model_id(checked: Checked, steps: Steps, name: str) -> Iterator[Problem]:
-    """Refuse a name of a model that is no file name, or one of a build's own."""
-    yield from of_name(checked, steps, name)
-    if name.lower() in BUILD_NAMES:
-        message = f"{quote(name)} is what a build calls a file of its own, where models"
-        yield checked.source.problem(steps, f"{message} have folders: choose another")
 
 
 def of_archs(

@@ -70,7 +70,7 @@ class WeightsJob:
     quantization: str
     conv_template: str
     directory: str
-    """The model directory to make, relative to the build folder."""
+    """The model directory to make, where models have their folders."""
     recipe: QuantizationRecipe | None = None
     """What ``quantization`` names; None: a scheme."""
     fetched: Fetched | None = None
@@ -175,8 +175,8 @@ class BundleJob:
     model: Path
     kind: SourceKind
     source: str
-    """The model directory that a weights job makes, relative to the build folder;
-    empty when ``model`` is the model directory itself."""
+    """The ``directory`` of the weights job that makes it; empty when ``model`` is the
+    model directory itself."""
     directory: str
     """The folder to make, relative to the output folder."""
     fetched: Fetched | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlcx.artifact import BUILD_NAMES
 from mlcx.spec.digest import digest_json
@@ -28,6 +28,11 @@ class Places:
         first = self._first.setdefault(name.lower(), model)
         is_own = first == model and name.lower() not in BUILD_NAMES
         return self._build / (name if is_own else self._apart(name, model))
+
+    def below(self, directory: str, model: Path) -> Path:
+        """Return where ``directory`` is, whose first part is the name of ``model``."""
+        name, *rest = PurePosixPath(directory).parts
+        return self.of(name, model).joinpath(*rest)
 
     def _apart(self, name: str, model: Path) -> str:
         return f"{name}-{distinct(model, self._build)}"

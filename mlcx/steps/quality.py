@@ -33,11 +33,11 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
 
     What makes the libraries themselves is left out.
     """
+    places = Places(folders.build)
     directories: dict[tuple[str, str | None], Path] = {
-        (job.model_id, job.quantization): folders.build / job.directory
+        (job.model_id, job.quantization): places.below(job.directory, job.model)
         for job in plan.weights
     }
-    places = Places(folders.build)
     for job in plan.libraries:
         place = places.of(job.model_id, job.model)
         if job.verify is not None:

@@ -123,7 +123,7 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
     configs: dict[tuple[str, str | None], Path] = {}
     places = Places(folders.build)
     for job in plan.weights:
-        directory = folders.build / job.directory
+        directory = places.below(job.directory, job.model)
         configs[job.model_id, job.quantization] = directory / CHAT_CONFIG
         yield from weights(job, directory)
     for library_job in plan.libraries:
@@ -135,7 +135,7 @@ def plan(plan: Plan, folders: Folders) -> Iterator[Request]:
     yield from (_prebuilt(each, folders, plan.fetched) for each in plan.prebuilt)
     if plan.static_lib is not None:
         yield _static_lib(plan.static_lib, folders)
-    yield from (_bundle(bundle, folders) for bundle in plan.bundles)
+    yield from (_bundle(bundle, folders, places) for bundle in plan.bundles)
     if plan.kind == "package":
         yield _app_config(plan, folders)
 
@@ -334,11 +334,11 @@ def _static_lib(job: StaticLibJob, folders: Folders) -> Request:
     )
 
 
-def _bundle(job: BundleJob, folders: Folders) -> Request:
+def _bundle(job: BundleJob, folders: Folders, places: Places) -> Request:
     if job.source:
         tokenizer = files.tokenizer_files(job.model, job.fetched)
-        names = (TENSOR_CACHE, CHAT_CONFIG, *tokenizer)
-        sources = [folders.build / job.source / name for name in names]
+        source = places.below(job.source, job.model)
+        sources = [source / name for name in (TENSOR_CACHE, CHAT_CONFIG, *tokenizer)]
     else:
         sources = files.model_files(job.model, job.fetched)
     about = About(job.model_id)

@@ -30,9 +30,15 @@ LISTS = Mode(builds=True, cleans=False, silent=False, manifest=True)
 
 
 def test_no_model_is_called_as_what_a_build_keeps(built: Project) -> None:
+    built.add_checkpoint("tmp")
+    built.write_spec("mlc-package-config.json", "one", "two", "tmp")
     built.build("MANIFEST=1")
-    kept = {path.name for path in (built.root / "build").iterdir()} - {"one", "two"}
-    assert kept < BUILD_NAMES
+    there = {path.name for path in (built.root / "build").iterdir()}
+    (apart,) = (name for name in there if name.startswith("tmp-"))
+    assert there - {"one", "two", apart} < BUILD_NAMES
+    assert (built.root / "build" / apart / "model/tensor-cache.json").exists()
+    assert (built.root / "dist/bundle/tmp/tensor-cache.json").exists()
+    assert built.build("MANIFEST=1") == []
     others = {BUILD, JOURNAL, VALID, HASHES, FOLDER, STANDING}
     assert others < BUILD_NAMES
     place = Places(Path("build"))

@@ -58,12 +58,6 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "/tasks/0/model_id",
         '"aux" is no file name on Windows: choose another',
     ),
-    "a name of the build folder": (
-        {"tasks": [{**TASK, "model_id": "Log"}]},
-        "/tasks/0/model_id",
-        '"Log" is what a build calls a file of its own, where models have folders: '
-        "choose another",
-    ),
     "no model": (
         {"tasks": [{**TASK, "model": "HF://a/b"}]},
         "/tasks/0/model",

@@ -121,12 +121,6 @@ ENTRY: dict[str, tuple[dict[str, Any], str, str]] = {
         "/model_list/0/model_id",
         "mlc-app-config.json is the name of a file in the same folder: choose another",
     ),
-    "a name of the build folder": (
-        {"model_id": "journal.jsonl"},
-        "/model_list/0/model_id",
-        '"journal.jsonl" is what a build calls a file of its own, where models have '
-        "folders: choose another",
-    ),
     "two windows": (
         {"overrides": {"context_window_size": 16, "sliding_window_size": 8}},
         "/model_list/0/overrides/sliding_window_size",

@@ -9,6 +9,7 @@ from pathlib import Path
 import one_layer
 import pytest
 
+from mlcx.artifact import BUILD_NAMES
 from mlcx.signature import inputs
 from mlcx.spec.types import (
     BundleJob,
@@ -355,3 +356,23 @@ def test_a_config_depends_on_what_is_read_for_it_alone(tmp_path: Path) -> None:
     sources = {str(path) for path in gen_config.sources}
     assert len(read) == 5
     assert read == sources
+
+
+@pytest.mark.parametrize("name", sorted({*BUILD_NAMES, "Web"}))
+def test_a_model_that_is_called_as_what_a_build_keeps_has_its_folder_apart(
+    checkpoint: Path, name: str
+) -> None:
+    plan, given = plan_of(checkpoint), {"model_id": name}
+    named = replace(
+        plan,
+        weights=(replace(plan.weights[0], **given, directory=f"{name}/model"),),
+        libraries=(replace(plan.libraries[0], **given),),
+        bundles=(replace(plan.bundles[0], **given, source=f"{name}/model"),),
+    )
+    asked = list(requests.plan(named, FOLDERS))
+    made = {path for request in asked for path in request.targets}
+    built = {each for each in made if each.is_relative_to(FOLDERS.build)}
+    (folder,) = {each.relative_to(FOLDERS.build).parts[0] for each in built}
+    assert folder.startswith(f"{name}-")
+    (bundle,) = (each for each in asked if each.verb == "bundle")
+    assert {*bundle.sources} <= made
