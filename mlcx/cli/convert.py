@@ -20,6 +20,8 @@ from mlcx.errors import InputError, Problem, UsageError
 from mlcx.spec.hub import is_remote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mlcx.progress import Bar
     from mlcx.quant.packing import Scheme
 
@@ -185,7 +187,7 @@ def gen_config(args: argparse.Namespace) -> int:
     tokenizer = inspect(source, _warn)
     files = generation_files(model.path, model.content)
     generation = generation_defaults(files)
-    _check_sampling(files[0][0], generation)
+    _check_sampling(files, generation)
     if warning := other_template(source, args.conv_template, ends_of(generation)):
         _warn(warning)
     content = chat_config(
@@ -230,19 +232,22 @@ def _warn_of_place(source: Path, output: Path) -> None:
         )
 
 
-def _check_sampling(file: Path, generation: dict[str, Any]) -> None:
+def _check_sampling(
+    files: Sequence[tuple[Path, Mapping[str, Any]]], generation: dict[str, Any]
+) -> None:
     """Refuse numbers with which no runtime chooses tokens.
 
     Raises:
-        InputError: One is out of its range; ``file`` is said to have it.
+        InputError: One is out of its range; names the first of ``files`` to have it.
     """
     from mlcx.runtime.sampler import Sampling
 
-    names = Sampling.__dataclass_fields__.keys() & generation.keys()
-    try:
-        Sampling(**{name: generation[name] for name in names})
-    except UsageError as error:
-        raise InputError.in_file(file, str(error)) from error
+    for name in filter(generation.__contains__, Sampling.__dataclass_fields__):
+        try:
+            Sampling(**{name: generation[name]})
+        except UsageError as error:  # noqa: PERF203 (five numbers)
+            file = next(path for path, each in files if each.get(name) is not None)
+            raise InputError.in_file(file, str(error)) from error
 
 
 def _recipe(scheme: Scheme, model: _Model) -> dict[str, object] | None:

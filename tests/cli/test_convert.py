@@ -151,6 +151,23 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert not (model.parent / "out").exists()
 
 
+def test_a_number_that_is_refused_is_said_to_be_where_it_is(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, first = model / "config.json", model / "generation_config.json"
+    config.write_text(json.dumps(CONFIG | {"temperature": -1}))
+    first.write_text('{"temperature": null, "top_p": 0.5}')
+    assert gen_config() == 2
+    said = "model/config.json: temperature: expected 0 or more, found -1\n"
+    assert capsys.readouterr().err.endswith(said)
+    first.write_text('{"temperature": -2}')
+    assert gen_config() == 2
+    said = "model/generation_config.json: temperature: expected 0 or more, found -2\n"
+    assert capsys.readouterr().err.endswith(said)
+    first.write_text('{"temperature": 0.5}')
+    assert gen_config() == 0
+
+
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
