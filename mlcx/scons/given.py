@@ -15,6 +15,7 @@ from mlcx.spec.overrides import mistaken
 from mlcx.spec.schema import schemes
 from mlcx.spec.types import SourceKind
 from mlcx.spec.verify_rules import REFERENCES
+from mlcx.spec.violations import did_you_mean
 
 __all__ = [
     "expect",
@@ -25,8 +26,6 @@ __all__ = [
 ]
 
 _LIBRARY, _REFERENCE = "MLCLibrary", "MLCReference"
-_RECIPE = (".json", "}")
-"""How a quantization ends that names or is a recipe."""
 
 
 def expect_understood(
@@ -45,13 +44,15 @@ def expect(owner: str, name: str, value: object, known: Collection[object]) -> N
     """Refuse a ``value`` of the argument ``name`` of ``owner`` that is not known."""
     if value not in known:
         listed = ", ".join(map(str, known))
-        message = f"expected one of {listed}, found {value!r}"
+        hint = did_you_mean(value, map(str, known))
+        message = f"expected one of {listed}, found {value!r}{hint}"
         raise UsageError(f"{owner}: {name}: {message}")
 
 
 def expect_scheme(owner: str, quantization: str) -> None:
     """Refuse what is no scheme; a recipe, its step reads."""
-    if not str(quantization).endswith(_RECIPE):
+    text = str(quantization)
+    if not (text.startswith("{") or text.endswith(".json")):
         expect(owner, "quantization", quantization, schemes())
 
 

@@ -32,6 +32,7 @@ from mlcx.spec import load
 from mlcx.spec.devices import DEVICES
 from mlcx.spec.opt import canonical
 from mlcx.spec.options import DEFAULTS, archs_for, host_for
+from mlcx.spec.overrides import whole
 from mlcx.spec.prefix import canonical_prefix
 from mlcx.spec.types import KINDS, LibraryJob, Verify, WeightsJob
 from mlcx.spec.verify_rules import no_text
@@ -167,7 +168,7 @@ def _library(
     quantization: str | None = None,
     device: str = "cpu",
     opt: str = DEFAULTS["opt"],
-    overrides: Mapping[str, int | bool | str] | None = None,
+    overrides: Mapping[str, float | bool | str] | None = None,
     system_lib_prefix: str | None = None,
     host: str = DEFAULTS["host"],
     mcpu: str = DEFAULTS["mcpu"],
@@ -188,7 +189,7 @@ def _library(
         quantization,
         device,
         canonical(opt, DEVICES[device]),
-        tuple(sorted((overrides or {}).items())),
+        tuple(whole(overrides or {}).items()),
         None if system_lib_prefix is None else canonical_prefix(system_lib_prefix),
         host_for(DEVICES[device], host),
         mcpu,

@@ -68,7 +68,7 @@ def mistaken(overrides: Mapping[str, object]) -> str:
         if key not in OVERRIDES:
             hint = did_you_mean(key, OVERRIDES)
             return f"expected one of {', '.join(OVERRIDES)}, found {key!r}{hint}"
-        if type(value) not in (OVERRIDES[key], str):
+        if type(_plain(value)) not in (OVERRIDES[key], str):
             wanted = "true or false" if OVERRIDES[key] is bool else "a whole number"
             return f"{key}: expected {wanted}, found {value!r}"
     return ""
@@ -76,7 +76,8 @@ def mistaken(overrides: Mapping[str, object]) -> str:
 
 def whole(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``overrides`` by key; JSON Schema takes 512.0 for a whole number: 512."""
-    return {
-        key: int(value) if isinstance(value, float) else value
-        for key, value in sorted(overrides.items())
-    }
+    return {key: _plain(value) for key, value in sorted(overrides.items())}
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

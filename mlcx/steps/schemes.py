@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -21,9 +22,16 @@ def option(words: Sequence[str], name: str, otherwise: str) -> str:
 
 
 def scheme(words: Sequence[str]) -> str:
-    """Return the scheme in the options of a conversion; of a recipe, its base."""
+    """Return the scheme in the options of a conversion; of a recipe, its base.
+
+    What is no recipe, the conversion itself refuses: nothing is known of it.
+    """
     given = option(words, "--quantization", "")
-    return str(json.loads(given)["base"]) if given.startswith("{") else given
+    if not given.startswith("{"):
+        return given
+    with contextlib.suppress(ValueError, KeyError, RecursionError):
+        return str(json.loads(given)["base"])
+    return ""
 
 
 def bits(scheme: str) -> int | None:

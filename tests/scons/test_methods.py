@@ -59,7 +59,7 @@ def test_methods_build_without_a_spec(project: Project) -> None:
         'env.MLCCommandLine("mlc-package-config.json")',
         'env.MLCWeights("out/one", "models/one", quantization="q4f16_1",'
         ' conv_template="chatml")\n'
-        'env.MLCLibrary("out/one.so", "out/one", overrides={"max_batch_size": 4})\n'
+        'env.MLCLibrary("out/one.so", "out/one", overrides={"max_batch_size": 4.0})\n'
         'env.Depends("out/one.so", "notes.txt")\n',
     )
     (project.root / "notes.txt").write_text("why there is a library")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlcx.spec.overrides import contradictions
+from mlcx.spec.overrides import contradictions, mistaken, whole
 
 NEEDS = (
     "attention_sink_size 4 needs a sliding window, and neither the overrides nor the "
@@ -93,3 +93,17 @@ def test_what_goes_together_passes(overrides: dict[str, int]) -> None:
 def test_a_models_own_window_is_enough_for_sinks() -> None:
     overrides = {"attention_sink_size": 4}
     assert not list(contradictions(overrides, model_has_window=True))
+
+
+def test_a_float_that_is_whole_is_that_number() -> None:
+    given = {"context_window_size": 512.0, "disaggregation": True}
+    assert mistaken(given) == ""
+    plain = whole(given)
+    assert plain == given
+    assert type(plain["context_window_size"]) is int
+
+
+@pytest.mark.parametrize("value", [512.5, float("inf"), float("nan"), True, None])
+def test_what_is_no_whole_number_is_not_made_one(value: object) -> None:
+    found = f"context_window_size: expected a whole number, found {value!r}"
+    assert mistaken({"context_window_size": value}) == found
