@@ -46,10 +46,10 @@ from mlcx.toolchain.needs import report
 if TYPE_CHECKING:
     from mlcx.scons.screen import Screen
 
-__all__ = ["Session", "session"]
+__all__ = ["SCRATCH", "Session", "session"]
 
-_SCRATCH = "tmp"
-"""For the temporary files of steps."""
+SCRATCH = "tmp"
+"""In the build folder: for the temporary files of steps."""
 
 
 class Session:
@@ -242,7 +242,7 @@ def _services(top: Path, build: Path, mode: Mode, caching: Settings) -> Services
     """Return what all sessions with one build folder share, its lock above all."""
     chosen = policy(os.environ)
     console = Console(mode.silent)
-    executor = LocalExecutor(build / _SCRATCH, lambda: lock.locks().descriptors)
+    executor = LocalExecutor(build / SCRATCH, lambda: lock.locks().descriptors)
     if mode.changes:
         lock.locks().acquire(build / lock.BUILD, console)
         executor.clear()

@@ -12,6 +12,7 @@ import one_layer
 import pytest
 from reached import reached
 
+from mlcx.artifact import BUILD_NAMES
 from mlcx.signature.facts import SOURCES
 from mlcx.spec.types import (
     BundleJob,
@@ -107,3 +108,12 @@ def test_what_a_verb_uses_is_signed_or_changes_nothing(steps: list[Request]) -> 
 def test_the_version_of_mlcx_is_signed_everywhere(steps: list[Request]) -> None:
     """It is in libraries, and what a release changed may be anywhere."""
     assert all("__init__" in signed(each) for each in steps)
+
+
+def test_the_folders_of_steps_are_no_models(steps: list[Request]) -> None:
+    made = (path for each in steps for path in each.targets)
+    given = (path for each in steps for _, path in each.files)
+    places = [path.parts for path in chain(made, given) if "build" in path.parts]
+    found = {parts[parts.index("build") + 1] for parts in places} - {"m"}
+    assert found == {"prepare_libs", "quality", "reference", "web"}
+    assert found < BUILD_NAMES
