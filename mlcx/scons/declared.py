@@ -12,13 +12,21 @@ import SCons.Node
 from mlcx.scons.step import Step
 from mlcx.steps.requests import Request
 
-__all__ = ["SCRIPT", "VALID", "Declared", "Mode", "Steps"]
+__all__ = ["SCRIPT", "VALID", "Declared", "Mode", "Steps", "is_gone"]
 
 VALID = "valid-specs"
 """The file, in the build folder, that remembers which specs were found valid."""
 
 SCRIPT = "SConstruct"
 """What is said to ask for what no spec does."""
+
+
+def is_gone(spec: str, top: Path) -> bool:
+    """Say whether ``spec``, a name below ``top``, is there no more; a script always is.
+
+    Whatever it is called: ``SCRIPT`` stands for it.
+    """
+    return spec != SCRIPT and not (top / spec).exists()
 
 
 @dataclass(frozen=True)

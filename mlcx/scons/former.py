@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from mlcx.artifact import write_json
 from mlcx.reasons.record import Content, Record, Records
+from mlcx.scons.declared import is_gone
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_file, digest_json
 from mlcx.steps.requests import Folders, Request
@@ -60,7 +61,8 @@ class Former:
         ours = {
             each.spec: each
             for each in lists.values()
-            if each.output == output and (each.spec in specs or self._is_gone(each))
+            if each.output == output
+            and (each.spec in specs or is_gone(each.spec, self.top))
         }
         others = (each.now for each in lists.values() if each not in ours.values())
         wanted = set(chain(*others, *asked.values()))
@@ -74,9 +76,6 @@ class Former:
             for name in left.keys() - wanted:
                 found.setdefault(left[name], spec)
         return sorted(found.items())
-
-    def _is_gone(self, asked: _Asked) -> bool:
-        return not (self.top / asked.spec).exists()
 
     def stays(self) -> bool:
         """Whether anything is there that any spec asked for."""

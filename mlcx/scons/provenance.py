@@ -20,7 +20,7 @@ from mlcx.artifact import MANIFEST, write_json
 from mlcx.manifest.hashing import Digests, Ledger
 from mlcx.manifest.statement import statement
 from mlcx.reasons.record import Records
-from mlcx.scons.declared import SCRIPT
+from mlcx.scons.declared import is_gone
 from mlcx.shape import fits
 from mlcx.spec.digest import digest_json
 from mlcx.steps.parts import all_of, parts
@@ -89,12 +89,12 @@ def renew(
             listed.append(now)
     current = {name for each in listed for name in each.products}
     for each in others:
-        rest = sorted(each.products.keys() - current)
+        rest, gone = sorted(each.products.keys() - current), is_gone(each.spec, top)
         if reason := _stale(each, found, folders.output):
             out[each.spec] = reason
-        elif rest or not _is_gone(each.spec, top):
+        elif rest or not gone:
             listed.append(each)
-            if _is_gone(each.spec, top):
+            if gone:
                 yield _orphaned(each.spec, rest)
     _write_all(listed, folders)
     path = folders.output / MANIFEST
@@ -108,10 +108,6 @@ def renew(
     elif path.exists():
         path.unlink()
         yield f"{shown} removed: there is nothing that it could list"
-
-
-def _is_gone(spec: str, top: Path) -> bool:
-    return spec != SCRIPT and not (top / spec).exists()
 
 
 def _orphaned(spec: str, names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from mlcx.policy import policy
 from mlcx.reasons.record import Records
 from mlcx.reasons.why import Why
+from mlcx.scons.declared import SCRIPT
 from mlcx.scons.former import Former
 from mlcx.steps.requests import Folders, Request
 
@@ -106,6 +107,13 @@ def test_what_a_spec_made_that_is_gone_is_left(tree: Tree) -> None:
     assert tree.left(one, spec="b.json") == ["dist/lib/two.so"]
     assert tree.left(one, spec="b.json") == ["dist/lib/two.so"]
     assert tree.left(two, spec="b.json") == ["dist/lib/one.so"]
+
+
+def test_what_a_script_of_another_name_made_is_not_left(tree: Tree) -> None:
+    one, two = tree.made
+    tree.left(two, spec=SCRIPT)
+    (tree.top / SCRIPT).unlink()  # scons -f
+    assert tree.left(one, spec="b.json") == []
 
 
 def test_what_two_specs_make_no_longer_is_left(tree: Tree) -> None:
