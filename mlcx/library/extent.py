@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mlcx.library import wasm
+from mlcx.library import universal, wasm
 from mlcx.library.stream import Stream
 
 __all__ = ["cut_off"]
@@ -53,6 +53,12 @@ def _macho(data: bytes) -> Iterator[int]:
     yield stream.position
 
 
+def _universal(data: bytes) -> Iterator[int]:
+    yield 0  # a class of Java has no parts
+    for part in universal.slices(data):
+        yield part.stop
+
+
 def _pe(data: bytes) -> Iterator[int]:
     yield from _sections(data, _number(data, 60, 4) + 4)
 
@@ -79,6 +85,7 @@ def _number(data: bytes, position: int, size: int) -> int:
 _FORMATS: tuple[tuple[bytes, Callable[[bytes], Iterator[int]]], ...] = (
     (b"\x7fELF\x02\x01", _elf),
     (b"\xcf\xfa\xed\xfe", _macho),
+    *((magic, _universal) for magic in universal.MAGICS),
     (b"MZ", _pe),
     (wasm.MAGIC, _wasm),
 )

@@ -1,7 +1,8 @@
 """What compiled code is, by its first bytes: its format, architecture and platform.
 
 After the formats' specifications: the ELF header, the headers of PE and COFF, and the
-header and load commands of Mach-O. Only 64-bit code and WebAssembly are known.
+header and load commands of Mach-O, in universal files too. Only 64-bit code and
+WebAssembly are known.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlcx.library import wasm
+from mlcx.library import universal, wasm
 from mlcx.library.stream import Stream
 
 __all__ = ["Header", "read"]
@@ -19,6 +20,7 @@ _COFF_MACHINES = {0x8664: "x86_64", 0xAA64: "aarch64"}
 _MACHO_MACHINES = {0x01000007: "x86_64", 0x0100000C: "aarch64"}
 _PLATFORMS = {1: "macos", 2: "ios", 6: "mac catalyst", 7: "ios simulator"}
 
+_MACHO = b"\xcf\xfa\xed\xfe"
 _BUILD_VERSION = 0x32
 """The load command of Mach-O that says platform and oldest version."""
 
@@ -30,9 +32,11 @@ class Header:
     format: str
     """``ELF``, ``Mach-O``, ``COFF``, ``PE`` or ``WebAssembly``."""
     architecture: str
-    """As in a triple: ``x86_64``, ``aarch64``, ``wasm32``."""
+    """As in a triple: ``x86_64``, ``aarch64``, ``wasm32``; of a universal file all."""
     platform: str = ""
     """What the file says of its system, such as ``ios 14.0``; else empty."""
+    slices: tuple[Header, ...] = ()
+    """Of a universal file of Macs: the library for each architecture."""
 
 
 def read(data: bytes) -> Header | None:
@@ -78,6 +82,17 @@ def _macho(data: bytes) -> Header:
     return Header("Mach-O", _named(_MACHO_MACHINES, machine), platform)
 
 
+def _universal(data: bytes) -> Header:
+    parts = (data[part] for part in universal.slices(data))
+    # Others are archives, or for processors of 32 bits.
+    found = tuple(_macho(part) for part in parts if part.startswith(_MACHO))
+    if not found:
+        raise ValueError("no code of a known kind")
+    architecture = " and ".join(each.architecture for each in found)
+    platforms = dict.fromkeys(each.platform for each in found if each.platform)
+    return Header("Mach-O", architecture, " and ".join(platforms), found)
+
+
 def _wasm(_: bytes) -> Header:
     return Header("WebAssembly", "wasm32")
 
@@ -92,7 +107,8 @@ def _named(names: dict[int, str], code: int) -> str:
 
 _FORMATS: tuple[tuple[bytes, Callable[[bytes], Header]], ...] = (
     (b"\x7fELF\x02\x01", _elf),
-    (b"\xcf\xfa\xed\xfe", _macho),
+    (_MACHO, _macho),
+    *((magic, _universal) for magic in universal.MAGICS),
     (b"MZ", _pe),
     *((code.to_bytes(2, "little"), _coff) for code in _COFF_MACHINES),
     (wasm.MAGIC, _wasm),

@@ -131,6 +131,8 @@ def _formats(suffix: str, device: str | None, triple: Triple | None) -> tuple[st
 
 
 def _fits(header: Header, formats: Sequence[str], triple: Triple | None) -> bool:
+    if header.slices:
+        return any(_fits(each, formats, triple) for each in header.slices)
     if header.format not in formats:
         return False
     if triple is None:
@@ -146,16 +148,18 @@ def _for_another_device(
 ) -> str:
     if device is None:
         return ""
-    stamps = filter(None, (each.description.stamp for each in contents.models))
-    others = (
+    models = (each.description.stamp for each in contents.models)
+    stamps = [stamp for stamp in models if stamp is not None]
+    others = [
         stamp
         for stamp in stamps
         if stamp.kind != DEVICES[device].kind or not _runs(stamp, triple)
-    )
-    stamp = next(others, None)
-    if stamp is None:
+    ]
+    universal = any(part.header and part.header.slices for part in contents.parts)
+    # A universal file is for other machines too.
+    if not others or (universal and len(others) < len(stamps)):
         return ""
-    found = f"{stamp.device} on {stamp.triple}"
+    found = f"{others[0].device} on {others[0].triple}"
     return f"expected a library for {device}, found one for {found}: {_WAY_OUT}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_library import INTEL_MAC, macho, universal
 
 from mlcx.library import headers
 from mlcx.library.extent import cut_off
@@ -68,10 +69,32 @@ def test_headers_are_read_as_lief_reads_them(
         b"MZ" + bytes(58) + b"\x04\0\0\0" + bytes(9),
         b"\x64\x86" + bytes(14) + b"\xf0\0",
         b"\xcf\xfa\xed\xfe" + bytes(12) + b"\x02" + bytes(20),
+        b"\xca\xfe\xba\xbe\0\0\0\x34" + bytes(2000),  # a class of Java
+        b"\xca\xfe\xba\xbe\0\0\0\x01" + bytes(20),
+        b"\xca\xfe\xba\xbf\0\0\0\x02\1",
     ],
 )
 def test_what_is_none_or_is_cut_short_is_nothing(data: bytes) -> None:
     assert headers.read(data) is None
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_universal_files_are_read_as_lief_reads_them(
+    tmp_path: Path, *, wide: bool
+) -> None:
+    file = tmp_path / "both.dylib"
+    objects = macho(), macho(machine=INTEL_MAC)
+    file.write_bytes(universal(*objects))
+    fat = lief.MachO.parse(str(file))  # which does not know the wider form
+    file.write_bytes(universal(*objects, wide=wide))
+    expected = [NAMES[each.header.cpu_type.name] for each in fat]
+    found = headers.read(file.read_bytes())
+    assert found is not None
+    assert found.architecture == "aarch64 and x86_64"
+    assert [each.architecture for each in found.slices] == expected
+    assert cut_off(file.read_bytes()) == ""
+    assert cut_off(file.read_bytes()[:-1]).startswith("cut off: expected")
+    assert cut_off(file.read_bytes()[:20]) == "cut off, or damaged"
 
 
 def test_a_machine_that_has_no_name_here_is_told_by_its_number() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from described import metadata, stamp, stored
-from small_library import AARCH64, X86_64, elf, macho, pe, tar
+from small_library import AARCH64, INTEL_MAC, X86_64, elf, macho, pe, tar, universal
 
 from mlcx.errors import InputError
 from mlcx.package.ready_made import Wanted, take_over
@@ -25,6 +25,12 @@ def said(*, kind: str = "llvm", triple: str = LINUX, **changes: Any) -> bytes:
     device = {"llvm": "cpu"}.get(kind, kind)
     made = stamp(device=device, target=target, recipe=recipe)
     return stored(metadata(made, **changes))
+
+
+JAVA = b"\xca\xfe\xba\xbe\0\0\0\x34" + bytes(5000)
+METAL = said(kind="metal", triple="arm64-apple-macosx11.0.0")
+INTEL = macho(machine=INTEL_MAC)
+INTEL_METAL = macho(said(kind="metal", triple="x86_64-apple-macosx11.0.0"), INTEL_MAC)
 
 
 def taken(folder: Path, content: bytes, suffix: str = ".so", **wanted: Any) -> bytes:
@@ -62,6 +68,10 @@ def taken(folder: Path, content: bytes, suffix: str = ".so", **wanted: Any) -> b
         (elf(AARCH64), ".so", "android:adreno-so", "auto"),
         (macho(), ".so", None, "auto"),
         (macho(), ".dylib", "metal", "auto"),
+        (universal(macho(), INTEL), ".dylib", "metal", "auto"),
+        (universal(macho(), INTEL, wide=True), ".dylib", "metal:x86-64", "auto"),
+        (universal(INTEL), ".so", "cpu", "auto"),
+        (universal(macho(METAL), INTEL_METAL), ".dylib", "metal", "auto"),
         (tar(macho(), macho()), ".tar", "iphone", "auto"),
         (tar(elf(AARCH64)), ".tar", "android", "auto"),
     ],
@@ -88,6 +98,11 @@ def test_a_library_for_the_device_is_copied(
             "opencl",
             r"for opencl \(ELF or Mach-O or PE\), found WebAssembly for wasm32: give",
         ),
+        (universal(INTEL), ".dylib", "metal", "aarch64.*, found Mach-O for x86_64:"),
+        (universal(macho(), INTEL), ".so", "mali", "found Mach-O for aarch64 and x86_"),
+        (JAVA, ".dylib", "metal", "found no compiled code"),
+        (universal(macho(METAL))[:4100], ".dylib", "metal", "cut off: expected .* 4"),
+        (universal(INTEL_METAL, macho()), ".dylib", "metal", "metal on x86_64-apple"),
         (tar(elf()), ".so", "opencl", "for opencl .*, found a tar archive with ELF"),
         (
             elf(content=said()),
