@@ -97,7 +97,17 @@ def renew(
             if gone:
                 yield _orphaned(each.spec, rest)
     _write_all(listed, folders)
-    path = folders.output / MANIFEST
+    yield from _replace(folders.output / MANIFEST, listed, found, out, top)
+
+
+def _replace(
+    path: Path,
+    listed: Sequence[_Listed],
+    found: Mapping[Path, Digests],
+    out: Mapping[str, str],
+    top: Path,
+) -> Iterator[str]:
+    """Write what is ``listed``, or remove the manifest; ``out`` is why what is not."""
     shown = os.path.relpath(path, top)
     is_there = listed or path.exists()
     lacks = f"{MANIFEST} leaves out" if is_there else f"{shown} is not made of"
